@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "calib/polynomial.h"
+
+namespace teacache {
+
+// Cache policies as pure functions: whether call i of a run is computed or skipped depends on the
+// call's position, the relative change r of the modulated input, and a small state that belongs to
+// one sample (and one guidance branch). The sampler and the offline replay use the same functions.
+
+// What a policy sees of one transformer call.
+struct PolicyCall {
+  int call = 0;   // 0-based
+  int calls = 0;  // calls of the whole run
+  double r = 0;   // relative L1 change of the modulated input; 0 at call 0
+  // The reference implementation compares timesteps by value to find the first and last step;
+  // models fill these (default: position).
+  bool is_first = false;
+  bool is_last = false;
+};
+
+struct PolicyState {
+  double accumulated = 0;
+};
+
+struct PolicyDecision {
+  bool compute = true;
+  bool forced = false;      // no signal was evaluated
+  double rescaled = 0;      // f(r); 0 when forced
+  double accumulated = 0;   // the value compared with the threshold; 0 when forced
+};
+
+class CachePolicy {
+ public:
+  virtual ~CachePolicy() = default;
+  // "none", "teacache", "uniform", "mask"
+  virtual std::string name() const = 0;
+  // Whether `r` is looked at, so that callers can save its computation.
+  virtual bool needs_signal() const = 0;
+  // Decides and updates `state`. Call 0 is always computed.
+  virtual PolicyDecision Decide(const PolicyCall& call, PolicyState* state) const = 0;
+};
+
+// TeaCache (arXiv 2411.19108, eq. 5; reference behaviour: ali-vilab/TeaCache experiments):
+//   forced at the first and last call: compute, acc = 0
+//   otherwise acc += f(r); skip iff acc < threshold, else compute and acc = 0.
+// f is not clamped. threshold 0 computes every call even where f is negative.
+struct TeaCacheOptions {
+  double threshold = 0.1;  // >= 0; 0 = never skip
+  Polynomial polynomial;   // highest power first
+};
+
+std::unique_ptr<CachePolicy> MakeNoCachePolicy();
+std::unique_ptr<CachePolicy> MakeTeaCachePolicy(const TeaCacheOptions& options);
+// Computes `computed_calls` of the run's calls, spaced evenly, first and last included.
+std::unique_ptr<CachePolicy> MakeUniformPolicy(int computed_calls);
+// Computes call i where mask[i] is true; a run must have exactly mask.size() calls.
+std::unique_ptr<CachePolicy> MakeMaskPolicy(std::vector<bool> mask);
+
+// The evenly spaced call numbers of MakeUniformPolicy: round(i * (calls - 1) / (computed - 1)).
+std::vector<bool> UniformMask(int calls, int computed_calls);
+
+}  // namespace teacache

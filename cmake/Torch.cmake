@@ -1,0 +1,66 @@
+# LibTorch as one imported target, teacache::torch.
+#
+# Torch's own CMake package changes flags of unrelated targets, so it is not used: the headers and
+# libraries are looked up directly. Searched in this order:
+#   1. CMAKE_PREFIX_PATH / Torch_ROOT: a user's own LibTorch (include/, lib/)
+#   2. TEACACHE_DEPS_DIR: where build.sh puts the Python wheel (python/torch)
+# Without TEACACHE_CUDA only libtorch_cpu and libc10 are linked; the wheel's libtorch_cpu itself
+# needs the CUDA runtime and CUPTI libraries, which come as two small wheels beside it.
+
+if(DEFINED ENV{TEACACHE_DEPS_DIR})
+  set(_deps_default $ENV{TEACACHE_DEPS_DIR})
+elseif(DEFINED ENV{XDG_CACHE_HOME})
+  set(_deps_default $ENV{XDG_CACHE_HOME}/teacache-toolkit)
+else()
+  set(_deps_default $ENV{HOME}/.cache/teacache-toolkit)
+endif()
+set(TEACACHE_DEPS_DIR ${_deps_default} CACHE PATH "Folder filled by build.sh with the Python wheels")
+
+find_path(TORCH_INCLUDE_DIR ATen/ATen.h
+          HINTS ${Torch_ROOT}/include
+          PATHS ${TEACACHE_DEPS_DIR}/python/torch/include)
+if(NOT TORCH_INCLUDE_DIR)
+  message(FATAL_ERROR
+          "LibTorch: no ATen/ATen.h found; run ./build.sh deps, or give -DCMAKE_PREFIX_PATH=/path/to/libtorch")
+endif()
+get_filename_component(TORCH_PREFIX ${TORCH_INCLUDE_DIR} DIRECTORY)
+
+function(_torch_library out name)
+  find_library(TORCH_LIB_${name} ${name} PATHS ${TORCH_PREFIX}/lib NO_DEFAULT_PATH REQUIRED)
+  set(${out} ${TORCH_LIB_${name}} PARENT_SCOPE)
+endfunction()
+_torch_library(_torch_cpu torch_cpu)
+_torch_library(_c10 c10)
+
+add_library(teacache_torch INTERFACE)
+add_library(teacache::torch ALIAS teacache_torch)
+target_include_directories(teacache_torch SYSTEM INTERFACE
+                           ${TORCH_INCLUDE_DIR} ${TORCH_INCLUDE_DIR}/torch/csrc/api/include)
+target_link_libraries(teacache_torch INTERFACE ${_torch_cpu} ${_c10})
+set(_rpath ${TORCH_PREFIX}/lib)
+file(GLOB _nvidia_lib_dirs ${TORCH_PREFIX}/../nvidia/cu*/lib)
+list(APPEND _rpath ${_nvidia_lib_dirs})
+
+if(TEACACHE_CUDA)
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(NOT CMAKE_CUDA_COMPILER)
+    message(FATAL_ERROR "TEACACHE_CUDA is ON but no CUDA compiler (nvcc) was found")
+  endif()
+  set(CMAKE_CUDA_ARCHITECTURES "80-real;90" CACHE STRING "CUDA architectures: sm_80, sm_90 and PTX")
+  enable_language(CUDA)
+  find_package(CUDAToolkit REQUIRED)
+  _torch_library(_torch_cuda torch_cuda)
+  _torch_library(_c10_cuda c10_cuda)
+  # LibTorch registers its CUDA kernels from static constructors: the linker must keep the library.
+  target_link_libraries(teacache_torch INTERFACE
+                        -Wl,--no-as-needed ${_torch_cuda} ${_c10_cuda} -Wl,--as-needed CUDA::cudart)
+  list(APPEND _rpath ${CUDAToolkit_LIBRARY_DIR})
+endif()
+
+foreach(dir IN LISTS _rpath)
+  target_link_options(teacache_torch INTERFACE -Wl,-rpath,${dir} -Wl,-rpath-link,${dir})
+endforeach()
+
+# ATen costs seconds per source file: one precompiled header, shared by every target that uses it.
+option(TEACACHE_PCH "Precompile the LibTorch headers" ON)

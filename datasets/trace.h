@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace teacache {
+
+// Relative L1 distance kept as sums, so that shards of one tensor and files of many machines merge
+// exactly: r = diff_l1 / prev_l1 = mean|a_t - a_prev| / mean|a_prev|.
+struct L1Sums {
+  double diff_l1 = 0;  // sum |a_t - a_prev|
+  double prev_l1 = 0;  // sum |a_prev|
+  int64_t n = 0;       // number of elements; 0 = not measured (first call, or not tapped)
+
+  bool measured() const { return n > 0; }
+  double Ratio() const { return prev_l1 > 0 ? diff_l1 / prev_l1 : 0.0; }
+  L1Sums& operator+=(const L1Sums& other);
+};
+
+// The first line of a trace file: how the runs were made.
+struct TraceHeader {
+  static constexpr int kVersion = 1;
+  std::string model;       // "shapes", "latte", ...
+  int steps = 0;           // denoising steps asked for
+  int calls = 0;           // transformer calls of one run (PNDM makes 159 of 150 steps)
+  std::string scheduler;   // "rflow", "ddim", "pndm", ...
+  double guidance = 0;     // classifier-free guidance scale; 0 = none
+  int width = 0;           // pixels
+  int height = 0;
+  int frames = 0;
+  std::string dtype;           // of the transformer: "float32", "bfloat16", ...
+  std::string modulated;       // what was tapped as modulated input: "input" or "time"
+  std::string prompts_digest;  // sha256 of the prompt texts joined by newlines; "" = unknown
+  std::string tool_version;
+};
+
+// One transformer call of one run.
+struct TraceRow {
+  std::string prompt;  // the text
+  int64_t seed = 0;
+  std::string branch;  // "batched", "cond", "uncond"
+  std::string expert;  // "" unless the model has several ("high", "low")
+  int call = 0;        // 0-based
+  int step = 0;        // 0-based; several calls may share a step
+  double timestep = 0;
+  L1Sums mod;  // timestep-modulated input against the previous call's
+  L1Sums res;  // residual of the blocks (output - input) against the previous call's
+  L1Sums out;  // output of the blocks against the previous call's
+  // Look-back distances of `res`: lookback[k - 2] is against k calls before, k = 2 ... K.
+  std::vector<L1Sums> lookback;
+  double ms_embed = -1;  // milliseconds; -1 = not measured
+  double ms_blocks = -1;
+  double ms_head = -1;
+};
+
+struct Trace {
+  TraceHeader header;
+  std::vector<TraceRow> rows;
+  std::vector<std::string> warnings;  // e.g. a cut last line that was left out
+};
+
+// Appends rows to a trace file, a run at a time. An existing file must have the same header (tool
+// version aside); a cut last line is removed before the first append.
+class TraceWriter {
+ public:
+  TraceWriter(const std::string& path, const TraceHeader& header);
+  ~TraceWriter();
+  TraceWriter(TraceWriter&&) noexcept;
+  TraceWriter& operator=(TraceWriter&&) noexcept;
+
+  // All rows of one run (prompt x seed), flushed to disk before it returns.
+  void Append(const std::vector<TraceRow>& rows);
+
+ private:
+  std::string path_;
+  int fd_ = -1;
+};
+
+// Throws UserError naming file and line for anything but a cut last line, which is a warning.
+Trace ReadTrace(const std::string& path);
+
+// Merges traces of the same setting: rows of the same (prompt, seed, branch, expert, call) from
+// different shards of one tensor are not expected here and are refused as duplicates.
+Trace MergeTraces(const std::vector<Trace>& traces, const std::vector<std::string>& names);
+
+}  // namespace teacache

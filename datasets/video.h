@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace teacache {
+
+// One picture. `rgb` is [height, width, 3] uint8, row-major, RGB.
+struct Frame {
+  int width = 0;
+  int height = 0;
+  std::vector<uint8_t> rgb;
+};
+
+// A whole clip in memory; all frames have the same size.
+struct Video {
+  double fps = 0;  // frames per second; 0 = unknown (folders of pictures)
+  std::vector<Frame> frames;
+};
+
+// What a file says about itself. Strings are libav's names ("h264", "yuv420p", "bt709"); "unknown"
+// where the file does not say.
+struct VideoInfo {
+  std::string path;
+  std::string codec = "unknown";  // "png", "jpeg" for folders, "safetensors" for tensor files
+  std::string pixel_format = "unknown";
+  std::string color_matrix = "unknown";
+  std::string color_range = "unknown";
+  std::string color_primaries = "unknown";
+  std::string color_transfer = "unknown";
+  int width = 0;
+  int height = 0;
+  double fps = 0;           // average frame rate; 0 = unknown
+  int64_t num_frames = -1;  // as the container declares; -1 = unknown until read
+  bool variable_frame_rate = false;
+  bool lossless = false;
+};
+
+// Reads frames in order. A file that cannot be read or is damaged throws UserError naming the file
+// and, where known, the frame.
+class VideoReader {
+ public:
+  virtual ~VideoReader() = default;
+  virtual const VideoInfo& info() const = 0;
+  // The next frame, or nothing at the end.
+  virtual std::optional<Frame> Next() = 0;
+};
+
+struct VideoReaderOptions {
+  // How frames are converted to RGB and timed.
+  enum class Decoder {
+    kNative,   // every coded frame, colour tags of the stream respected
+    kImageio,  // as imageio's ffmpeg pipe: swscale bicubic, constant frame rate
+  };
+  Decoder decoder = Decoder::kNative;
+};
+
+// Opens a video file (whatever libav reads), a folder of PNG/JPEG frames (natural order) or a tensor
+// file (.safetensors with one [T, 3, H, W] tensor, uint8 or float in [0, 1]).
+std::unique_ptr<VideoReader> OpenVideo(const std::string& path,
+                                       const VideoReaderOptions& options = {});
+
+// All frames of OpenVideo(path).
+Video ReadVideo(const std::string& path, const VideoReaderOptions& options = {});
+
+struct VideoWriterOptions {
+  enum class Codec {
+    kH264,  // .mp4 as imageio writes it: libx264, crf 25, yuv420p, size rounded up to 16 by scaling
+    kFfv1,  // .mkv, lossless, RGB (gbrp)
+    kPng,   // a folder of %04d.png
+  };
+  Codec codec = Codec::kH264;
+  double fps = 8;
+  int crf = 25;  // libx264's constant rate factor, 0 (lossless) to 51; only for kH264
+};
+
+// Writes `video` to `path` (a file, or a folder for kPng) by a temporary name and a rename, so that
+// an interrupted run leaves no half-written video. The bytes depend only on frames and options.
+void WriteVideo(const std::string& path, const Video& video, const VideoWriterOptions& options = {});
+
+}  // namespace teacache
