@@ -1,6 +1,8 @@
 #pragma once
 
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace teacache {
@@ -17,10 +19,34 @@ class Polynomial {
   Polynomial Derivative() const;
 
   const std::vector<double>& coefficients() const { return coefficients_; }
+  // -1 for the zero polynomial without coefficients. Leading zeros count.
   int degree() const { return static_cast<int>(coefficients_.size()) - 1; }
 
  private:
   std::vector<double> coefficients_;
 };
+
+// A closed interval of x, or a confidence interval.
+struct Range {
+  double lo = 0;
+  double hi = 0;
+
+  double width() const { return hi - lo; }
+  bool Contains(double x) const { return x >= lo && x <= hi; }
+};
+
+// The real roots of f in [range.lo, range.hi], ascending, each once (also where f only touches
+// zero), by recursion on the derivative and bisection to the last bit. A polynomial that is zero
+// everywhere has none.
+std::vector<double> RealRoots(const Polynomial& f, const Range& range);
+
+// The maximal stretches of [range.lo, range.hi] on which f < 0, ascending.
+std::vector<Range> NegativeStretches(const Polynomial& f, const Range& range);
+
+// The maximal stretches of [range.lo, range.hi] on which f' < 0, ascending.
+std::vector<Range> DecreasingStretches(const Polynomial& f, const Range& range);
+
+// "[c_n, ..., c_0]" with the shortest decimals that read back to the same doubles.
+std::string FormatCoefficients(std::span<const double> coefficients);
 
 }  // namespace teacache

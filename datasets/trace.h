@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -21,18 +22,25 @@ struct L1Sums {
 // The first line of a trace file: how the runs were made.
 struct TraceHeader {
   static constexpr int kVersion = 1;
-  std::string model;       // "shapes", "latte", ...
-  int steps = 0;           // denoising steps asked for
-  int calls = 0;           // transformer calls of one run (PNDM makes 159 of 150 steps)
-  std::string scheduler;   // "rflow", "ddim", "pndm", ...
-  double guidance = 0;     // classifier-free guidance scale; 0 = none
-  int width = 0;           // pixels
+  std::string model;      // "shapes", "latte", ...
+  int steps = 0;          // denoising steps asked for
+  int calls = 0;          // transformer calls of one run (PNDM makes 159 of 150 steps)
+  std::string scheduler;  // "rflow", "ddim", "pndm", ...
+  double guidance = 0;    // classifier-free guidance scale; 0 = none
+  int width = 0;          // pixels
   int height = 0;
   int frames = 0;
   std::string dtype;           // of the transformer: "float32", "bfloat16", ...
   std::string modulated;       // what was tapped as modulated input: "input" or "time"
   std::string prompts_digest;  // sha256 of the prompt texts joined by newlines; "" = unknown
   std::string tool_version;
+  // Tensor (sequence, spatial) parallel runs: this file's sums cover part `shard` of `shards` of
+  // each tensor, 0 <= shard < shards. MergeTraces adds the shards up.
+  int shard = 0;
+  int shards = 1;
+  // Runs spread over machines: this file holds part `part` of `parts` of the runs.
+  int part = 0;
+  int parts = 1;
 };
 
 // One transformer call of one run.
@@ -60,28 +68,48 @@ struct Trace {
   std::vector<std::string> warnings;  // e.g. a cut last line that was left out
 };
 
+// A run as it appears in a trace: all rows of one prompt and seed.
+struct TraceRun {
+  std::string prompt;
+  int64_t seed = 0;
+  size_t rows = 0;
+
+  bool operator==(const TraceRun&) const = default;
+};
+
 // Appends rows to a trace file, a run at a time. An existing file must have the same header (tool
-// version aside); a cut last line is removed before the first append.
+// version aside). A run that was interrupted while it was written (a cut last line, or fewer rows
+// than the file's first run; for the first run: not all calls) is removed when the file is opened.
 class TraceWriter {
  public:
+  // Throws UserError for an existing file that is damaged or has another header.
   TraceWriter(const std::string& path, const TraceHeader& header);
   ~TraceWriter();
   TraceWriter(TraceWriter&&) noexcept;
   TraceWriter& operator=(TraceWriter&&) noexcept;
 
-  // All rows of one run (prompt x seed), flushed to disk before it returns.
+  // All rows of one run (prompt x seed), flushed to disk before it returns. Refuses, with nothing
+  // written, rows that ReadTrace would refuse, rows of two runs, and a run that the file has.
   void Append(const std::vector<TraceRow>& rows);
+
+  // The runs in the file, for resuming: those it had when opened and those appended since.
+  const std::vector<TraceRun>& runs() const { return runs_; }
 
  private:
   std::string path_;
+  TraceHeader header_;
+  std::vector<TraceRun> runs_;
   int fd_ = -1;
 };
 
-// Throws UserError naming file and line for anything but a cut last line, which is a warning.
+// Throws UserError naming file and line for anything but a cut last line, fields it does not know
+// and rows out of order, which are warnings.
 Trace ReadTrace(const std::string& path);
 
-// Merges traces of the same setting: rows of the same (prompt, seed, branch, expert, call) from
-// different shards of one tensor are not expected here and are refused as duplicates.
+// Merges traces of the same setting (tool version, shard and part aside). Rows of the same (prompt,
+// seed, branch, expert, call) are added up when they come from different tensor shards, which must
+// then all be there (UserError naming the missing ones); otherwise they are refused as duplicates.
+// Missing parts of the runs are a warning. `names` are the files, for messages.
 Trace MergeTraces(const std::vector<Trace>& traces, const std::vector<std::string>& names);
 
 }  // namespace teacache

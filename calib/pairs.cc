@@ -1,0 +1,198 @@
+#include "calib/pairs.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "datasets/error.h"
+
+namespace teacache {
+namespace {
+
+struct Measured {
+  L1Sums x;
+  L1Sums y;
+  Pair pair;
+};
+
+// (prompt, seed, call): the branches of one transformer call of one run.
+using CallKey = std::tuple<int, int64_t, int>;
+
+bool Wanted(const TraceRow& row, int calls, const PairOptions& options) {
+  if (row.call == 0) return false;
+  if (options.expert && row.expert != *options.expert) return false;
+  if (row.step < options.first_step) return false;
+  if (options.last_step >= 0 && row.step > options.last_step) return false;
+  if (options.drop_first_call && row.call == 1) return false;
+  if (options.drop_last_call && row.call == calls - 1) return false;
+  if (!options.forced_calls.empty() && options.forced_calls[row.call]) return false;
+  using Branches = PairOptions::Branches;
+  if (options.branches == Branches::kCond) return row.branch == "cond" || row.branch == "batched";
+  if (options.branches == Branches::kUncond) return row.branch == "uncond";
+  return true;
+}
+
+int IndexOf(const std::string& name,
+            std::map<std::string, int>* index,
+            std::vector<std::string>* names) {
+  const auto [it, inserted] = index->try_emplace(name, static_cast<int>(names->size()));
+  if (inserted) names->push_back(name);
+  return it->second;
+}
+
+// Worst: keeps the pair of the branch whose target changed most. Average: adds the sums.
+std::vector<Measured> Combine(std::vector<Measured> all, PairOptions::Branches branches) {
+  std::map<CallKey, Measured> calls;
+  for (Measured& m : all) {
+    const CallKey key = {m.pair.prompt, m.pair.seed, m.pair.call};
+    const auto [it, inserted] = calls.try_emplace(key, m);
+    if (inserted) continue;
+    Measured& kept = it->second;
+    if (branches == PairOptions::Branches::kAverage) {
+      kept.x += m.x;
+      kept.y += m.y;
+    } else if (m.y.Ratio() > kept.y.Ratio()) {
+      kept = m;
+    }
+  }
+  std::vector<Measured> combined;
+  for (auto& [key, m] : calls) combined.push_back(m);
+  return combined;
+}
+
+}  // namespace
+
+PairSet ExtractPairs(const Trace& trace, const PairOptions& options) {
+  const int calls = trace.header.calls;
+  if (!options.forced_calls.empty() && static_cast<int>(options.forced_calls.size()) != calls) {
+    ThrowUserError(
+        "pairs", "forced calls must be {} but are {}", calls, options.forced_calls.size());
+  }
+  PairSet set;
+  set.steps = trace.header.steps;
+  set.calls = calls;
+  set.expert = options.expert.value_or("");
+  std::map<std::string, int> prompt_index;
+  std::map<std::string, int> branch_index;
+  std::vector<Measured> measured;
+  int64_t unmeasured = 0;
+  int64_t zero = 0;
+  for (const TraceRow& row : trace.rows) {
+    // Prompts are numbered as they come, wanted or not, so that numbers do not depend on options.
+    const int prompt = IndexOf(row.prompt, &prompt_index, &set.prompts);
+    if (!Wanted(row, calls, options)) continue;
+    const L1Sums& y = options.target == PairOptions::Target::kResidual ? row.res : row.out;
+    if (!row.mod.measured() || !y.measured()) {
+      ++unmeasured;
+    } else if (!(row.mod.prev_l1 > 0) || !(y.prev_l1 > 0)) {
+      ++zero;
+    } else {
+      Pair pair;
+      pair.prompt = prompt;
+      pair.branch = IndexOf(row.branch, &branch_index, &set.branches);
+      pair.seed = row.seed;
+      pair.call = row.call;
+      pair.step = row.step;
+      measured.push_back({row.mod, y, pair});
+    }
+  }
+  using Branches = PairOptions::Branches;
+  if (options.branches == Branches::kWorst || options.branches == Branches::kAverage) {
+    measured = Combine(std::move(measured), options.branches);
+    set.branches = {ToString(options.branches)};
+    for (Measured& m : measured) m.pair.branch = 0;
+  }
+  for (Measured& m : measured) {
+    m.pair.x = m.x.Ratio();
+    m.pair.y = m.y.Ratio();
+    set.pairs.push_back(m.pair);
+  }
+  std::stable_sort(set.pairs.begin(), set.pairs.end(), [](const Pair& a, const Pair& b) {
+    return std::tie(a.prompt, a.seed, a.branch, a.call) <
+           std::tie(b.prompt, b.seed, b.branch, b.call);
+  });
+  if (zero > 0) {
+    set.warnings.push_back(
+        fmt::format("{} rows have a zero denominator (prev_l1) and were left out", zero));
+  }
+  if (unmeasured > 0 && !set.pairs.empty()) {
+    set.warnings.push_back(
+        fmt::format("{} rows lack the modulated input or the {} and were left out",
+                    unmeasured,
+                    ToString(options.target)));
+  }
+  if (set.pairs.empty()) {
+    ThrowUserError(
+        "pairs",
+        "trace must have pairs of modulated input and {}{}{} in the chosen steps but has "
+        "none ({} rows, {} without these measurements, {} with zero denominators)",
+        ToString(options.target),
+        options.expert ? fmt::format(" of expert \"{}\"", *options.expert) : "",
+        options.branches == Branches::kAll
+            ? ""
+            : fmt::format(" of branches \"{}\"", ToString(options.branches)),
+        trace.rows.size(),
+        unmeasured,
+        zero);
+  }
+  return set;
+}
+
+std::vector<std::string> Experts(const Trace& trace) {
+  std::set<std::string> experts;
+  for (const TraceRow& row : trace.rows) experts.insert(row.expert);
+  return {experts.begin(), experts.end()};
+}
+
+std::string ToString(PairOptions::Target target) {
+  return target == PairOptions::Target::kResidual ? "residual" : "output";
+}
+
+std::string ToString(PairOptions::Branches branches) {
+  switch (branches) {
+    case PairOptions::Branches::kAll:
+      return "all";
+    case PairOptions::Branches::kWorst:
+      return "worst";
+    case PairOptions::Branches::kAverage:
+      return "average";
+    case PairOptions::Branches::kCond:
+      return "cond";
+    case PairOptions::Branches::kUncond:
+      return "uncond";
+  }
+  return "all";
+}
+
+PairOptions::Target ParseTarget(const std::string& text) {
+  for (auto target : {PairOptions::Target::kResidual, PairOptions::Target::kOutput}) {
+    if (text == ToString(target)) return target;
+  }
+  ThrowUserError("target", "must be residual or output but is \"{}\"", text);
+}
+
+PairOptions::Branches ParseBranches(const std::string& text) {
+  using Branches = PairOptions::Branches;
+  for (auto branches :
+       {Branches::kAll, Branches::kWorst, Branches::kAverage, Branches::kCond, Branches::kUncond}) {
+    if (text == ToString(branches)) return branches;
+  }
+  ThrowUserError("branch", "must be all, worst, average, cond or uncond but is \"{}\"", text);
+}
+
+std::vector<double> Xs(const PairSet& set) {
+  std::vector<double> xs;
+  xs.reserve(set.pairs.size());
+  for (const Pair& pair : set.pairs) xs.push_back(pair.x);
+  return xs;
+}
+
+std::vector<double> Ys(const PairSet& set) {
+  std::vector<double> ys;
+  ys.reserve(set.pairs.size());
+  for (const Pair& pair : set.pairs) ys.push_back(pair.y);
+  return ys;
+}
+
+}  // namespace teacache

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "datasets/trace.h"
+
+namespace teacache {
+
+// One point of a calibration: between call `call - 1` and `call` of one run the modulated input
+// changed by x and the target by y (both relative L1).
+struct Pair {
+  double x = 0;
+  double y = 0;
+  int prompt = 0;  // index into PairSet::prompts
+  int branch = 0;  // index into PairSet::branches
+  int64_t seed = 0;
+  int call = 1;  // 0-based number of the later call
+  int step = 1;  // its denoising step
+  double weight = 1;
+};
+
+struct PairSet {
+  std::vector<Pair> pairs;
+  std::vector<std::string> prompts;   // texts; "0", "1", ... where a file has numbers only
+  std::vector<std::string> branches;  // "batched", "cond", ...
+  std::string expert;                 // "" = the only one
+  int steps = 0;                      // of a run; 0 = unknown
+  int calls = 0;                      // of a run; 0 = unknown
+  std::vector<std::string> warnings;
+};
+
+// What to take from a trace.
+struct PairOptions {
+  enum class Target {
+    kResidual,  // y = change of the blocks' residual (what the cache keeps)
+    kOutput,    // y = change of the blocks' output
+  };
+  enum class Branches {
+    kAll,      // every branch's pair on its own
+    kWorst,    // of the branches of a call the pair with the larger y
+    kAverage,  // sums of the branches added up: what a batched call measures
+    kCond,     // "cond" (or "batched") only
+    kUncond,   // "uncond" only
+  };
+  Target target = Target::kResidual;
+  Branches branches = Branches::kAll;
+  std::optional<std::string> expert;  // only rows of this expert; unset = all rows
+  int first_step = 0;                 // window of steps, both ends included
+  int last_step = -1;                 // -1 = the last one
+  bool drop_first_call = false;       // leave out pairs of call 1
+  bool drop_last_call = false;        // leave out pairs of the run's last call, always computed
+  // Calls that the engine always computes, by number; their pairs are left out. Empty = none.
+  std::vector<bool> forced_calls;
+};
+
+// The pairs of a trace in order of prompt, seed, branch, call. Rows whose denominators are zero are
+// left out with a warning that counts them. Throws UserError when nothing is left or when the trace
+// has no such target, expert or branch.
+PairSet ExtractPairs(const Trace& trace, const PairOptions& options = {});
+
+// The experts of a trace in order of their names; {""} for models with one.
+std::vector<std::string> Experts(const Trace& trace);
+
+// "residual" / "output", "all" / "worst" / ...: names as on the command line.
+std::string ToString(PairOptions::Target target);
+std::string ToString(PairOptions::Branches branches);
+PairOptions::Target ParseTarget(const std::string& text);
+PairOptions::Branches ParseBranches(const std::string& text);
+
+// What the fit sees.
+std::vector<double> Xs(const PairSet& set);
+std::vector<double> Ys(const PairSet& set);
+
+}  // namespace teacache

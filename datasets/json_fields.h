@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace teacache {
+
+// Strict reading of one JSON object: every access names the field in its error, and numbers must be
+// numbers. For .cc files of our formats only; public headers do not show JSON types.
+class JsonFields {
+ public:
+  // `where` starts every message ("trace.jsonl:12"). Throws UserError unless `object` is an object.
+  // Keeps a reference to `object`.
+  JsonFields(const nlohmann::json& object, std::string where);
+
+  bool Has(std::string_view name) const;
+  // Throws UserError when the field is absent.
+  const nlohmann::json& At(std::string_view name) const;
+
+  std::string String(std::string_view name) const;
+  std::string String(std::string_view name, std::string fallback) const;
+  // Any finite number.
+  double Number(std::string_view name) const;
+  double Number(std::string_view name, double fallback) const;
+  int64_t Integer(std::string_view name) const;
+  int64_t Integer(std::string_view name, int64_t fallback) const;
+  bool Bool(std::string_view name, bool fallback) const;
+  std::vector<double> Numbers(std::string_view name) const;
+
+  // The object's field names that are not in `known`, in order.
+  std::vector<std::string> Unknown(std::initializer_list<std::string_view> known) const;
+
+  const std::string& where() const { return where_; }
+
+ private:
+  [[noreturn]] void Wrong(std::string_view name, std::string_view must) const;
+
+  const nlohmann::json& object_;
+  std::string where_;
+};
+
+// Parses `text`; throws UserError "where: must be JSON but ..." with the position of the mistake.
+nlohmann::json ParseJson(std::string_view text, std::string_view where);
+
+}  // namespace teacache
