@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+
+#include "reports/sweep_data.h"
+
+namespace teacache {
+
+// report.html: one self-contained page (plotly.js, style, script and all data inside; nothing is
+// loaded from a network). The videos are the files beside it that SweepVideo::path names; without
+// them the page says so and shows everything else.
+//
+// Part of the address after '#', all optional, choose what is shown first:
+//   threshold=0.1   the TeaCache setting of that threshold
+//   setting=ID      any setting by SweepRow::id
+//   prompt=3        the third test prompt (1-based), seed=S its seed
+//   x=calls         computed calls instead of speed-up below the curves
+//   theme=dark      dark or light
+std::string HtmlReport(const SweepReport& report);
+
+void WriteHtmlReport(const std::string& path, const SweepReport& report);
+
+// report.html, report.json, report.csv, videos.csv and report.md into `folder`, which must exist.
+void WriteReportFiles(const std::string& folder, const SweepReport& report);
+
+}  // namespace teacache

@@ -1,0 +1,65 @@
+#include "reports/report_markdown.h"
+
+#include <fmt/format.h>
+
+#include "reports/labels.h"
+
+namespace teacache {
+namespace {
+
+// A cell must not end the column or the line.
+std::string Cell(std::string_view text) {
+  std::string cell;
+  for (const char c : text) {
+    if (c == '|') cell += '\\';
+    cell += c == '\n' ? ' ' : c;
+  }
+  return cell;
+}
+
+std::string TableLine(const SweepRow& row) {
+  return fmt::format("| {} | {} / {} | {} | {} | {} | {} | {} |\n",
+                     Cell(RowLabel(row)),
+                     Fixed(row.computed_mean, 1),
+                     row.calls,
+                     SpeedupText(row.speedup_total),
+                     row.total.n > 0 ? Fixed(row.total.median, 3) : "–",
+                     MetricText(row.lpips, 4),
+                     MetricText(row.ssim, 4),
+                     MetricText(row.psnr, 2));
+}
+
+std::string Table(const SweepReport& report, const SweepModel& model) {
+  std::string text = fmt::format("## {}\n\n{}\n\n", model.name, model.description);
+  text +=
+      "| Method | Computed calls | Speed-up ↑ | Seconds per video ↓ | LPIPS ↓ | SSIM ↑ | PSNR ↑ "
+      "|\n";
+  text += "|---|---|---|---|---|---|---|\n";
+  for (const SweepRow& row : report.rows) {
+    if (row.model == model.name) text += TableLine(row);
+  }
+  return text + "\n";
+}
+
+}  // namespace
+
+std::string ReportMarkdown(const SweepReport& report) {
+  const SweepContext& context = report.context;
+  std::string text = fmt::format("# {}\n\n", ReportTitle(report));
+  for (const std::string& sentence : report.conclusions) text += fmt::format("* {}\n", sentence);
+  text += "\n";
+  for (const SweepModel& model : report.models) text += Table(report, model);
+  text += fmt::format(
+      "Means over {} test prompts × {} seeds against the uncached videos, 95 % intervals in "
+      "brackets; "
+      "coefficients from {} other prompts. Time: median, end to end, {}{}.\n",
+      context.test_prompts.size(),
+      context.seeds.size(),
+      context.fit_prompts.size(),
+      context.cpu.empty() ? "machine unknown" : context.cpu,
+      context.device.empty() ? "" : ", device " + context.device);
+  for (const std::string& warning : context.warnings) text += fmt::format("\nNote: {}\n", warning);
+  return text;
+}
+
+}  // namespace teacache

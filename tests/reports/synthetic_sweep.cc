@@ -1,0 +1,388 @@
+#include "tests/reports/synthetic_sweep.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <numeric>
+#include <random>
+
+#include "datasets/video.h"
+#include "reports/conclusions.h"
+
+namespace teacache {
+namespace {
+
+constexpr int kCalls = 30;
+constexpr double kCallSeconds = 0.0105;
+constexpr double kDecodeSeconds = 0.037;
+constexpr double kRestSeconds = 0.008;
+constexpr int kSize = 64;
+constexpr int kFrames = 16;
+
+// Uniform numbers without std::*_distribution, whose results differ between standard libraries.
+class Noise {
+ public:
+  explicit Noise(uint64_t seed) : engine_(seed) {}
+  double Uniform() { return static_cast<double>(engine_() >> 11) / 9007199254740992.0; }
+  // Nearly normal, mean 0, deviation 1.
+  double Normal() {
+    double sum = 0;
+    for (int i = 0; i < 12; ++i) sum += Uniform();
+    return sum - 6;
+  }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+double Percentile(std::vector<double> values, double share) {
+  std::ranges::sort(values);
+  const double at = share * (static_cast<double>(values.size()) - 1);
+  const auto low = static_cast<size_t>(at);
+  const size_t high = std::min(low + 1, values.size() - 1);
+  return values[low] + (at - static_cast<double>(low)) * (values[high] - values[low]);
+}
+
+struct Moments {
+  double mean = 0;
+  double std = 0;
+};
+
+Moments MomentsOf(const std::vector<double>& values) {
+  const auto n = static_cast<double>(values.size());
+  Moments moments;
+  moments.mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
+  for (const double value : values) moments.std += std::pow(value - moments.mean, 2);
+  moments.std = std::sqrt(moments.std / std::max(n - 1, 1.0));
+  return moments;
+}
+
+SweepInterval IntervalOf(const Moments& moments, size_t n) {
+  const double half = 1.96 * moments.std / std::sqrt(static_cast<double>(n));
+  return {moments.mean - half, moments.mean + half};
+}
+
+template <typename Member>
+std::vector<double> Collected(const SweepRow& row, Member member) {
+  std::vector<double> values;
+  for (const SweepVideo& video : row.videos) {
+    if (video.error.empty() && video.*member) values.push_back(*(video.*member));
+  }
+  return values;
+}
+
+std::optional<SweepMetric> MetricOf(const std::vector<double>& values, double worst) {
+  if (values.empty()) return std::nullopt;
+  const Moments moments = MomentsOf(values);
+  SweepMetric metric;
+  metric.mean = moments.mean;
+  metric.median = Percentile(values, 0.5);
+  metric.std = moments.std;
+  metric.ci95 = IntervalOf(moments, values.size());
+  metric.p5 = Percentile(values, worst);
+  metric.n = static_cast<int>(values.size());
+  return metric;
+}
+
+SweepTiming TimingOf(const SweepRow& row, double SweepVideo::*seconds) {
+  std::vector<double> values;
+  for (const SweepVideo& video : row.videos) values.push_back(video.*seconds);
+  return {Percentile(values, 0.5),
+          Percentile(values, 0.25),
+          Percentile(values, 0.75),
+          static_cast<int>(values.size())};
+}
+
+std::vector<bool> Spread(int computed) {
+  std::vector<bool> schedule(kCalls, false);
+  for (int i = 0; i < computed; ++i) {
+    schedule[static_cast<size_t>(std::lround(i * (kCalls - 1.0) / std::max(computed - 1, 1)))] =
+        true;
+  }
+  return schedule;
+}
+
+// As TeaCache spends them: more of the calls early.
+std::vector<bool> Early(int computed, Noise* noise) {
+  std::vector<bool> schedule(kCalls, false);
+  schedule.front() = schedule.back() = true;
+  int left = computed - 2;
+  for (int call = 1; call < kCalls - 1 && left > 0; ++call) {
+    const double share = static_cast<double>(left) / (kCalls - 1 - call);
+    const double bias = 1.5 - static_cast<double>(call) / kCalls;
+    if (kCalls - 1 - call <= left || noise->Uniform() < share * bias) {
+      schedule[call] = true;
+      --left;
+    }
+  }
+  return schedule;
+}
+
+int LongestSkip(const std::vector<bool>& schedule) {
+  int longest = 0;
+  int run = 0;
+  for (const bool computed : schedule) {
+    run = computed ? 0 : run + 1;
+    longest = std::max(longest, run);
+  }
+  return longest;
+}
+
+// PSNR of a run with `computed` calls: about 28 dB at 4 calls, 56 dB at 27.
+double BasePsnr(double computed) { return 27 + 29 * std::pow((computed - 4) / 23, 0.8); }
+
+void Summarise(const SweepRow* uncached, SweepRow* row) {
+  double computed = 0;
+  row->computed_min = kCalls;
+  for (const SweepVideo& video : row->videos) {
+    const int count = static_cast<int>(std::ranges::count(video.computed, true));
+    computed += count;
+    row->computed_min = std::min(row->computed_min, count);
+    row->computed_max = std::max(row->computed_max, count);
+    row->longest_skip = std::max(row->longest_skip, LongestSkip(video.computed));
+  }
+  row->computed_mean = computed / static_cast<double>(row->videos.size());
+  row->transformer = TimingOf(*row, &SweepVideo::transformer_seconds);
+  row->decode = TimingOf(*row, &SweepVideo::decode_seconds);
+  row->total = TimingOf(*row, &SweepVideo::total_seconds);
+  if (!uncached) return;
+  row->psnr = MetricOf(Collected(*row, &SweepVideo::psnr), 0.05);
+  row->ssim = MetricOf(Collected(*row, &SweepVideo::ssim), 0.05);
+  row->lpips = MetricOf(Collected(*row, &SweepVideo::lpips), 0.95);
+  row->speedup_transformer.value = uncached->transformer.median / row->transformer.median;
+  row->speedup_total.value = uncached->total.median / row->total.median;
+  const double value = row->speedup_total.value;
+  row->speedup_total.ci95 = SweepInterval{value * 0.98, value * 1.025};
+}
+
+class Builder {
+ public:
+  explicit Builder(const SyntheticSweepOptions& options) : options_(options) {}
+
+  SweepReport Build();
+
+ private:
+  void FillContext();
+  void FillModel();
+  void FillFit();
+  SweepVideo MakeVideo(const SweepRow& row, int prompt, int64_t seed, double computed, double gain);
+  void AddRow(SweepRow row, double computed, double gain);
+  void AddComparison(const std::string& a, const std::string& b);
+
+  SyntheticSweepOptions options_;
+  Noise noise_{2024};
+  SweepReport report_;
+};
+
+void Builder::FillContext() {
+  SweepContext& context = report_.context;
+  context.tool_version = "0.1.0";
+  context.git_commit = "0123456789ab";
+  context.started = "2026-01-02T03:04:05Z";
+  context.seconds = 187;
+  context.machine = "test machine";
+  context.os = "Linux";
+  context.cpu = "2 cores of a processor";
+  context.device = "cpu";
+  context.threads = 2;
+  context.load = 0.25;
+  context.libraries = {{"LibTorch", "2.11.0"}, {"plotly.js", "4.1.1"}};
+  context.argv = {"sweep-report", "--model", "shapes", "--out", "out/demo"};
+  const char* colors[] = {"red", "orange", "yellow", "green", "cyan", "blue", "pink", "red"};
+  const char* shapes[] = {
+      "circle", "square", "triangle", "star", "cross", "ring", "circle", "star"};
+  for (int i = 0; i < options_.prompts; ++i) {
+    context.fit_prompts.push_back(
+        fmt::format("a small {} {} circling slowly on black", colors[i % 8], shapes[(i + 3) % 8]));
+    context.test_prompts.push_back(
+        fmt::format("a large {} {} moving left fast on gray", colors[i % 8], shapes[i % 8]));
+  }
+  context.test_prompts.back() = "a \"quoted\" </script><b>prompt</b>, with | and & in it";
+  for (int seed = 0; seed < options_.seeds; ++seed) context.seeds.push_back(seed);
+}
+
+void Builder::FillModel() {
+  SweepModel model;
+  model.name = "shapes";
+  model.description = "embedded text-to-video transformer";
+  model.weights_digest = std::string(64, 'a');
+  model.parameters = 9'400'000;
+  model.dtype = "float32";
+  model.scheduler = "rflow";
+  model.steps = kCalls;
+  model.calls = kCalls;
+  model.guidance = 2;
+  model.width = kSize;
+  model.height = kSize;
+  model.frames = kFrames;
+  model.fps = 8;
+  report_.models = {model};
+}
+
+void Builder::FillFit() {
+  SweepFit fit;
+  fit.model = "shapes";
+  fit.coefficients = {120.0, -60.0, 11.0, 0.55, 0.01};
+  fit.r2 = 0.902;
+  fit.pearson = 0.944;
+  fit.x_range = {0.02, 0.24};
+  for (int prompt = 0; prompt < options_.prompts; ++prompt) {
+    for (int call = 1; call < kCalls; ++call) {
+      const double x = 0.02 + 0.22 * std::exp(-call / 7.0) + 0.006 * noise_.Uniform();
+      double y = 0;
+      for (const double c : fit.coefficients) y = y * x + c;
+      fit.pairs.push_back({x, y + 0.01 * noise_.Normal(), prompt, call});
+    }
+  }
+  fit.y_range = {0.02, 0.3};
+  report_.fits = {fit};
+}
+
+SweepVideo Builder::MakeVideo(
+    const SweepRow& row, int prompt, int64_t seed, double computed, double gain) {
+  SweepVideo video;
+  video.prompt = prompt;
+  video.seed = seed;
+  video.path = fmt::format("videos/{}/{}-{}.mp4", row.id, prompt, seed);
+  const int count = std::clamp(static_cast<int>(std::lround(computed)), 2, kCalls);
+  video.computed = row.policy == "teacache" ? Early(count, &noise_) : Spread(count);
+  video.transformer_seconds = kCallSeconds * count * (1 + 0.02 * noise_.Uniform());
+  video.decode_seconds = kDecodeSeconds * (1 + 0.05 * noise_.Uniform());
+  video.total_seconds = video.transformer_seconds + video.decode_seconds + kRestSeconds;
+  if (row.policy == "none") {
+    video.identical = true;
+    return video;
+  }
+  const double psnr =
+      BasePsnr(count) + gain + 1.8 * std::sin(3.0 * prompt + seed) + 0.8 * noise_.Normal();
+  video.psnr = psnr;
+  video.ssim = 1 - 0.35 * std::pow(10.0, -(psnr - 22) / 14);
+  if (options_.lpips) video.lpips = 0.5 * std::pow(10.0, -(psnr - 18) / 16);
+  return video;
+}
+
+void Builder::AddRow(SweepRow row, double computed, double gain) {
+  row.model = "shapes";
+  row.calls = kCalls;
+  for (int prompt = 0; prompt < options_.prompts; ++prompt) {
+    for (int seed = 0; seed < options_.seeds; ++seed) {
+      const double own =
+          row.policy == "teacache" ? computed + std::round(noise_.Normal() * 0.6) : computed;
+      row.videos.push_back(MakeVideo(row, prompt, seed, own, gain));
+    }
+  }
+  if (options_.failed_video && row.id == "teacache-0.3") {
+    SweepVideo& video = row.videos.back();
+    video.error = "decoder: no frames";
+    video.psnr.reset();
+    video.ssim.reset();
+    video.lpips.reset();
+  }
+  row.adherence = {{"shape", 1 - 0.004 * (30 - computed)}, {"colour", 1.0}, {"motion", 0.97}};
+  row.scene_iou = 0.87;
+  row.bytes = 4096 * static_cast<int64_t>(row.videos.size());
+  Summarise(report_.rows.empty() ? nullptr : &report_.rows.front(), &row);
+  report_.rows.push_back(std::move(row));
+}
+
+void Builder::AddComparison(const std::string& a, const std::string& b) {
+  const auto find = [this](const std::string& id) {
+    return std::ranges::find(report_.rows, id, &SweepRow::id);
+  };
+  std::vector<double> differences;
+  for (size_t i = 0; i < find(a)->videos.size(); ++i) {
+    const auto& left = find(a)->videos[i].psnr;
+    const auto& right = find(b)->videos[i].psnr;
+    if (left && right) differences.push_back(*left - *right);
+  }
+  const Moments moments = MomentsOf(differences);
+  SweepDifference difference{
+      moments.mean, IntervalOf(moments, differences.size()), static_cast<int>(differences.size())};
+  report_.comparisons.push_back({a, b, difference, std::nullopt, std::nullopt});
+}
+
+SweepReport Builder::Build() {
+  FillContext();
+  FillModel();
+  FillFit();
+  SweepRow uncached;
+  uncached.id = uncached.policy = "none";
+  AddRow(uncached, kCalls, 0);
+  // Threshold, computed calls, how much better uniform skipping is (dB).
+  const double settings[][3] = {{0.03, 27, 0.0},
+                                {0.05, 22, 0.2},
+                                {0.1, 15, 2.6},
+                                {0.15, 12, 2.2},
+                                {0.2, 9, 0.4},
+                                {0.3, 7, 0.1},
+                                {0.6, 5, -2.0}};
+  for (const auto& [threshold, computed, gain] : settings) {
+    SweepRow row;
+    row.id = fmt::format("teacache-{}", threshold);
+    row.policy = "teacache";
+    row.fit = "fitted";
+    row.threshold = threshold;
+    AddRow(row, computed, 0);
+  }
+  for (const auto& [threshold, computed, gain] : settings) {
+    for (const auto& [policy, more] : {std::pair{"uniform", gain}, std::pair{"steps", -6.0}}) {
+      SweepRow row;
+      row.id = fmt::format("{}-{}", policy, computed);
+      row.policy = policy;
+      row.computed_target = computed;
+      row.matches = fmt::format("teacache-{}", threshold);
+      AddRow(row, computed, more);
+      AddComparison(row.matches, row.id);
+    }
+  }
+  std::ranges::stable_sort(report_.rows, {}, [](const SweepRow& row) {
+    return row.policy == "none"       ? 0
+           : row.policy == "teacache" ? 1
+           : row.policy == "uniform"  ? 2
+                                      : 3;
+  });
+  report_.conclusions = DrawConclusions(report_);
+  return std::move(report_);
+}
+
+// A bright square that moves right; `error` shifts it, so that settings differ.
+Video Clip(int prompt, int64_t seed, int error) {
+  Video video;
+  video.fps = 8;
+  for (int t = 0; t < kFrames; ++t) {
+    Frame frame{kSize, kSize, std::vector<uint8_t>(kSize * kSize * 3, 40)};
+    const int left = (4 + 2 * t + error + static_cast<int>(seed) * 8) % (kSize - 18);
+    const int top = 6 + 5 * (prompt % 8);
+    for (int y = top; y < std::min(top + 16, kSize); ++y) {
+      for (int x = left; x < left + 16; ++x) {
+        uint8_t* pixel = &frame.rgb[static_cast<size_t>((y * kSize + x) * 3)];
+        pixel[0] = 230;
+        pixel[1] = static_cast<uint8_t>(40 + 25 * (prompt % 8));
+        pixel[2] = 60;
+      }
+    }
+    video.frames.push_back(std::move(frame));
+  }
+  return video;
+}
+
+}  // namespace
+
+SweepReport SyntheticSweep(const SyntheticSweepOptions& options) {
+  return Builder(options).Build();
+}
+
+void WriteSyntheticVideos(const SweepReport& report, const std::string& folder) {
+  for (const SweepRow& row : report.rows) {
+    const int error = static_cast<int>(std::lround((kCalls - row.computed_mean) / 8));
+    for (const SweepVideo& video : row.videos) {
+      const std::filesystem::path path = std::filesystem::path(folder) / video.path;
+      std::filesystem::create_directories(path.parent_path());
+      WriteVideo(path.string(), Clip(video.prompt, video.seed, error), {.fps = 8});
+    }
+  }
+}
+
+}  // namespace teacache

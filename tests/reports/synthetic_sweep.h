@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+
+#include "reports/sweep_data.h"
+
+namespace teacache {
+
+struct SyntheticSweepOptions {
+  int prompts = 8;
+  int seeds = 2;
+  bool lpips = true;
+  bool failed_video = true;  // one video of one setting has an error
+};
+
+// A made-up sweep with the shape of a real one: 30 calls, seven thresholds, uniform skipping at as
+// many calls (better in the middle of the range, worse at its end) and fewer steps. The same on
+// every machine. One prompt holds characters that HTML, CSV and Markdown must escape.
+SweepReport SyntheticSweep(const SyntheticSweepOptions& options = {});
+
+// Writes a small clip for every SweepVideo::path of the report below `folder`.
+void WriteSyntheticVideos(const SweepReport& report, const std::string& folder);
+
+}  // namespace teacache
