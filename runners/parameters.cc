@@ -1,0 +1,114 @@
+#include "runners/parameters.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Functions.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <stdexcept>
+
+#include "datasets/error.h"
+
+namespace teacache {
+namespace {
+
+// Bound of the uniform initialisations; convolution kernels count as fan.
+double UniformBound(Init init, const std::vector<int64_t>& shape) {
+  int64_t kernel = 1;
+  for (size_t i = 2; i < shape.size(); ++i) kernel *= shape[i];
+  const double fan_out = static_cast<double>(shape.at(0) * kernel);
+  const double fan_in = static_cast<double>(shape.at(1) * kernel);
+  return init == Init::kFanIn ? 1 / std::sqrt(fan_in) : std::sqrt(6.0 / (fan_in + fan_out));
+}
+
+std::string ListOf(const std::string& what, const std::vector<std::string>& names) {
+  return names.empty() ? ""
+                       : fmt::format(" {} {}: {};", names.size(), what, fmt::join(names, ", "));
+}
+
+}  // namespace
+
+CheckpointParameters::CheckpointParameters(TensorMap tensors,
+                                           std::string origin,
+                                           at::ScalarType dtype,
+                                           at::Device device)
+    : tensors_(std::move(tensors)), origin_(std::move(origin)), dtype_(dtype), device_(device) {}
+
+at::Tensor CheckpointParameters::Get(const std::string& name,
+                                     const std::vector<int64_t>& shape,
+                                     Init /*init*/,
+                                     double /*spread*/) {
+  used_.insert(name);
+  const auto it = tensors_.find(name);
+  if (it == tensors_.end()) {
+    missing_.push_back(name);
+    return at::zeros(shape, at::TensorOptions(dtype_).device(device_));
+  }
+  if (it->second.sizes() != at::IntArrayRef(shape)) {
+    misshaped_.push_back(fmt::format("{} must be [{}] but is [{}]",
+                                     name,
+                                     fmt::join(shape, ", "),
+                                     fmt::join(it->second.sizes(), ", ")));
+    return at::zeros(shape, at::TensorOptions(dtype_).device(device_));
+  }
+  return it->second.to(device_, dtype_);
+}
+
+void CheckpointParameters::Finish() const {
+  std::vector<std::string> unexpected;
+  for (const auto& [name, tensor] : tensors_) {
+    if (!used_.contains(name)) unexpected.push_back(name);
+  }
+  const std::string complaint = ListOf("missing", missing_) + ListOf("unexpected", unexpected) +
+                                ListOf("misshaped", misshaped_);
+  if (!complaint.empty()) {
+    ThrowUserError(
+        origin_, "tensors do not fit the model:{}", complaint.substr(0, complaint.size() - 1));
+  }
+}
+
+RandomParameters::RandomParameters(uint64_t seed)
+    : generator_(at::detail::createCPUGenerator(seed)) {}
+
+at::Tensor RandomParameters::Get(const std::string& name,
+                                 const std::vector<int64_t>& shape,
+                                 Init init,
+                                 double spread) {
+  if (tensors_.contains(name)) throw std::logic_error("parameter asked for twice: " + name);
+  at::Tensor tensor = at::zeros(shape, at::kFloat);
+  switch (init) {
+    case Init::kXavierUniform:
+    case Init::kFanIn: {
+      const double bound = UniformBound(init, shape);
+      tensor.uniform_(-bound, bound, generator_);
+      break;
+    }
+    case Init::kNormal:
+      tensor.normal_(0.0, spread, generator_);
+      break;
+    case Init::kOnes:
+      tensor.fill_(1.0);
+      break;
+    case Init::kZeros:
+      break;
+  }
+  tensors_[name] = tensor;
+  return tensor;
+}
+
+at::Tensor SharedParameters::Get(const std::string& name,
+                                 const std::vector<int64_t>& shape,
+                                 Init /*init*/,
+                                 double /*spread*/) {
+  const at::Tensor& tensor = tensors_.at(name);
+  if (tensor.sizes() != at::IntArrayRef(shape)) throw std::logic_error("shape of " + name);
+  return tensor;
+}
+
+int64_t CountElements(const TensorMap& tensors) {
+  int64_t count = 0;
+  for (const auto& [name, tensor] : tensors) count += tensor.numel();
+  return count;
+}
+
+}  // namespace teacache
