@@ -33,7 +33,25 @@ std::string Prefix(const SweepReport& report, const SweepModel& model) {
   return report.models.size() > 1 ? model.name + ": " : "";
 }
 
-// "Recommended: threshold 0.1 ..." or why none is.
+// How the baseline of `policy` does at the calls of `row`; empty when it was not run.
+std::string BaselineThere(const SweepReport& report,
+                          const SweepRow& row,
+                          const std::string& policy) {
+  const SweepComparison* comparison = FindComparison(report, row.id, policy);
+  if (!comparison || !comparison->psnr) return "";
+  const SweepDifference& difference = *comparison->psnr;
+  const int verdict = Verdict(*comparison);
+  return fmt::format(" {} at as many calls {} (TeaCache − {}: {} dB, {} to {}).",
+                     policy == "uniform" ? "Uniform skipping" : PolicyLabel(policy),
+                     verdict > 0   ? "is worse there"
+                     : verdict < 0 ? "is better there"
+                                   : "cannot be told from it there",
+                     PolicyLabel(policy),
+                     Signed(difference.mean, 1),
+                     Signed(difference.ci95.lo, 1),
+                     Signed(difference.ci95.hi, 1));
+}
+
 std::string Recommendation(const SweepReport& report,
                            const SweepModel& model,
                            const ConclusionOptions& options) {
@@ -46,30 +64,28 @@ std::string Recommendation(const SweepReport& report,
         Short(options.psnr_floor));
   }
   return fmt::format(
-      "Threshold {} is the largest whose worst 5 % of videos keep {} dB: {} of {} calls are "
-      "computed, "
-      "{} faster end to end, PSNR {} dB on average and {} dB for the worst 5 %.",
-      Short(*row->threshold),
-      Short(options.psnr_floor),
-      Fixed(row->computed_mean, 1),
-      row->calls,
-      SpeedupText(row->speedup_total),
-      MetricText(row->psnr, 1),
-      Fixed(row->psnr->p5, 1));
+             "Threshold {} is the largest that keeps the worst 5 % of the videos at {} dB or more: "
+             "{} faster end to end, {} of {} calls computed, PSNR {} on average.",
+             Short(*row->threshold),
+             Short(options.psnr_floor),
+             SpeedupText(row->speedup_total),
+             Fixed(row->computed_mean, 1),
+             row->calls,
+             MetricText(row->psnr, 1, " dB")) +
+         BaselineThere(report, *row, "uniform");
 }
 
-struct Tally {
-  std::vector<std::string> better, same, worse;
+struct Entry {
+  double threshold = 0;
+  double difference = 0;  // of PSNR, else of SSIM
 };
 
-std::string WithDifference(const SweepRow& row, const SweepComparison& comparison) {
-  const std::string threshold = Short(*row.threshold);
-  if (comparison.psnr)
-    return fmt::format("{} ({} dB)", threshold, Signed(comparison.psnr->mean, 1));
-  if (comparison.ssim)
-    return fmt::format("{} (SSIM {})", threshold, Signed(comparison.ssim->mean, 4));
-  return threshold;
-}
+struct Tally {
+  std::vector<Entry> better, same, worse;
+  int digits = 1;
+  std::string unit = " dB";
+  size_t total() const { return better.size() + same.size() + worse.size(); }
+};
 
 Tally Count(const SweepReport& report, const SweepModel& model, const std::string& policy) {
   Tally tally;
@@ -77,11 +93,33 @@ Tally Count(const SweepReport& report, const SweepModel& model, const std::strin
     if (row.model != model.name || !IsTeaCache(row)) continue;
     const SweepComparison* comparison = FindComparison(report, row.id, policy);
     if (!comparison || (!comparison->psnr && !comparison->ssim)) continue;
+    if (!comparison->psnr) {
+      tally.digits = 4;
+      tally.unit = " SSIM";
+    }
     const int verdict = Verdict(*comparison);
     auto& list = verdict > 0 ? tally.better : verdict < 0 ? tally.worse : tally.same;
-    list.push_back(WithDifference(row, *comparison));
+    list.push_back(
+        {*row.threshold, (comparison->psnr ? comparison->psnr : comparison->ssim)->mean});
   }
   return tally;
+}
+
+// "at thresholds 0.1 (+2.1 dB) and 0.2 (+0.3 dB)", or "at every threshold (+0.3 to +2.1 dB)".
+std::string At(const std::vector<Entry>& list, const Tally& tally) {
+  if (list.size() == tally.total() && list.size() > 2) {
+    const auto [lo, hi] = std::ranges::minmax(list, {}, &Entry::difference);
+    return fmt::format("at every threshold ({} to {}{})",
+                       Signed(lo.difference, tally.digits),
+                       Signed(hi.difference, tally.digits),
+                       tally.unit);
+  }
+  std::vector<std::string> words;
+  for (const Entry& entry : list) {
+    words.push_back(fmt::format(
+        "{} ({}{})", Short(entry.threshold), Signed(entry.difference, tally.digits), tally.unit));
+  }
+  return fmt::format("at threshold{} {}", list.size() == 1 ? "" : "s", Listed(words));
 }
 
 // "At equal computed calls, TeaCache is better than uniform skipping at ..., as good at ..."
@@ -89,24 +127,22 @@ std::string AgainstBaseline(const SweepReport& report,
                             const SweepModel& model,
                             const std::string& policy) {
   const Tally tally = Count(report, model, policy);
-  const size_t total = tally.better.size() + tally.same.size() + tally.worse.size();
-  if (total == 0) return "";
+  if (tally.total() == 0) return "";
   const std::string label = PolicyLabel(policy);
-  const auto at = [](const std::vector<std::string>& list) {
-    return fmt::format("at threshold{} {}", list.size() == 1 ? "" : "s", Listed(list));
-  };
-  std::string text = "At equal computed calls TeaCache ";
-  if (tally.better.size() == total) {
-    return text + fmt::format("beats {} {}.", label, at(tally.better));
-  }
-  if (tally.better.empty()) text += fmt::format("does not beat {} at any threshold", label);
   std::vector<std::string> parts;
-  if (!tally.better.empty()) parts.push_back(fmt::format("beats {} {}", label, at(tally.better)));
+  if (!tally.better.empty())
+    parts.push_back(fmt::format("beats {} {}", label, At(tally.better, tally)));
   if (!tally.same.empty()) {
-    parts.push_back(fmt::format("cannot be told from it {}", at(tally.same)));
+    parts.push_back(fmt::format(
+        "cannot be told from {} {}", tally.better.empty() ? label : "it", At(tally.same, tally)));
   }
-  if (!tally.worse.empty()) parts.push_back(fmt::format("is worse {}", at(tally.worse)));
-  return text + (tally.better.empty() ? ": it " : "") + Listed(parts) + ".";
+  if (!tally.worse.empty()) {
+    parts.push_back(fmt::format(
+        "is worse{} {}", parts.empty() ? " than " + label : "", At(tally.worse, tally)));
+  }
+  std::string text = "At equal computed calls TeaCache " + Listed(parts) + ".";
+  if (tally.better.empty()) text += " It never beats it beyond the intervals.";
+  return text;
 }
 
 std::string SignalSentence(const SweepFit& fit) {
@@ -116,14 +152,14 @@ std::string SignalSentence(const SweepFit& fit) {
                                          ? "is moderate"
                                          : "is weak, so treat the thresholds with care";
   return fmt::format(
-      "The signal {}: the polynomial of degree {} explains R² = {} of the change of the residual{} "
-      "({} of {}).",
+      "The signal {}: the polynomial of degree {} explains the change of the residual with R² = "
+      "{}{} "
+      "({}).",
       judgement,
       static_cast<int>(fit.coefficients.size()) - 1,
       Fixed(fit.r2, 2),
       fit.pearson ? fmt::format(", Pearson {}", Fixed(fit.pearson, 2)) : "",
-      Plural(fit.pairs.size(), "pair"),
-      fit.name);
+      Plural(fit.pairs.size(), "pair"));
 }
 
 // Where the saved calls go: calls / computed calls against the measured speed-up.

@@ -96,13 +96,17 @@ std::vector<Series> SeriesOf(const SweepReport& report,
 Json Axis(const std::string& title) { return {{"title", {{"text", title}}}, {"automargin", true}}; }
 
 Json Layout(const std::string& x, const std::string& y) {
-  return {
-      {"xaxis", Axis(x)},
-      {"yaxis", Axis(y)},
-      {"margin", {{"l", 60}, {"r", 16}, {"t", 36}, {"b", 52}}},
-      {"legend",
-       {{"orientation", "h"}, {"x", 0}, {"y", 1.02}, {"yanchor", "bottom"}, {"xanchor", "left"}}},
-      {"hovermode", "closest"}};
+  return {{"xaxis", Axis(x)},
+          {"yaxis", Axis(y)},
+          {"margin", {{"l", 60}, {"r", 16}, {"t", 36}, {"b", 52}}},
+          {"legend",
+           {{"orientation", "h"},
+            {"xref", "container"},
+            {"x", 0},
+            {"xanchor", "left"},
+            {"y", 1.02},
+            {"yanchor", "bottom"}}},
+          {"hovermode", "closest"}};
 }
 
 std::string Dump(const Json& data, const Json& layout) {
@@ -130,12 +134,12 @@ Json ErrorBars(const char* color) {
 
 std::string RowHover(const SweepRow& row) {
   return fmt::format(
-      "<b>{}</b><br>{} of {} calls computed<br>speed-up {}<br>PSNR {} dB<br>SSIM {}<br>LPIPS {}",
+      "<b>{}</b><br>{} of {} calls computed<br>speed-up {}<br>PSNR {}<br>SSIM {}<br>LPIPS {}",
       RowLabel(row),
       Fixed(row.computed_mean, 1),
       row.calls,
       SpeedupText(row.speedup_total),
-      MetricText(row.psnr, 1),
+      MetricText(row.psnr, 1, " dB"),
       MetricText(row.ssim, 4),
       MetricText(row.lpips, 4));
 }
@@ -542,6 +546,7 @@ Figure TimeFigure(const SweepReport& report) {
   }));
   Json layout = Layout("seconds per video", "");
   layout["barmode"] = "stack";
+  layout["legend"]["traceorder"] = "normal";
   layout["yaxis"]["type"] = "category";
   layout["yaxis"]["title"] = nullptr;
   figure.json = Dump(data, layout);

@@ -34,6 +34,17 @@ std::string ScriptSafe(std::string_view json) {
   return safe;
 }
 
+// Escaped text in which a number keeps its unit on the line.
+std::string Prose(std::string_view text) {
+  std::string html = EscapeHtml(text);
+  for (const std::string_view unit : {" %", " dB", " s "}) {
+    for (size_t at = html.find(unit); at != std::string::npos; at = html.find(unit, at + 6)) {
+      html.replace(at, 1, "&nbsp;");
+    }
+  }
+  return html;
+}
+
 std::string DataElement(const std::string& id, std::string_view json) {
   return fmt::format("<script type=\"application/json\" id=\"{}\">{}</script>\n",
                      EscapeHtml(id),
@@ -65,7 +76,7 @@ std::string Header(const SweepReport& report) {
                               context.seeds.size() == 1 ? "" : "s"));
   for (const SweepModel& model : report.models) facts.push_back(ModelLine(model));
   if (!context.cpu.empty()) facts.push_back(context.cpu);
-  if (!context.started.empty()) facts.push_back(context.started);
+  if (!context.started.empty()) facts.push_back(context.started.substr(0, 10));
   html += "<p class=\"facts\">";
   for (const std::string& fact : facts) html += fmt::format("<span>{}</span>", EscapeHtml(fact));
   html += "</p></div>\n<div class=\"actions\">";
@@ -78,9 +89,9 @@ std::string Words(const SweepReport& report) {
   std::string html = "<section class=\"words\" aria-label=\"Conclusions\">\n";
   for (size_t i = 0; i < report.conclusions.size(); ++i) {
     if (i == 0) {
-      html += fmt::format("<p class=\"verdict\">{}</p>\n<ul>\n", EscapeHtml(report.conclusions[0]));
+      html += fmt::format("<p class=\"verdict\">{}</p>\n<ul>\n", Prose(report.conclusions[0]));
     } else {
-      html += fmt::format("<li>{}</li>\n", EscapeHtml(report.conclusions[i]));
+      html += fmt::format("<li>{}</li>\n", Prose(report.conclusions[i]));
     }
   }
   if (!report.conclusions.empty()) html += "</ul>\n";
@@ -117,18 +128,23 @@ constexpr std::string_view kPlayer = R"(<section class="player" id="player">
 
 std::string Chart(const Figure& figure) {
   return fmt::format(
-      "<figure class=\"chart{}\" id=\"chart-{}\" data-figure=\"{}\"{}>\n<h3>{}</h3>\n"
+      "<figure class=\"chart{}\" id=\"chart-{}\" data-figure=\"{}\"{}>\n"
+      "<h3>{}<span><button type=\"button\" data-save=\"svg\">SVG</button>"
+      "<button type=\"button\" data-save=\"png\">PNG</button></span></h3>\n"
       "<div class=\"plot\"></div>\n<figcaption>{}</figcaption>\n</figure>\n",
       figure.wide ? " wide" : "",
       EscapeHtml(figure.id),
       EscapeHtml(figure.id),
       figure.calls_json.empty() ? "" : " data-axes=\"2\"",
       EscapeHtml(figure.title),
-      EscapeHtml(figure.caption));
+      Prose(figure.caption));
 }
 
 std::string Charts(const std::vector<Figure>& figures, bool quality) {
-  std::string html = "<section class=\"charts\">\n";
+  const auto three = std::ranges::count_if(
+      figures, [](const Figure& figure) { return !figure.calls_json.empty(); });
+  std::string html =
+      fmt::format("<section class=\"charts{}\">\n", quality && three > 2 ? " three" : "");
   for (const Figure& figure : figures) {
     if (figure.calls_json.empty() != quality) html += Chart(figure);
   }
@@ -245,18 +261,28 @@ std::vector<Column> TableColumns(const SweepReport& report) {
   return columns;
 }
 
+// "1.73× (1.70–1.76)" with the bracket small below the value.
+std::string CellText(const std::string& text) {
+  const size_t bracket = text.find(" (");
+  if (bracket == std::string::npos) return EscapeHtml(text);
+  return fmt::format("{}<small>{}</small>",
+                     EscapeHtml(text.substr(0, bracket)),
+                     EscapeHtml(text.substr(bracket + 1)));
+}
+
 std::string TableRow(const SweepRow& row, const std::vector<Column>& columns) {
   std::string html = fmt::format(
       "<tr data-row=\"{}\" class=\"{}\">", EscapeHtml(row.id), EscapeHtml("policy-" + row.policy));
   for (const Column& column : columns) {
-    const std::string text = EscapeHtml(column.text(row));
+    const std::string content = column.text(row);
+    const std::string text = EscapeHtml(content);
     if (!column.value) {
       html += fmt::format("<th scope=\"row\" data-value=\"{}\">{}</th>", text, text);
       continue;
     }
     const std::optional<double> value = column.value(row);
     const std::string key = value && std::isfinite(*value) ? fmt::format("{}", *value) : "";
-    html += fmt::format("<td data-value=\"{}\">{}</td>", key, text);
+    html += fmt::format("<td data-value=\"{}\">{}</td>", key, CellText(content));
   }
   return html + "</tr>\n";
 }

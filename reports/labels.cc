@@ -41,10 +41,12 @@ std::string Fixed(std::optional<double> value, int digits) {
 
 std::string Short(double value) { return fmt::format("{:.4g}", value); }
 
-std::string MetricText(const std::optional<SweepMetric>& metric, int digits) {
+std::string MetricText(const std::optional<SweepMetric>& metric,
+                       int digits,
+                       std::string_view unit) {
   if (!metric) return "–";
   if (!metric->mean) return metric->identical > 0 ? "identical" : "–";
-  std::string text = Fixed(metric->mean, digits);
+  std::string text = Fixed(metric->mean, digits) + std::string(unit);
   if (metric->ci95) {
     text +=
         fmt::format(" ({}–{})", Fixed(metric->ci95->lo, digits), Fixed(metric->ci95->hi, digits));

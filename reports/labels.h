@@ -23,8 +23,10 @@ std::string Fixed(std::optional<double> value, int digits);
 std::string Short(double value);
 
 // "38.2 (37.1–39.4)", "38.2" without interval, "identical" where every pair of videos is, "–" where
-// nothing was measured.
-std::string MetricText(const std::optional<SweepMetric>& metric, int digits);
+// nothing was measured. `unit` follows the mean: "38.2 dB (37.1–39.4)".
+std::string MetricText(const std::optional<SweepMetric>& metric,
+                       int digits,
+                       std::string_view unit = "");
 
 // "1.73× (1.70–1.76)".
 std::string SpeedupText(const SweepSpeedup& speedup);

@@ -19,6 +19,7 @@
   const uncachedOf = (row) => rows.find((other) => other.policy === 'none' && other.model === row.model);
   const videoOf = (row, key) => row && row.videos.find((video) => keyOf(video) === key);
   const fixed = (value, digits) => (value === null || value === undefined ? '–' : value.toFixed(digits));
+  const signed = (value, digits) => (value < 0 ? '−' : '+') + Math.abs(value).toFixed(digits);
   const short = (value) => String(Number(value.toPrecision(4)));
 
   const policyNames = {none: 'uncached', teacache: 'TeaCache', uniform: 'uniform skipping',
@@ -105,19 +106,31 @@
   const figureOf = (chart) => parsed(`figure-${chart.dataset.figure}` +
       (state.x === 'calls' && chart.dataset.axes ? '-calls' : ''));
 
-  function configOf(chart) {
-    const filename = `teacache-${chart.dataset.figure}`;
-    const save = (format) => (plot) => Plotly.downloadImage(plot, {format, filename, width: 900, height: 560});
-    return {responsive: true, displaylogo: false,
-      modeBarButtonsToRemove: ['lasso2d', 'select2d', 'autoScale2d', 'toImage'],
-      modeBarButtonsToAdd: ['svg', 'png'].map((format) => ({name: `${format}`,
-        title: `Save as ${format.toUpperCase()}`, icon: Plotly.Icons.camera, click: save(format)}))};
+  const config = {responsive: true, displayModeBar: false};
+
+  // As a picture in its own right: with its title, and on a ground that text can be read on.
+  function save(chart, format) {
+    const plot = chart.querySelector('.plot');
+    const style = getComputedStyle(document.documentElement);
+    const title = chart.querySelector('h3').firstChild.textContent;
+    const layout = {...plot.layout, paper_bgcolor: style.getPropertyValue('--surface').trim(),
+      title: {text: title, x: 0.02, y: 0.98, yanchor: 'top'}, width: 900, height: 560,
+      margin: {...plot.layout.margin, t: 80}};
+    return Plotly.toImage({data: plot.data, layout}, {format, width: 900, height: 560, scale: format === 'png' ? 2 : 1})
+        .then((address) => saveLink(address, `teacache-${chart.dataset.figure}.${format}`));
+  }
+
+  function saveLink(address, name) {
+    const link = document.createElement('a');
+    link.href = address;
+    link.download = name;
+    link.click();
   }
 
   function draw(chart) {
     const figure = figureOf(chart);
     const plot = chart.querySelector('.plot');
-    return Plotly.react(plot, figure.data, themedLayout(figure.layout), configOf(chart)).then(() => {
+    return Plotly.react(plot, figure.data, themedLayout(figure.layout), config).then(() => {
       chart.dataset.drawn = 'yes';
       if (plot.dataset.listening) return;
       plot.dataset.listening = 'yes';
@@ -207,8 +220,8 @@
     if (!found) return null;
     const {mean, ci95} = found.psnr;
     const verdict = ci95.lo > 0 ? 'better' : ci95.hi < 0 ? 'worse' : 'no clear difference';
-    return ['against uniform skipping', `${mean < 0 ? '−' : '+'}${fixed(Math.abs(mean), 1)} dB`,
-      `${verdict}, 95 %: ${fixed(ci95.lo, 1)} – ${fixed(ci95.hi, 1)}`];
+    return ['against uniform skipping', `${signed(mean, 1)} dB`,
+      `${verdict}, 95 %: ${signed(ci95.lo, 1)} to ${signed(ci95.hi, 1)}`];
   }
 
   function showTiles() {
@@ -428,11 +441,9 @@
   }
 
   function saveCsv() {
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(new Blob([csvOfTable()], {type: 'text/csv'}));
-    link.download = 'teacache-settings.csv';
-    link.click();
-    URL.revokeObjectURL(link.href);
+    const address = URL.createObjectURL(new Blob([csvOfTable()], {type: 'text/csv'}));
+    saveLink(address, 'teacache-settings.csv');
+    URL.revokeObjectURL(address);
   }
 
   // ---------------------------------------------------------------- start
@@ -450,6 +461,9 @@
       select(state.row, event.target.value);
       writeHash();
     });
+    for (const button of document.querySelectorAll('[data-save]')) {
+      button.addEventListener('click', () => save(button.closest('.chart'), button.dataset.save));
+    }
     for (const button of document.querySelectorAll('[data-x]')) {
       button.addEventListener('click', () => { state.x = button.dataset.x; drawAll(); });
     }

@@ -5,11 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <numeric>
 #include <random>
 
 #include "datasets/video.h"
-#include "reports/conclusions.h"
+#include "reports/sweep_summary.h"
 
 namespace teacache {
 namespace {
@@ -37,64 +36,6 @@ class Noise {
   std::mt19937_64 engine_;
 };
 
-double Percentile(std::vector<double> values, double share) {
-  std::ranges::sort(values);
-  const double at = share * (static_cast<double>(values.size()) - 1);
-  const auto low = static_cast<size_t>(at);
-  const size_t high = std::min(low + 1, values.size() - 1);
-  return values[low] + (at - static_cast<double>(low)) * (values[high] - values[low]);
-}
-
-struct Moments {
-  double mean = 0;
-  double std = 0;
-};
-
-Moments MomentsOf(const std::vector<double>& values) {
-  const auto n = static_cast<double>(values.size());
-  Moments moments;
-  moments.mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
-  for (const double value : values) moments.std += std::pow(value - moments.mean, 2);
-  moments.std = std::sqrt(moments.std / std::max(n - 1, 1.0));
-  return moments;
-}
-
-SweepInterval IntervalOf(const Moments& moments, size_t n) {
-  const double half = 1.96 * moments.std / std::sqrt(static_cast<double>(n));
-  return {moments.mean - half, moments.mean + half};
-}
-
-template <typename Member>
-std::vector<double> Collected(const SweepRow& row, Member member) {
-  std::vector<double> values;
-  for (const SweepVideo& video : row.videos) {
-    if (video.error.empty() && video.*member) values.push_back(*(video.*member));
-  }
-  return values;
-}
-
-std::optional<SweepMetric> MetricOf(const std::vector<double>& values, double worst) {
-  if (values.empty()) return std::nullopt;
-  const Moments moments = MomentsOf(values);
-  SweepMetric metric;
-  metric.mean = moments.mean;
-  metric.median = Percentile(values, 0.5);
-  metric.std = moments.std;
-  metric.ci95 = IntervalOf(moments, values.size());
-  metric.p5 = Percentile(values, worst);
-  metric.n = static_cast<int>(values.size());
-  return metric;
-}
-
-SweepTiming TimingOf(const SweepRow& row, double SweepVideo::*seconds) {
-  std::vector<double> values;
-  for (const SweepVideo& video : row.videos) values.push_back(video.*seconds);
-  return {Percentile(values, 0.5),
-          Percentile(values, 0.25),
-          Percentile(values, 0.75),
-          static_cast<int>(values.size())};
-}
-
 std::vector<bool> Spread(int computed) {
   std::vector<bool> schedule(kCalls, false);
   for (int i = 0; i < computed; ++i) {
@@ -120,42 +61,8 @@ std::vector<bool> Early(int computed, Noise* noise) {
   return schedule;
 }
 
-int LongestSkip(const std::vector<bool>& schedule) {
-  int longest = 0;
-  int run = 0;
-  for (const bool computed : schedule) {
-    run = computed ? 0 : run + 1;
-    longest = std::max(longest, run);
-  }
-  return longest;
-}
-
 // PSNR of a run with `computed` calls: about 28 dB at 4 calls, 56 dB at 27.
 double BasePsnr(double computed) { return 27 + 29 * std::pow((computed - 4) / 23, 0.8); }
-
-void Summarise(const SweepRow* uncached, SweepRow* row) {
-  double computed = 0;
-  row->computed_min = kCalls;
-  for (const SweepVideo& video : row->videos) {
-    const int count = static_cast<int>(std::ranges::count(video.computed, true));
-    computed += count;
-    row->computed_min = std::min(row->computed_min, count);
-    row->computed_max = std::max(row->computed_max, count);
-    row->longest_skip = std::max(row->longest_skip, LongestSkip(video.computed));
-  }
-  row->computed_mean = computed / static_cast<double>(row->videos.size());
-  row->transformer = TimingOf(*row, &SweepVideo::transformer_seconds);
-  row->decode = TimingOf(*row, &SweepVideo::decode_seconds);
-  row->total = TimingOf(*row, &SweepVideo::total_seconds);
-  if (!uncached) return;
-  row->psnr = MetricOf(Collected(*row, &SweepVideo::psnr), 0.05);
-  row->ssim = MetricOf(Collected(*row, &SweepVideo::ssim), 0.05);
-  row->lpips = MetricOf(Collected(*row, &SweepVideo::lpips), 0.95);
-  row->speedup_transformer.value = uncached->transformer.median / row->transformer.median;
-  row->speedup_total.value = uncached->total.median / row->total.median;
-  const double value = row->speedup_total.value;
-  row->speedup_total.ci95 = SweepInterval{value * 0.98, value * 1.025};
-}
 
 class Builder {
  public:
@@ -169,7 +76,6 @@ class Builder {
   void FillFit();
   SweepVideo MakeVideo(const SweepRow& row, int prompt, int64_t seed, double computed, double gain);
   void AddRow(SweepRow row, double computed, double gain);
-  void AddComparison(const std::string& a, const std::string& b);
 
   SyntheticSweepOptions options_;
   Noise noise_{2024};
@@ -283,24 +189,7 @@ void Builder::AddRow(SweepRow row, double computed, double gain) {
   row.adherence = {{"shape", 1 - 0.004 * (30 - computed)}, {"colour", 1.0}, {"motion", 0.97}};
   row.scene_iou = 0.87;
   row.bytes = 4096 * static_cast<int64_t>(row.videos.size());
-  Summarise(report_.rows.empty() ? nullptr : &report_.rows.front(), &row);
   report_.rows.push_back(std::move(row));
-}
-
-void Builder::AddComparison(const std::string& a, const std::string& b) {
-  const auto find = [this](const std::string& id) {
-    return std::ranges::find(report_.rows, id, &SweepRow::id);
-  };
-  std::vector<double> differences;
-  for (size_t i = 0; i < find(a)->videos.size(); ++i) {
-    const auto& left = find(a)->videos[i].psnr;
-    const auto& right = find(b)->videos[i].psnr;
-    if (left && right) differences.push_back(*left - *right);
-  }
-  const Moments moments = MomentsOf(differences);
-  SweepDifference difference{
-      moments.mean, IntervalOf(moments, differences.size()), static_cast<int>(differences.size())};
-  report_.comparisons.push_back({a, b, difference, std::nullopt, std::nullopt});
 }
 
 SweepReport Builder::Build() {
@@ -334,7 +223,6 @@ SweepReport Builder::Build() {
       row.computed_target = computed;
       row.matches = fmt::format("teacache-{}", threshold);
       AddRow(row, computed, more);
-      AddComparison(row.matches, row.id);
     }
   }
   std::ranges::stable_sort(report_.rows, {}, [](const SweepRow& row) {
@@ -343,7 +231,7 @@ SweepReport Builder::Build() {
            : row.policy == "uniform"  ? 2
                                       : 3;
   });
-  report_.conclusions = DrawConclusions(report_);
+  SummarizeSweep(&report_);
   return std::move(report_);
 }
 
