@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "datasets/video.h"
+
+namespace teacache {
+
+// Scores of generated videos against their ground truth: what eval-metrics and sweep-report write.
+//
+// results.json:
+//   {"format": "teacache-results", "version": 1, "context": {name: text},
+//    "summary": {metric: {"mean", "median", "std", "min", "max", "ci95": [lo, hi], "p5",
+//                         "frame_weighted_mean", "n", "identical"}},
+//    "videos": [{"name", "frames", metric: number or null, "identical", "identical_frames",
+//                "per_frame": {metric: [...]}, "gt": {...}, "gen": {...}, "warnings", "error"}],
+//    "unmatched_gt": [...], "unmatched_gen": [...], "warnings": [...]}
+// There is no NaN or Infinity: an infinite PSNR is null with "identical": true (per frame: null).
+// Metrics are "psnr" (dB), "ssim" and "lpips"; "context" holds their full definitions.
+
+// One metric over all videos. NaN where there is nothing to say (written as null).
+struct MetricSummary {
+  double mean = std::numeric_limits<double>::quiet_NaN();  // over videos with a finite value
+  double median = std::numeric_limits<double>::quiet_NaN();
+  double std = std::numeric_limits<double>::quiet_NaN();  // of a sample (n - 1); NaN for one video
+  double min = std::numeric_limits<double>::quiet_NaN();
+  double max = std::numeric_limits<double>::quiet_NaN();
+  double ci95_lo = std::numeric_limits<double>::quiet_NaN();  // bootstrap interval of the mean
+  double ci95_hi = std::numeric_limits<double>::quiet_NaN();
+  double p5 = std::numeric_limits<double>::quiet_NaN();  // 5 % of the videos are worse than this
+  double frame_weighted_mean = std::numeric_limits<double>::quiet_NaN();
+  int64_t n = 0;          // videos with a finite value
+  int64_t identical = 0;  // videos that are identical to their ground truth (infinite PSNR)
+};
+
+// One pair of videos.
+struct VideoScore {
+  std::string name;    // stem, with its folder when folders are searched recursively
+  int64_t frames = 0;  // compared
+  // Mean over frames, by metric. PSNR is +infinity for identical videos; frames that are identical
+  // do not enter the mean of a video that also has others.
+  std::map<std::string, double> scores;
+  int64_t identical_frames = 0;
+  std::map<std::string, std::vector<double>> per_frame;  // empty unless asked for
+  VideoInfo gt;
+  VideoInfo gen;
+  std::vector<std::string> warnings;
+  std::string error;  // "" = scored; otherwise `scores` is empty
+
+  bool ok() const { return error.empty(); }
+};
+
+struct Results {
+  static constexpr int kVersion = 1;
+  // Definitions and options: "psnr", "ssim", "lpips", "gt", "gen", "decoder", "tool_version", ...
+  std::map<std::string, std::string> context;
+  std::map<std::string, MetricSummary> summary;
+  std::vector<VideoScore> videos;         // in order of name
+  std::vector<std::string> unmatched_gt;  // videos without a partner
+  std::vector<std::string> unmatched_gen;
+  std::vector<std::string> warnings;
+
+  // Pairs that could not be scored.
+  int64_t NumErrors() const;
+};
+
+// One line of JSON for one pair: what journals and "videos" hold.
+std::string VideoScoreToJson(const VideoScore& score);
+// Throws UserError, naming `where`, for anything else.
+VideoScore VideoScoreFromJson(const std::string& text, const std::string& where);
+
+std::string ResultsToJson(const Results& results);
+// Both throw UserError naming the file.
+void WriteResults(const std::string& path, const Results& results);
+Results ReadResults(const std::string& path);
+
+// One row per pair: name, scores, frames, identical_frames, then codec, size, frame count, frame
+// rate, pixel format and colour tags of both sides, warnings, error. RFC 4180; "inf" for identical.
+std::string ResultsToCsv(const Results& results);
+void WritePerVideoCsv(const std::string& path, const Results& results);
+
+}  // namespace teacache

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace teacache {
+
+// Which ground-truth video belongs to which generated one.
+
+// A video and the name it is paired by.
+struct NamedVideo {
+  std::string name;  // file name without extension, with its folder below the searched one
+  std::string path;
+};
+
+struct VideoPair {
+  std::string name;
+  std::string gt;
+  std::string gen;
+};
+
+struct Pairing {
+  std::vector<VideoPair> pairs;           // in natural order of name
+  std::vector<std::string> unmatched_gt;  // paths without a partner
+  std::vector<std::string> unmatched_gen;
+};
+
+// Everything in `source` that can be read as a video, in natural order of name:
+//   a video or tensor file           -> itself
+//   a folder of pictures             -> itself, as one video
+//   any other folder                 -> the videos, tensor files and folders of pictures in it
+//                                       (with `recursive`: also below it)
+//   a .txt file                      -> the paths in it, one per line, relative to its folder
+// Throws UserError when there is nothing, or two videos have the same name.
+std::vector<NamedVideo> FindVideos(const std::string& source, bool recursive = false);
+
+// Pairs by name. One video on each side is a pair whatever the names are.
+Pairing PairByName(const std::vector<NamedVideo>& gt, const std::vector<NamedVideo>& gen);
+
+// As TeaCache's eval.py pairs: the files of folder `gen` that end in ".mp4" (lower case), their
+// name with every ".mp4" removed, and the file of that name + ".mp4" in folder `gt`. Other files,
+// and extra files of `gt`, are ignored. `order`: names in the order of the listing to repeat (see
+// TeaCacheLine); empty = sorted. Throws UserError when there is no video, one has no partner (where
+// the script stops too) or `order` names other videos.
+Pairing PairAsTeaCache(const std::string& gt,
+                       const std::string& gen,
+                       const std::vector<std::string>& order = {});
+
+}  // namespace teacache

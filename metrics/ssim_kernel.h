@@ -1,0 +1,14 @@
+#pragma once
+
+#include <cstdint>
+
+namespace teacache {
+
+// Sum of 1 - SSIM over all windows and channels of interleaved pictures [height, width, channels],
+// at least 11x11, channels 1 or 3. Runtime dispatch to the best instruction set.
+double SsimDeficit(
+    const uint8_t* a, const uint8_t* b, int width, int height, int channels, double peak);
+double SsimDeficit(
+    const uint16_t* a, const uint16_t* b, int width, int height, int channels, double peak);
+
+}  // namespace teacache
