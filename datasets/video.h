@@ -36,7 +36,7 @@ struct VideoInfo {
   double fps = 0;           // average frame rate; 0 = unknown
   int64_t num_frames = -1;  // as the container declares; -1 = unknown until read
   bool variable_frame_rate = false;
-  bool lossless = false;
+  bool lossless = false;  // by its codec (what H.264 may be, cannot be seen)
 };
 
 // Reads frames in order. A file that cannot be read or is damaged throws UserError naming the file
@@ -49,17 +49,22 @@ class VideoReader {
   virtual std::optional<Frame> Next() = 0;
 };
 
+// Both decoders convert to RGB as the ffmpeg program does (swscale's bicubic default; matrix and
+// range from the stream's tags, BT.601 limited when untagged; high bit depths rounded to 8; turned
+// as the file's display matrix says), so they differ only in files with a variable frame rate.
 struct VideoReaderOptions {
-  // How frames are converted to RGB and timed.
   enum class Decoder {
-    kNative,   // every coded frame, colour tags of the stream respected
-    kImageio,  // as imageio's ffmpeg pipe: swscale bicubic, constant frame rate
+    kNative,   // every coded frame, once
+    kImageio,  // as imageio's ffmpeg pipe: frames repeated and dropped to a constant frame rate
   };
   Decoder decoder = Decoder::kNative;
+  int threads = 1;  // decoder threads of video files; 0 = one per core
 };
 
-// Opens a video file (whatever libav reads), a folder of PNG/JPEG frames (natural order) or a tensor
-// file (.safetensors with one [T, 3, H, W] tensor, uint8 or float in [0, 1]).
+// Opens a video file (whatever libav reads), a folder of PNG/JPEG frames (natural order) or a
+// tensor file (.safetensors with one [T, 3, H, W] or [T, H, W, 3] tensor, uint8 or float in [0, 1];
+// frames per second in the metadata as "fps"). The first frame is decoded at once; memory stays
+// bounded by a few frames, however long the video is.
 std::unique_ptr<VideoReader> OpenVideo(const std::string& path,
                                        const VideoReaderOptions& options = {});
 
@@ -69,8 +74,8 @@ Video ReadVideo(const std::string& path, const VideoReaderOptions& options = {})
 struct VideoWriterOptions {
   enum class Codec {
     kH264,  // .mp4 as imageio writes it: libx264, crf 25, yuv420p, size rounded up to 16 by scaling
-    kFfv1,  // .mkv, lossless, RGB (gbrp)
-    kPng,   // a folder of %04d.png
+    kFfv1,  // .mkv, lossless RGB (bgr0)
+    kPng,   // a folder of %04d.png; an existing one is replaced if it holds only PNG files
   };
   Codec codec = Codec::kH264;
   double fps = 8;
@@ -78,7 +83,10 @@ struct VideoWriterOptions {
 };
 
 // Writes `video` to `path` (a file, or a folder for kPng) by a temporary name and a rename, so that
-// an interrupted run leaves no half-written video. The bytes depend only on frames and options.
-void WriteVideo(const std::string& path, const Video& video, const VideoWriterOptions& options = {});
+// an interrupted run leaves no half-written video. The bytes depend only on frames, options and the
+// versions of libav and libx264, not on the number of cores. The parent folder must exist.
+void WriteVideo(const std::string& path,
+                const Video& video,
+                const VideoWriterOptions& options = {});
 
 }  // namespace teacache
