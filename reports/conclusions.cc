@@ -168,9 +168,10 @@ std::string OverheadSentence(const SweepRow& row) {
   const double fewer = row.calls / row.computed_mean;
   const double rest = row.total.median - row.transformer.median;
   return fmt::format(
-      "At that threshold {}× fewer calls make the transformer {}× and the whole video {}× faster; "
+      "At threshold {}, {}× fewer calls make the transformer {}× and the whole video {}× faster; "
       "{} of "
       "{} s are spent outside the transformer.",
+      Short(*row.threshold),
       Fixed(fewer, 2),
       Fixed(row.speedup_transformer.value, 2),
       Fixed(row.speedup_total.value, 2),

@@ -98,14 +98,8 @@ Json Axis(const std::string& title) { return {{"title", {{"text", title}}}, {"au
 Json Layout(const std::string& x, const std::string& y) {
   return {{"xaxis", Axis(x)},
           {"yaxis", Axis(y)},
-          {"margin", {{"l", 60}, {"r", 16}, {"t", 36}, {"b", 52}}},
-          {"legend",
-           {{"orientation", "h"},
-            {"xref", "container"},
-            {"x", 0},
-            {"xanchor", "left"},
-            {"y", 1.02},
-            {"yanchor", "bottom"}}},
+          {"margin", {{"l", 60}, {"r", 16}, {"t", 10}, {"b", 52}}},
+          {"showlegend", false},  // the page writes its own
           {"hovermode", "closest"}};
 }
 
@@ -444,7 +438,6 @@ Figure DifferenceFigure(const SweepReport& report) {
   Json layout = Layout("threshold", fmt::format("difference in {}", kind.axis));
   layout["xaxis"]["type"] = "category";
   layout["yaxis"]["zeroline"] = true;
-  layout["showlegend"] = true;
   if (data.size() > 1) layout["scattermode"] = "group";
   figure.json = Dump(data, layout);
   return figure;
@@ -468,11 +461,7 @@ Figure SkipMapFigure(const SweepReport& report) {
                 {"xgap", 1},
                 {"ygap", 2},
                 {"colorscale", {{0, "rgba(47,127,224,0.10)"}, {1, "rgba(47,127,224,1)"}}},
-                {"colorbar",
-                 {{"title", {{"text", "computed"}}},
-                  {"tickformat", ".0%"},
-                  {"thickness", 10},
-                  {"outlinewidth", 0}}},
+                {"colorbar", {{"tickformat", ".0%"}, {"thickness", 10}, {"outlinewidth", 0}}},
                 {"customdata", Json::array()},
                 {"hovertemplate", "%{y}<br>call %{x}: computed in %{z:.0%}<extra></extra>"}};
   int calls = 0;
@@ -486,6 +475,8 @@ Figure SkipMapFigure(const SweepReport& report) {
     trace["customdata"].push_back(std::vector<std::string>(row->calls, row->id));
   }
   Json layout = Layout("transformer call", "");
+  layout["xaxis"]["showgrid"] = false;
+  layout["yaxis"]["showgrid"] = false;
   layout["yaxis"]["type"] = "category";
   layout["yaxis"]["title"] = nullptr;
   layout["height"] = std::max<int>(320, 110 + 22 * static_cast<int>(rows.size()));
@@ -546,7 +537,6 @@ Figure TimeFigure(const SweepReport& report) {
   }));
   Json layout = Layout("seconds per video", "");
   layout["barmode"] = "stack";
-  layout["legend"]["traceorder"] = "normal";
   layout["yaxis"]["type"] = "category";
   layout["yaxis"]["title"] = nullptr;
   figure.json = Dump(data, layout);

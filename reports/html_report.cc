@@ -295,7 +295,7 @@ std::string Table(const SweepReport& report) {
       "<div class=\"scroll\"><table id=\"settings\">\n<thead><tr>";
   for (const Column& column : columns) {
     html += fmt::format("<th scope=\"col\"><button type=\"button\">{}</button></th>",
-                        EscapeHtml(column.title));
+                        Prose(column.title));
   }
   html += "</tr></thead>\n<tbody>\n";
   for (const SweepRow& row : report.rows) html += TableRow(row, columns);

@@ -310,7 +310,8 @@ struct Reader {
 };
 
 void CheckHeader(const Json& json, const std::string& where) {
-  if (!json.is_object() || json.value("format", "") != kFormat) {
+  const auto format = json.find("format");
+  if (format == json.end() || *format != kFormat) {
     ThrowUserError(where, "must be a report with \"format\": \"{}\" but is not", kFormat);
   }
   const auto version = json.find("version");

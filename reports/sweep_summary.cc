@@ -51,6 +51,15 @@ void CheckReport(const SweepReport& report) {
                        video.prompt,
                        prompts);
       }
+      for (const auto& score : {video.psnr, video.ssim, video.lpips}) {
+        if (score && !std::isfinite(*score)) {
+          ThrowUserError("sweep",
+                         "row \"{}\", prompt {}: a score must be a finite number but is {}",
+                         row.id,
+                         video.prompt + 1,
+                         *score);
+        }
+      }
     }
   }
 }
@@ -143,9 +152,17 @@ std::pair<std::vector<double>, std::vector<double>> Paired(const SweepRow& a,
   return values;
 }
 
-double Ratio(const std::vector<double>& uncached, const std::vector<double>& cached) {
-  const double below = Percentile(cached, 0.5);
-  return below > 0 ? Percentile(uncached, 0.5) / below : kNone;
+// As Percentile(values, 0.5), without sorting all of them. `values` loses its order.
+double Median(std::vector<double>* values) {
+  const auto middle = values->begin() + static_cast<std::ptrdiff_t>(values->size() / 2);
+  std::nth_element(values->begin(), middle, values->end());
+  if (values->size() % 2 == 1) return *middle;
+  return (*std::max_element(values->begin(), middle) + *middle) / 2;
+}
+
+double Ratio(std::vector<double> uncached, std::vector<double> cached) {
+  const double below = Median(&cached);
+  return below > 0 ? Median(&uncached) / below : kNone;
 }
 
 SweepSpeedup SummarizeSpeedup(const SweepRow& uncached,

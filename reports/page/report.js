@@ -113,8 +113,9 @@
     const plot = chart.querySelector('.plot');
     const style = getComputedStyle(document.documentElement);
     const title = chart.querySelector('h3').firstChild.textContent;
-    const layout = {...plot.layout, paper_bgcolor: style.getPropertyValue('--surface').trim(),
+    const layout = {...plot.layout, showlegend: plot.data.some((trace) => trace.name), paper_bgcolor: style.getPropertyValue('--surface').trim(),
       title: {text: title, x: 0.02, y: 0.98, yanchor: 'top'}, width: 900, height: 560,
+      legend: {orientation: 'h', x: 0, y: 1.02, yanchor: 'bottom', traceorder: 'normal'},
       margin: {...plot.layout.margin, t: 80}};
     return Plotly.toImage({data: plot.data, layout}, {format, width: 900, height: 560, scale: format === 'png' ? 2 : 1})
         .then((address) => saveLink(address, `teacache-${chart.dataset.figure}.${format}`));
@@ -127,9 +128,45 @@
     link.click();
   }
 
+  const dashes = {dash: '6 3', dot: '2 3', dashdot: '6 3 2 3', longdash: '9 3'};
+
+  // One button per named trace, with its colour and stroke; a click hides or shows it.
+  function legendEntry(plot, trace, index) {
+    const color = trace.line?.color || (typeof trace.marker?.color === 'string' && trace.marker.color) || '#2fa4a0';
+    const button = document.createElement('button');
+    const hidden = plot.data?.[index]?.visible === 'legendonly';
+    button.type = 'button';
+    button.setAttribute('aria-pressed', String(!hidden));
+    const stroked = trace.mode?.includes('lines');
+    const dotted = trace.type !== 'scatter' || trace.mode?.includes('markers');
+    button.innerHTML = '<svg viewBox="0 0 22 10" aria-hidden="true">' +
+        (stroked ? `<path d="M0 5H22" stroke="${color}" stroke-width="2" stroke-dasharray="${dashes[trace.line?.dash] || ''}"/>` : '') +
+        (dotted ? `<circle cx="11" cy="5" r="4" fill="${color}"/>` : '') + '</svg>';
+    button.append(trace.name);
+    button.addEventListener('click', () => {
+      const show = button.getAttribute('aria-pressed') === 'false';
+      button.setAttribute('aria-pressed', String(show));
+      Plotly.restyle(plot, {visible: show ? true : 'legendonly'}, [index]);
+    });
+    return button;
+  }
+
+  function drawLegend(chart, figure) {
+    const plot = chart.querySelector('.plot');
+    const named = figure.data.map((trace, index) => [trace, index]).filter(([trace]) => trace.name);
+    const legend = chart.querySelector('.legend') || document.createElement('div');
+    legend.className = 'legend';
+    legend.replaceChildren(...named.map(([trace, index]) => legendEntry(plot, trace, index)));
+    if (named.length) plot.before(legend);
+  }
+
   function draw(chart) {
     const figure = figureOf(chart);
     const plot = chart.querySelector('.plot');
+    drawLegend(chart, figure);
+    figure.data.forEach((trace, index) => {
+      if (plot.data?.[index]?.visible) trace.visible = plot.data[index].visible;
+    });
     return Plotly.react(plot, figure.data, themedLayout(figure.layout), config).then(() => {
       chart.dataset.drawn = 'yes';
       if (plot.dataset.listening) return;

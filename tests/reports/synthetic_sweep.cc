@@ -4,10 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <random>
 
-#include "datasets/video.h"
 #include "reports/sweep_summary.h"
 
 namespace teacache {
@@ -62,7 +60,9 @@ std::vector<bool> Early(int computed, Noise* noise) {
 }
 
 // PSNR of a run with `computed` calls: about 28 dB at 4 calls, 56 dB at 27.
-double BasePsnr(double computed) { return 27 + 29 * std::pow((computed - 4) / 23, 0.8); }
+double BasePsnr(double computed) {
+  return 27 + 29 * std::pow(std::max(computed - 4, 0.0) / 23, 0.8);
+}
 
 class Builder {
  public:
@@ -231,46 +231,14 @@ SweepReport Builder::Build() {
            : row.policy == "uniform"  ? 2
                                       : 3;
   });
-  SummarizeSweep(&report_);
+  SummarizeSweep(&report_, {.bootstrap_samples = options_.bootstrap_samples});
   return std::move(report_);
-}
-
-// A bright square that moves right; `error` shifts it, so that settings differ.
-Video Clip(int prompt, int64_t seed, int error) {
-  Video video;
-  video.fps = 8;
-  for (int t = 0; t < kFrames; ++t) {
-    Frame frame{kSize, kSize, std::vector<uint8_t>(kSize * kSize * 3, 40)};
-    const int left = (4 + 2 * t + error + static_cast<int>(seed) * 8) % (kSize - 18);
-    const int top = 6 + 5 * (prompt % 8);
-    for (int y = top; y < std::min(top + 16, kSize); ++y) {
-      for (int x = left; x < left + 16; ++x) {
-        uint8_t* pixel = &frame.rgb[static_cast<size_t>((y * kSize + x) * 3)];
-        pixel[0] = 230;
-        pixel[1] = static_cast<uint8_t>(40 + 25 * (prompt % 8));
-        pixel[2] = 60;
-      }
-    }
-    video.frames.push_back(std::move(frame));
-  }
-  return video;
 }
 
 }  // namespace
 
 SweepReport SyntheticSweep(const SyntheticSweepOptions& options) {
   return Builder(options).Build();
-}
-
-void WriteSyntheticVideos(const SweepReport& report, const std::string& folder) {
-  for (const SweepRow& row : report.rows) {
-    const int error = static_cast<int>(std::lround((kCalls - row.computed_mean) / 8));
-    for (const SweepVideo& video : row.videos) {
-      const std::filesystem::path path = std::filesystem::path(folder) / video.path;
-      std::filesystem::create_directories(path.parent_path());
-      WriteVideo(path.string(), Clip(video.prompt, video.seed, error), {.fps = 8});
-    }
-  }
 }
 
 }  // namespace teacache

@@ -10,6 +10,7 @@ struct SyntheticSweepOptions {
   int prompts = 8;
   int seeds = 2;
   bool lpips = true;
+  int bootstrap_samples = 1000;
   bool failed_video = true;  // one video of one setting has an error
 };
 

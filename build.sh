@@ -1,0 +1,335 @@
+#!/usr/bin/env bash
+# Builds the toolkit on a Debian or Ubuntu machine; see usage() below. Every step can be repeated and
+# says what it does; what is there already is left alone.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+readonly DEPS_DIR="${TEACACHE_DEPS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/teacache-toolkit}"
+export TEACACHE_DEPS_DIR="$DEPS_DIR"
+
+readonly BUILD_PACKAGES=(
+  build-essential g++ cmake ninja-build pkg-config ccache git ca-certificates
+  python3 python3-pip
+  libopencv-dev libceres-dev libeigen3-dev libcli11-dev nlohmann-json3-dev libfmt-dev libhwy-dev
+  libsentencepiece-dev libavformat-dev libavcodec-dev libswscale-dev libavutil-dev
+  libgtest-dev libgmock-dev libbenchmark-dev
+)
+readonly TEST_PACKAGES=(ffmpeg)
+
+usage() {
+  cat <<USAGE
+usage: ./build.sh COMMAND
+
+  deps      install what is missing: Debian/Ubuntu packages (as root or with sudo; otherwise the
+            line to run is printed) and the Python wheels that carry LibTorch and plotly.js
+  build     deps, then configure and compile everything into build/release
+  demo      build, then run the whole experiment on the model that ships with the toolkit and
+            print the path of its page
+  test      build with warnings as errors, then run all tests but the slow ones
+  bench     build, then run the benchmarks; results as JSON in out/bench
+  weights   fetch the LPIPS weights, or say what to put where
+
+environment:
+  TEACACHE_DEPS_DIR    where wheels and weights are kept (now: $DEPS_DIR)
+  TEACACHE_JOBS        compile jobs (default: by processors and memory)
+  TEACACHE_CMAKE_ARGS  more arguments for cmake, e.g. -DCMAKE_PREFIX_PATH=/path/to/libtorch (then
+                       the LibTorch wheels are not fetched)
+USAGE
+}
+
+say() { printf '== %s\n' "$*"; }
+fail() { printf 'build.sh: %s\n' "$*" >&2; exit 1; }
+
+# ------------------------------------------------------------------------------- packages
+
+missing_packages() {
+  local package
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || echo "$package"
+  done
+}
+
+# Runs its arguments as root; fails where that is not possible without a password.
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    env DEBIAN_FRONTEND=noninteractive "$@"
+  elif command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+    sudo env DEBIAN_FRONTEND=noninteractive "$@"
+  else
+    return 1
+  fi
+}
+
+install_packages() {
+  local missing
+  mapfile -t missing < <(missing_packages "$@")
+  if [ "${#missing[@]}" -eq 0 ]; then
+    say "packages: all $# are installed"
+    return
+  fi
+  say "packages: installing ${missing[*]}"
+  local line="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
+  as_root apt-get update -qq || fail "these packages are missing; run as root:
+  $line"
+  as_root apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
+    fail "apt-get could not install them; run as root: $line"
+}
+
+# The page's test opens it in a browser. On Ubuntu the package is only a pointer to a snap, which
+# does not run everywhere; the test then skips and says so.
+install_chromium() {
+  if command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
+     command -v google-chrome >/dev/null; then
+    return
+  fi
+  if grep -qi '^ID=ubuntu' /etc/os-release; then
+    say "chromium: none found; the test that opens the page will be skipped"
+    return
+  fi
+  install_packages chromium
+}
+
+# ------------------------------------------------------------------------------- wheels
+
+# wheel_there NAME VERSION_PATTERN: whether python/ holds it, completely (its record comes last).
+wheel_there() {
+  compgen -G "$DEPS_DIR/python/${1//-/_}-$2.dist-info/RECORD" >/dev/null
+}
+
+# fetch_wheels REQUIREMENT...: into a folder beside, then renamed entry by entry, the records last, so
+# that an interrupted run is not taken for a finished one. Only headers, libraries and data are used:
+# the wheels need not fit the Python of this machine.
+fetch_wheels() {
+  local temporary
+  mkdir -p "$DEPS_DIR/python"
+  temporary="$(mktemp -d "$DEPS_DIR/python.XXXXXX")"
+  # shellcheck disable=SC2064
+  trap "rm -rf '$temporary'" EXIT
+  local machine glibc platforms=()
+  machine="$(uname -m)"
+  for glibc in $(seq 28 -1 17); do platforms+=(--platform "manylinux_2_${glibc}_$machine"); done
+  PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-deps \
+    --no-compile --no-cache-dir --target "$temporary" --only-binary=:all: \
+    --python-version 3.12 --implementation cp --abi cp312 "${platforms[@]}" --platform "manylinux2014_$machine" \
+    "$@" || fail "pip could not fetch $* (network? free space in $DEPS_DIR?)"
+  local entry
+  for entry in "$temporary"/*; do
+    case "$entry" in *.dist-info | */bin | */share) continue ;; esac
+    rm -rf "$DEPS_DIR/python/${entry##*/}"
+    mv "$entry" "$DEPS_DIR/python/"
+  done
+  for entry in "$temporary"/*.dist-info; do
+    rm -rf "$DEPS_DIR/python/${entry##*/}"
+    mv "$entry" "$DEPS_DIR/python/"
+  done
+  rm -rf "$temporary"
+  trap - EXIT
+}
+
+install_wheels() {
+  mkdir -p "$DEPS_DIR"
+  exec 9>"$DEPS_DIR/.lock"
+  flock 9  # two runs of this script do not fetch into each other
+  rm -rf "$DEPS_DIR"/python.??????  # of interrupted runs
+  if [[ "${TEACACHE_CMAKE_ARGS:-}" == *CMAKE_PREFIX_PATH* || "${TEACACHE_CMAKE_ARGS:-}" == *Torch_ROOT* ]]; then
+    say "LibTorch: your own, from TEACACHE_CMAKE_ARGS"
+  else
+    if wheel_there torch '2.11.0*'; then
+      say "LibTorch 2.11.0: is in $DEPS_DIR/python"
+    else
+      say "LibTorch 2.11.0: fetching the wheel (about 0.6 GB, 1.2 GB on disk) into $DEPS_DIR/python"
+      fetch_wheels 'torch==2.11.0'
+    fi
+    if wheel_there nvidia-cuda-runtime '13.0.*' && wheel_there nvidia-cuda-cupti '13.0.*'; then
+      say "CUDA runtime and CUPTI 13.0: are there"
+    else
+      say "CUDA runtime and CUPTI 13.0: fetching (libtorch_cpu is linked to them, also without a GPU)"
+      fetch_wheels 'nvidia-cuda-runtime>=13.0,<13.1' 'nvidia-cuda-cupti>=13.0,<13.1'
+    fi
+  fi
+  if wheel_there plotly '7.1.0'; then
+    say "plotly.js: is there"
+  else
+    say "plotly.js: fetching (10 MB)"
+    fetch_wheels 'plotly==7.1.0'
+  fi
+  exec 9>&-
+}
+
+deps() {
+  [ -f /etc/debian_version ] || fail "this script knows Debian and Ubuntu; elsewhere install by hand: ${BUILD_PACKAGES[*]}"
+  install_packages "${BUILD_PACKAGES[@]}"
+  install_wheels
+}
+
+# ------------------------------------------------------------------------------- building
+
+# Free memory in MiB, also inside a container with a limit.
+memory_mib() {
+  local free limit used
+  free=$(awk '/^MemAvailable:/ {print int($2 / 1024)}' /proc/meminfo)
+  if [ -r /sys/fs/cgroup/memory.max ]; then
+    limit=$(cat /sys/fs/cgroup/memory.max)
+    used=$(cat /sys/fs/cgroup/memory.current 2>/dev/null || echo 0)
+    if [ "$limit" != max ] && [ $(((limit - used) / 1048576)) -lt "$free" ]; then
+      free=$(((limit - used) / 1048576))
+    fi
+  fi
+  echo "$free"
+}
+
+# One compile of a file with LibTorch's headers takes up to 1.5 GB.
+jobs() {
+  if [ -n "${TEACACHE_JOBS:-}" ]; then
+    echo "$TEACACHE_JOBS"
+    return
+  fi
+  local processors by_memory
+  processors=$(nproc)
+  by_memory=$(($(memory_mib) / 1536))
+  [ "$by_memory" -ge 1 ] || by_memory=1
+  echo $((processors < by_memory ? processors : by_memory))
+}
+
+# compile PRESET [TARGET...]
+compile() {
+  local preset="$1"
+  shift
+  local count
+  count="$(jobs)"
+  say "configuring (preset $preset)"
+  # shellcheck disable=SC2086
+  cmake --preset "$preset" ${TEACACHE_CMAKE_ARGS:-} >build-configure.log 2>&1 || {
+    cat build-configure.log >&2
+    rm -f build-configure.log
+    fail "cmake failed"
+  }
+  rm -f build-configure.log
+  say "compiling with $count job(s)"
+  cmake --build build/release --parallel "$count" ${@:+--target "$@"}
+}
+
+build() {
+  deps
+  compile release "$@"
+  say "programs are in build/release/bin"
+}
+
+demo() {
+  build sweep-report
+  say "running the sweep; it can be interrupted and goes on where it stopped"
+  build/release/bin/sweep-report --model shapes --out out/demo
+  say "open this page in a browser:"
+  echo "$PWD/out/demo/report.html"
+}
+
+run_tests() {
+  deps
+  install_packages "${TEST_PACKAGES[@]}"
+  install_chromium
+  compile ci
+  say "running all tests but the slow ones"
+  ctest --test-dir build/release --output-on-failure --no-tests=error --label-exclude slow \
+    --parallel "$(jobs)"
+}
+
+bench() {
+  build
+  mkdir -p out/bench
+  local program name
+  for program in build/release/benchmarks/*_benchmark; do
+    [ -x "$program" ] || fail "no benchmarks were built"
+    name="$(basename "$program")"
+    say "$name"
+    "$program" --benchmark_out="out/bench/$name.json" --benchmark_out_format=json
+  done
+  say "results are in out/bench"
+}
+
+# ------------------------------------------------------------------------------- weights
+
+# has_sha256 FILE START: the file's digest starts so.
+has_sha256() { [ -f "$1" ] && [[ "$(sha256sum "$1" | cut -d' ' -f1)" == "$2"* ]]; }
+
+# fetch_file ADDRESS PATH
+fetch_file() {
+  python3 - "$1" "$2" <<'PYTHON'
+import shutil, sys, urllib.request
+try:
+    with urllib.request.urlopen(sys.argv[1], timeout=60) as source, open(sys.argv[2], "wb") as target:
+        shutil.copyfileobj(source, target)
+except OSError as error:
+    sys.exit(f"   {error}")
+PYTHON
+}
+
+lpips_heads() {
+  local folder="$DEPS_DIR/weights/lpips" temporary net
+  declare -A digest=(
+    [alex]=df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0
+    [squeeze]=4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76
+    [vgg]=a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868
+  )
+  if has_sha256 "$folder/alex.pth" "${digest[alex]}" && has_sha256 "$folder/squeeze.pth" "${digest[squeeze]}" &&
+     has_sha256 "$folder/vgg.pth" "${digest[vgg]}"; then
+    say "LPIPS linear heads: are in $folder"
+    return
+  fi
+  say "LPIPS linear heads v0.1: from the Python package lpips 0.1.4 into $folder"
+  temporary="$(mktemp -d)"
+  # shellcheck disable=SC2064
+  trap "rm -rf '$temporary'" EXIT
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+    -d "$temporary" 'lpips==0.1.4' || fail "pip could not fetch lpips 0.1.4"
+  (cd "$temporary" && python3 -m zipfile -e lpips-0.1.4-py3-none-any.whl wheel)
+  mkdir -p "$folder"
+  for net in alex squeeze vgg; do
+    has_sha256 "$temporary/wheel/lpips/weights/v0.1/$net.pth" "${digest[$net]}" ||
+      fail "the $net heads inside lpips 0.1.4 are not the published ones"
+    mv "$temporary/wheel/lpips/weights/v0.1/$net.pth" "$folder/$net.pth"
+  done
+  rm -rf "$temporary"
+  trap - EXIT
+}
+
+# The networks under the heads are torchvision's; their names end with the start of their digest.
+lpips_backbones() {
+  local folder="$DEPS_DIR/weights/torchvision" source=https://download.pytorch.org/models
+  local file digest incomplete=0
+  mkdir -p "$folder"
+  for file in alexnet-owt-7be5be79.pth squeezenet1_1-b8a52dc0.pth vgg16-397923af.pth; do
+    digest="${file##*-}"
+    digest="${digest%.pth}"
+    if has_sha256 "$folder/$file" "$digest"; then
+      say "$file: is in $folder"
+      continue
+    fi
+    say "$file: fetching from $source"
+    if fetch_file "$source/$file" "$folder/$file.part" && has_sha256 "$folder/$file.part" "$digest"; then
+      mv "$folder/$file.part" "$folder/$file"
+    else
+      rm -f "$folder/$file.part"
+      echo "   not fetched; put $source/$file at $folder/$file"
+      incomplete=1
+    fi
+  done
+  return $incomplete
+}
+
+weights() {
+  install_packages python3 python3-pip
+  lpips_heads
+  lpips_backbones || fail "some backbones are missing (see above); LPIPS works with those that are there"
+  say "LPIPS weights are complete"
+}
+
+case "${1:-help}" in
+  deps) deps ;;
+  build) shift; build "$@" ;;
+  demo) demo ;;
+  test) run_tests ;;
+  bench) bench ;;
+  weights) weights ;;
+  help | -h | --help) usage ;;
+  *) usage >&2; exit 2 ;;
+esac

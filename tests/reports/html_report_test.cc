@@ -1,0 +1,100 @@
+#include "reports/html_report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <regex>
+
+#include "datasets/error.h"
+#include "datasets/files.h"
+#include "reports/labels.h"
+#include "reports/page_assets.h"
+#include "reports/report_json.h"
+#include "tests/reports/synthetic_sweep.h"
+#include "tests/support/temp_dir.h"
+
+namespace teacache {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// The page without plotly.js, so that searches see what is ours.
+std::string OwnPart(const SweepReport& report) {
+  std::string html = HtmlReport(report);
+  const size_t at = html.find(PlotlyScript());
+  EXPECT_NE(at, std::string::npos);
+  return html.erase(at, PlotlyScript().size());
+}
+
+std::string ScriptContent(const std::string& html, const std::string& id) {
+  const std::string head = "<script type=\"application/json\" id=\"" + id + "\">";
+  const size_t start = html.find(head);
+  EXPECT_NE(start, std::string::npos) << id;
+  const size_t end = html.find("</script>", start);
+  return html.substr(start + head.size(), end - start - head.size());
+}
+
+TEST(HtmlReport, HoldsTheNumbersOfReportJson) {
+  const SweepReport report = SyntheticSweep();
+  const std::string html = OwnPart(report);
+  const auto in_page = nlohmann::json::parse(ScriptContent(html, "report-data"));
+  EXPECT_EQ(in_page, nlohmann::json::parse(ReportJson(report)));
+  for (const SweepRow& row : report.rows) {
+    EXPECT_THAT(html, HasSubstr("<tr data-row=\"" + row.id + "\""));
+    EXPECT_THAT(html, HasSubstr(Fixed(row.speedup_total.value, 2) + "×"));
+  }
+}
+
+TEST(HtmlReport, ConclusionsStandInThePageItself) {
+  SweepReport report = SyntheticSweep();
+  report.conclusions = {"First of all.", "Then <this>."};
+  report.context.warnings = {"LPIPS was left out"};
+  const std::string html = OwnPart(report);
+  EXPECT_THAT(html, HasSubstr("<p class=\"verdict\">First of all.</p>"));
+  EXPECT_THAT(html, HasSubstr("<li>Then &lt;this&gt;.</li>"));
+  EXPECT_THAT(html, HasSubstr("LPIPS was left out"));
+}
+
+TEST(HtmlReport, TextsCannotBreakOut) {
+  const std::string html = OwnPart(SyntheticSweep());
+  EXPECT_THAT(html, Not(HasSubstr("</script><b>")));
+  EXPECT_THAT(html, Not(HasSubstr("<b>prompt</b>")));
+  EXPECT_THAT(html, HasSubstr("&lt;/script&gt;&lt;b&gt;prompt"));
+}
+
+TEST(HtmlReport, LoadsNothingAndIsSmall) {
+  const SweepReport report = SyntheticSweep();
+  EXPECT_LT(HtmlReport(report).size(), 6'000'000u);
+  const std::string html = OwnPart(report);
+  const std::regex loads(R"((src|href|url\()\s*=?\s*["']?(https?:)?//)");
+  EXPECT_FALSE(std::regex_search(html, loads));
+  EXPECT_THAT(html, Not(HasSubstr("@import")));
+}
+
+TEST(HtmlReport, EmptyReportIsAPage) {
+  const std::string html = OwnPart({});
+  EXPECT_THAT(html, HasSubstr("<title>Sweep: speed and quality with TeaCache</title>"));
+  EXPECT_THAT(html, HasSubstr("</html>"));
+}
+
+TEST(PlotlyVersion, IsRead) {
+  EXPECT_TRUE(std::regex_match(std::string(PlotlyVersion()), std::regex(R"(\d+\.\d+\.\d+)")));
+}
+
+TEST(WriteReportFiles, WritesAllAndNothingElse) {
+  const TempDir folder;
+  WriteReportFiles(folder.path().string(), SyntheticSweep());
+  EXPECT_THAT(ListFolder(folder.path().string()),
+              testing::UnorderedElementsAre(
+                  "report.html", "report.json", "report.csv", "report.md", "videos.csv"));
+}
+
+TEST(WriteReportFiles, UnwritableFolder) {
+  EXPECT_THROW(WriteReportFiles("/nonexistent/folder", SyntheticSweep()), UserError);
+}
+
+}  // namespace
+}  // namespace teacache
