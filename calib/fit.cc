@@ -99,29 +99,6 @@ void CheckData(std::span<const double> xs,
 
 int NumCoefficients(int degree, bool through_origin) { return degree + (through_origin ? 0 : 1); }
 
-Basis MakeBasis(const FitOptions& options, const Range& x) {
-  if (!options.constrained()) {
-    // Shifting would lose f(0) = 0, scaling alone keeps it.
-    const auto kind = options.through_origin ? Basis::Kind::kPower : Basis::Kind::kChebyshev;
-    return Basis(kind, options.degree, x, options.through_origin);
-  }
-  const Range range = options.range.value_or(Range{options.through_origin ? 0 : x.lo, x.hi});
-  const auto kind = options.monotone ? Basis::Kind::kCumulativeBernstein : Basis::Kind::kBernstein;
-  return Basis(kind, options.degree, range, options.through_origin);
-}
-
-// Lower bounds of the basis' parameters. `margin` > 0 keeps the exported polynomial on the right
-// side in spite of its rounding.
-VectorXd MakeLower(const FitOptions& options, int size, double margin) {
-  if (!options.constrained()) return {};
-  VectorXd lower = VectorXd::Constant(size, margin);
-  // Monotone only: the value at the range's lower end is free.
-  if (!options.non_negative && !options.through_origin) {
-    lower[0] = -std::numeric_limits<double>::infinity();
-  }
-  return lower;
-}
-
 Problem MakeProblem(std::span<const double> xs,
                     std::span<const double> ys,
                     const FitOptions& options,
@@ -131,7 +108,7 @@ Problem MakeProblem(std::span<const double> xs,
   CheckData(xs, ys, weights, size);
   const Range x = Extent(xs);
   const Basis basis = MakeBasis(options, x);
-  return {xs, ys, weights, options, x, Extent(ys), basis, MakeLower(options, size, 0)};
+  return {xs, ys, weights, options, x, Extent(ys), basis, MakeLowerBounds(options, 0)};
 }
 
 // d rho / d squared: what a pair counts for.
@@ -373,16 +350,63 @@ struct Solution {
   int iterations = 0;
 };
 
+// How far theta is from the optimum: the largest component of the gradient that the bounds let
+// through, relative to the size of its terms.
+double OptimalityGap(const Problem& problem,
+                     const VectorXd& lower,
+                     double width,
+                     const VectorXd& theta) {
+  VectorXd gradient = VectorXd::Zero(theta.size());
+  VectorXd size = VectorXd::Zero(theta.size());
+  VectorXd row(theta.size());
+  for (size_t i = 0; i < problem.xs.size(); ++i) {
+    problem.basis.Evaluate(problem.xs[i], row.data());
+    const double r = row.dot(theta) - problem.ys[i];
+    const double w = problem.weight(i) * RobustWeight(problem.options.method, r * r, width);
+    gradient += w * r * row;
+    size += w * std::fabs(problem.ys[i]) * row.cwiseAbs();
+  }
+  double gap = 0;
+  for (int k = 0; k < theta.size(); ++k) {
+    const bool at_bound = lower.size() > 0 && theta[k] <= lower[k] + 1e-12 * problem.y.width();
+    const double open = at_bound ? std::max(0.0, -gradient[k]) : std::fabs(gradient[k]);
+    gap = std::max(gap, open / std::max(size[k], std::numeric_limits<double>::min()));
+  }
+  return gap;
+}
+
+ceres::Solver::Options SolverOptions(bool bounded) {
+  ceres::Solver::Options options;
+  options.linear_solver_type = ceres::DENSE_QR;
+  options.logging_type = ceres::SILENT;
+  options.max_num_iterations = bounded ? 2000 : 500;
+  // A linear problem: full steps, and no stop before rounding decides. Bounds need shorter ones,
+  // since a full step that is cut at the bounds need not be a descent.
+  if (!bounded) {
+    options.initial_trust_region_radius = 1e16;
+    options.max_trust_region_radius = 1e20;
+  }
+  options.function_tolerance = 1e-16;
+  options.gradient_tolerance = 1e-16;
+  options.parameter_tolerance = 1e-14;
+  return options;
+}
+
+Solution SolveDirect(const Problem& problem, const VectorXd& lower, const FitSummary* start);
+
 Solution SolveCeres(const Problem& problem, const VectorXd& lower) {
+  constexpr double kGap = 1e-9;
   const Method method = problem.options.method;
   Solution solution;
   solution.theta = VectorXd::Zero(problem.basis.size());
   std::unique_ptr<ceres::LossFunction> loss;
+  double width = 0;
   if (problem.options.robust()) {
     const RobustStart start = FindRobustStart(problem);
     solution.theta = start.theta;
     solution.scale = start.scale;
-    loss = MakeLoss(method, Tuning(method) * start.scale);
+    width = Tuning(method) * start.scale;
+    loss = MakeLoss(method, width);
   }
   if (lower.size() > 0) solution.theta = solution.theta.cwiseMax(lower);
 
@@ -411,22 +435,24 @@ Solution SolveCeres(const Problem& problem, const VectorXd& lower) {
       ceres_problem.SetParameterLowerBound(solution.theta.data(), k, lower[k]);
     }
   }
-  ceres::Solver::Options options;
-  options.linear_solver_type = ceres::DENSE_QR;
-  options.logging_type = ceres::SILENT;
-  options.max_num_iterations = 500;
-  // A linear problem: full steps, and no stop before rounding decides.
-  options.initial_trust_region_radius = 1e16;
-  options.max_trust_region_radius = 1e20;
-  options.function_tolerance = 1e-16;
-  options.gradient_tolerance = 1e-16;
-  options.parameter_tolerance = 1e-14;
+  const ceres::Solver::Options options = SolverOptions(lower.size() > 0);
   ceres::Solver::Summary summary;
   ceres::Solve(options, &ceres_problem, &summary);
   solution.iterations = static_cast<int>(summary.iterations.size());
-  // The tolerances are below rounding, so "no further progress" is an end too.
-  solution.converged = summary.IsSolutionUsable();
-  if (!solution.converged) solution.status = summary.message;
+  double gap = OptimalityGap(problem, lower, width, solution.theta);
+  if (lower.size() > 0 && !(gap <= kGap)) {
+    // Stuck between bounds: begin again from the answer of the active-set method.
+    solution.theta = SolveDirect(problem, lower, nullptr).theta.cwiseMax(lower);
+    ceres::Solve(options, &ceres_problem, &summary);
+    solution.iterations += static_cast<int>(summary.iterations.size());
+    gap = OptimalityGap(problem, lower, width, solution.theta);
+  }
+  // The tolerances are below rounding, so "no further progress" is an end too: the gradient
+  // decides.
+  solution.converged = summary.IsSolutionUsable() && gap <= 1e-6;
+  if (!solution.converged) {
+    solution.status = fmt::format("not converged (gradient {:.1g}): {}", gap, summary.message);
+  }
   return solution;
 }
 
@@ -521,7 +547,7 @@ FitSummary SolveConstrained(Problem* problem, const Solver& solver) {
   const double unit = std::max(std::fabs(problem->y.lo), std::fabs(problem->y.hi)) + kEpsilon;
   double margin = 0;
   for (int attempt = 0; attempt < 12; ++attempt) {
-    const VectorXd lower = MakeLower(options, problem->basis.size(), margin);
+    const VectorXd lower = MakeLowerBounds(options, margin);
     const Solution solution = solver(*problem, lower);
     summary.polynomial = Polynomial(problem->basis.ToPower(solution.theta));
     summary.converged = solution.converged;
@@ -552,6 +578,28 @@ FitSummary SolveConstrained(Problem* problem, const Solver& solver) {
 }
 
 }  // namespace
+
+Basis MakeBasis(const FitOptions& options, const Range& x) {
+  if (!options.constrained()) {
+    // Shifting would lose f(0) = 0, scaling alone keeps it.
+    const auto kind = options.through_origin ? Basis::Kind::kPower : Basis::Kind::kChebyshev;
+    return Basis(kind, options.degree, x, options.through_origin);
+  }
+  const Range range = options.range.value_or(Range{options.through_origin ? 0 : x.lo, x.hi});
+  const auto kind = options.monotone ? Basis::Kind::kCumulativeBernstein : Basis::Kind::kBernstein;
+  return Basis(kind, options.degree, range, options.through_origin);
+}
+
+VectorXd MakeLowerBounds(const FitOptions& options, double margin) {
+  if (!options.constrained()) return {};
+  const int size = NumCoefficients(options.degree, options.through_origin);
+  VectorXd lower = VectorXd::Constant(size, margin);
+  // Monotone only: the value at the range's lower end is free.
+  if (!options.non_negative && !options.through_origin) {
+    lower[0] = -std::numeric_limits<double>::infinity();
+  }
+  return lower;
+}
 
 void FitOptions::Validate() const {
   const int lowest = through_origin ? 1 : 0;

@@ -26,8 +26,8 @@ struct FitOptions {
   // sufficient, and for high degrees slightly stricter than the constraint itself.
   bool non_negative = false;  // f >= 0
   bool monotone = false;      // f' >= 0
-  std::optional<Range>
-      range;  // of the constraints; unset = the observed x (from 0 if through_origin)
+  // Range of the constraints; unset = the observed x (from 0 if through_origin).
+  std::optional<Range> range = std::nullopt;
 
   bool constrained() const { return non_negative || monotone; }
   bool robust() const { return method >= Method::kHuber; }

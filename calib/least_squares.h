@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "calib/fit.h"
 #include "calib/polynomial.h"
 
 namespace teacache {
@@ -38,6 +39,13 @@ class Basis {
   Range range_;
   bool through_origin_;
 };
+
+// The basis that a fit with these options is solved in, `x` being the observed range.
+Basis MakeBasis(const FitOptions& options, const Range& x);
+
+// Lower bounds of that basis' parameters; empty for fits without constraints. `margin` > 0 keeps
+// the exported polynomial on the right side in spite of its rounding.
+Eigen::VectorXd MakeLowerBounds(const FitOptions& options, double margin);
 
 // [A | b] reduced to a triangle R (size + 1) by orthogonal transformations, block by block.
 class QrAccumulator {

@@ -41,6 +41,23 @@ int IndexOf(const std::string& name,
   return it->second;
 }
 
+// Rows whose previous call of the same run and branch was another expert's: the two models' tensors
+// cannot be compared.
+std::vector<bool> ExpertChanges(const Trace& trace) {
+  std::vector<bool> changes(trace.rows.size(), false);
+  if (Experts(trace).size() < 2) return changes;
+  std::map<std::tuple<std::string, int64_t, std::string, int>, std::string> experts;
+  for (const TraceRow& row : trace.rows) {
+    experts[{row.prompt, row.seed, row.branch, row.call}] = row.expert;
+  }
+  for (size_t i = 0; i < trace.rows.size(); ++i) {
+    const TraceRow& row = trace.rows[i];
+    const auto previous = experts.find({row.prompt, row.seed, row.branch, row.call - 1});
+    changes[i] = previous != experts.end() && previous->second != row.expert;
+  }
+  return changes;
+}
+
 // Worst: keeps the pair of the branch whose target changed most. Average: adds the sums.
 std::vector<Measured> Combine(std::vector<Measured> all, PairOptions::Branches branches) {
   std::map<CallKey, Measured> calls;
@@ -78,10 +95,12 @@ PairSet ExtractPairs(const Trace& trace, const PairOptions& options) {
   std::vector<Measured> measured;
   int64_t unmeasured = 0;
   int64_t zero = 0;
-  for (const TraceRow& row : trace.rows) {
+  const std::vector<bool> expert_changes = ExpertChanges(trace);
+  for (size_t i = 0; i < trace.rows.size(); ++i) {
+    const TraceRow& row = trace.rows[i];
     // Prompts are numbered as they come, wanted or not, so that numbers do not depend on options.
     const int prompt = IndexOf(row.prompt, &prompt_index, &set.prompts);
-    if (!Wanted(row, calls, options)) continue;
+    if (!Wanted(row, calls, options) || expert_changes[i]) continue;
     const L1Sums& y = options.target == PairOptions::Target::kResidual ? row.res : row.out;
     if (!row.mod.measured() || !y.measured()) {
       ++unmeasured;
@@ -193,6 +212,24 @@ std::vector<double> Ys(const PairSet& set) {
   ys.reserve(set.pairs.size());
   for (const Pair& pair : set.pairs) ys.push_back(pair.y);
   return ys;
+}
+
+std::vector<double> Weights(const PairSet& set) {
+  std::vector<double> weights;
+  bool equal = true;
+  for (const Pair& pair : set.pairs) {
+    weights.push_back(pair.weight);
+    equal = equal && pair.weight == 1;
+  }
+  if (equal) weights.clear();
+  return weights;
+}
+
+PairSet WithoutCalls(PairSet set, const std::vector<bool>& forced_calls) {
+  std::erase_if(set.pairs, [&](const Pair& pair) {
+    return pair.call < static_cast<int>(forced_calls.size()) && forced_calls[pair.call];
+  });
+  return set;
 }
 
 }  // namespace teacache

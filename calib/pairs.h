@@ -47,18 +47,19 @@ struct PairOptions {
   };
   Target target = Target::kResidual;
   Branches branches = Branches::kAll;
-  std::optional<std::string> expert;  // only rows of this expert; unset = all rows
-  int first_step = 0;                 // window of steps, both ends included
-  int last_step = -1;                 // -1 = the last one
-  bool drop_first_call = false;       // leave out pairs of call 1
-  bool drop_last_call = false;        // leave out pairs of the run's last call, always computed
+  std::optional<std::string> expert = std::nullopt;  // only rows of this expert; unset = all rows
+  int first_step = 0;                                // window of steps, both ends included
+  int last_step = -1;                                // -1 = the last one
+  bool drop_first_call = false;                      // leave out pairs of call 1
+  bool drop_last_call = false;  // leave out pairs of the run's last call, always computed
   // Calls that the engine always computes, by number; their pairs are left out. Empty = none.
-  std::vector<bool> forced_calls;
+  std::vector<bool> forced_calls = {};
 };
 
 // The pairs of a trace in order of prompt, seed, branch, call. Rows whose denominators are zero are
-// left out with a warning that counts them. Throws UserError when nothing is left or when the trace
-// has no such target, expert or branch.
+// left out with a warning that counts them; so are the first calls after a change of expert,
+// silently. Throws UserError when nothing is left or when the trace has no such target, expert or
+// branch.
 PairSet ExtractPairs(const Trace& trace, const PairOptions& options = {});
 
 // The experts of a trace in order of their names; {""} for models with one.
@@ -73,5 +74,9 @@ PairOptions::Branches ParseBranches(const std::string& text);
 // What the fit sees.
 std::vector<double> Xs(const PairSet& set);
 std::vector<double> Ys(const PairSet& set);
+std::vector<double> Weights(const PairSet& set);  // empty where all are 1
+
+// The pairs of calls that are not forced (see PairOptions::forced_calls), everything else the same.
+PairSet WithoutCalls(PairSet set, const std::vector<bool>& forced_calls);
 
 }  // namespace teacache

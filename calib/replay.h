@@ -1,0 +1,134 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "calib/fit.h"
+#include "calib/pairs.h"
+#include "calib/polynomial.h"
+#include "datasets/trace.h"
+
+namespace teacache {
+
+// What an engine does with f(x): the rules that the same coefficients meet in different engines.
+//   forced call:  computed, accumulator to 0 (unless keeps_sum_when_forced)
+//   other calls:  acc += sign(f(x)); acc = min(acc, cap * threshold);
+//                 skip iff acc < threshold, else compute and acc = 0
+// A threshold of 0 computes everything.
+struct EngineRule {
+  enum class Sign { kRaw, kAbsolute, kClamp };  // f, |f|, max(0, f)
+  enum class Epsilon { kNone, kAdd, kFloor };   // denominator mean|prev|: + epsilon, or at least it
+
+  std::string name;         // "teacache", "vllm-omni", ...
+  std::string description;  // one line
+  Sign sign = Sign::kRaw;
+  int first_computed = 1;  // calls of a branch computed at the start
+  int last_computed = 1;   // ... and at the end
+  double cap = 0;          // accumulator's bound in thresholds; 0 = none
+  Epsilon epsilon_kind = Epsilon::kNone;
+  double epsilon = 0;
+  bool keeps_sum_when_forced = false;
+  bool seeds_cache = false;       // the first call that is not forced is computed: forced ones fill
+                                  // no cache
+  int max_consecutive_skips = 0;  // 0 = no limit
+  bool guards_range = false;      // x below the calibrated range counts as its lower end, x above
+                                  // it computes
+};
+
+// All rules, in the order in which they are listed to users.
+const std::vector<EngineRule>& EngineRules();
+// Throws UserError listing the names for one that is not known.
+const EngineRule& FindEngineRule(const std::string& name);
+
+// Which calls of a run the engine computes whatever the signal.
+std::vector<bool> ForcedCalls(const EngineRule& rule, int calls);
+
+// The signal of one run and branch.
+struct SignalRun {
+  int prompt = 0;
+  int64_t seed = 0;
+  std::string branch;
+  std::vector<double> x;  // [calls]; x[0] is not used; NaN = missing: computed, accumulator to 0
+};
+
+// What is replayed: uncached runs. Once calls are skipped the latents drift, so a schedule is an
+// approximation, except where x depends on time only: then it is exact.
+struct ReplayInput {
+  int calls = 0;
+  std::vector<std::string> prompts;
+  std::vector<SignalRun> runs;
+  bool time_only = false;  // x is the same in all runs
+  double ms_call = 0;      // mean measured milliseconds of a computed call; 0 = not measured
+  double ms_skipped = 0;   // of a skipped one (embedding and head)
+};
+
+// Runs that lack calls are left out with a warning in `warnings` (may be null).
+ReplayInput MakeReplayInput(const Trace& trace,
+                            const EngineRule& rule,
+                            std::vector<std::string>* warnings = nullptr);
+// From pairs that have no sums: the epsilon of a rule is not applied.
+ReplayInput MakeReplayInput(const PairSet& pairs, std::vector<std::string>* warnings = nullptr);
+
+struct ReplayOptions {
+  EngineRule rule;
+  Polynomial polynomial;
+  double threshold = 0;
+  Range range;  // calibrated x, for rules that guard it; empty (0, 0) = no guard
+};
+
+// The schedule of one run: true = computed.
+std::vector<bool> ReplayRun(const SignalRun& run, const ReplayOptions& options);
+
+struct ReplayedRun {
+  std::vector<bool> computed;  // [calls]
+  int skips = 0;
+  int longest_run = 0;  // of consecutive skips
+};
+
+struct ReplaySummary {
+  double threshold = 0;
+  std::vector<ReplayedRun> runs;  // in the order of the input
+  double mean_skips = 0;
+  int min_skips = 0;
+  int max_skips = 0;
+  Range skips95;  // bootstrap interval of mean_skips over prompts
+  int longest_run = 0;
+  // Calls at which branches of the same run decide differently, as a share of all calls; 0 with one
+  // branch.
+  double disagreement = 0;
+  double speedup = 1;  // predicted, of the transformer calls: sum of call times / with skips
+};
+
+ReplaySummary Replay(const ReplayInput& input, const ReplayOptions& options);
+
+// "CCSC...": computed and skipped calls.
+std::string ScheduleText(const std::vector<bool>& computed);
+
+// One threshold of a sweep; means are over runs.
+struct SweepPoint {
+  double threshold = 0;
+  double mean_skips = 0;
+  int min_skips = 0;
+  int max_skips = 0;
+  int longest_run = 0;
+  double speedup = 1;
+};
+
+// All thresholds at once: f is evaluated once per call, and the thresholds run side by side. The
+// same figures as Replay at each threshold.
+std::vector<SweepPoint> Sweep(const ReplayInput& input,
+                              const ReplayOptions& options,
+                              const std::vector<double>& thresholds);
+
+// `count` thresholds that cover everything from no skip to all skips, denser at the low end.
+std::vector<double> SweepThresholds(const ReplayInput& input,
+                                    const ReplayOptions& options,
+                                    int count);
+
+// Speed-up when of `calls` calls `skips` are skipped; times as in ReplayInput. Without measured
+// times a skipped call costs nothing.
+double SpeedUp(const ReplayInput& input, double skips);
+
+}  // namespace teacache
