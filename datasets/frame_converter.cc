@@ -185,7 +185,6 @@ Frame FrameConverter::ToRgb(const std::string& where, const AVFrame& picture) {
 
 void PictureFiller::Fill(const std::string& where, const Frame& frame, AVFrame* picture) {
   if (!sws_) {
-    rgb_ = NewPicture(frame.width, frame.height, AV_PIX_FMT_RGB24);
     sws_ = MakeSws(where,
                    {frame.width,
                     frame.height,
@@ -195,15 +194,13 @@ void PictureFiller::Fill(const std::string& where, const Frame& frame, AVFrame* 
                     picture->format,
                     AVCOL_SPC_UNSPECIFIED,
                     AVCOL_RANGE_UNSPECIFIED});
+    rgb_.assign(frame.rgb.size() + AV_INPUT_BUFFER_PADDING_SIZE, 0);
   }
-  const size_t row_bytes = static_cast<size_t>(frame.width) * kRgbBytes;
-  for (int y = 0; y < frame.height; ++y) {
-    std::memcpy(rgb_->data[0] + static_cast<ptrdiff_t>(y) * rgb_->linesize[0],
-                &frame.rgb[row_bytes * static_cast<size_t>(y)],
-                row_bytes);
-  }
-  const int rows = sws_scale(
-      sws_.get(), rgb_->data, rgb_->linesize, 0, frame.height, picture->data, picture->linesize);
+  std::copy(frame.rgb.begin(), frame.rgb.end(), rgb_.begin());
+  const uint8_t* const planes[] = {rgb_.data()};
+  const int strides[] = {frame.width * kRgbBytes};
+  const int rows =
+      sws_scale(sws_.get(), planes, strides, 0, frame.height, picture->data, picture->linesize);
   if (rows != picture->height) {
     ThrowUserError(where, "cannot be converted from RGB: {}", LibavError(rows));
   }

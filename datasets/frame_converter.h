@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "datasets/libav_handles.h"
 #include "datasets/video.h"
@@ -41,7 +42,9 @@ class FrameConverter {
   AvFrame rgb_;
 };
 
-// RGB to pictures of any size and format, with the same defaults (untagged: BT.601, limited range).
+// RGB to pictures of any size and format, with the same defaults (untagged: BT.601, limited range)
+// and from rows without padding, as ffmpeg gets them through a pipe: at the right border swscale
+// looks beyond the row, so the layout is part of the result.
 class PictureFiller {
  public:
   // The picture's buffers are there; every call must have the same sizes and formats.
@@ -49,7 +52,7 @@ class PictureFiller {
 
  private:
   Sws sws_;
-  AvFrame rgb_;
+  std::vector<uint8_t> rgb_;
 };
 
 }  // namespace teacache

@@ -67,12 +67,14 @@ void QuietLibav() {
   std::call_once(once, [] { av_log_set_callback(RememberError); });
 }
 
+std::string TakeLoggedError() { return std::exchange(last_logged, ""); }
+
 std::string LibavError(int code) {
   std::array<char, AV_ERROR_MAX_STRING_SIZE> text{};
   av_strerror(code, text.data(), text.size());
   std::string message = text.data();
-  if (!last_logged.empty()) {
-    message += " (" + std::exchange(last_logged, "") + ")";
+  if (const std::string logged = TakeLoggedError(); !logged.empty()) {
+    message += " (" + logged + ")";
   }
   return message;
 }

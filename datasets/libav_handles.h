@@ -54,6 +54,8 @@ void QuietLibav();
 // "Invalid data found (moov atom not found)": the code's text and what was logged on this thread
 // since the last call.
 std::string LibavError(int code);
+// What was logged as an error on this thread since the last call; "" = nothing.
+std::string TakeLoggedError();
 
 // A frame's duration in its stream's time base; 0 = unknown.
 int64_t DurationOf(const AVFrame& frame);

@@ -1,5 +1,6 @@
 #include "datasets/video.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "datasets/error.h"
@@ -10,6 +11,7 @@ namespace teacache {
 namespace {
 
 constexpr int kMaxSide = 16384;  // the limit of H.264
+constexpr int kMinFfv1Side = 2;  // libavcodec's FFV1 loses single rows and columns of RGB
 constexpr double kMaxFps = 1000;
 constexpr int kMaxCrf = 51;
 
@@ -21,6 +23,14 @@ void Validate(const std::string& path, const Video& video, const VideoWriterOpti
   if (first.width < 1 || first.height < 1 || first.width > kMaxSide || first.height > kMaxSide) {
     ThrowUserError(
         path, "sides must be 1 to {} pixels but are {}x{}", kMaxSide, first.width, first.height);
+  }
+  if (options.codec == VideoWriterOptions::Codec::kFfv1 &&
+      std::min(first.width, first.height) < kMinFfv1Side) {
+    ThrowUserError(path,
+                   "FFV1 keeps every bit only from {0}x{0} pixels on but the frames are {1}x{2}",
+                   kMinFfv1Side,
+                   first.width,
+                   first.height);
   }
   for (size_t i = 0; i < video.frames.size(); ++i) {
     const Frame& frame = video.frames[i];

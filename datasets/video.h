@@ -35,6 +35,8 @@ struct VideoInfo {
   int height = 0;
   double fps = 0;           // average frame rate; 0 = unknown
   int64_t num_frames = -1;  // as the container declares; -1 = unknown until read
+  // Do the distances of the frames differ? Known at once for MP4; for other containers it is true
+  // from the first odd distance on, so ask after the last frame.
   bool variable_frame_rate = false;
   bool lossless = false;  // by its codec (what H.264 may be, cannot be seen)
 };

@@ -1,3 +1,7 @@
+extern "C" {
+#include <libavutil/parseutils.h>
+}
+
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -29,6 +33,23 @@ const int32_t* DisplayMatrix(const AVFrame& picture, const AVStream& stream) {
       av_stream_get_side_data(&stream, AV_PKT_DATA_DISPLAYMATRIX, nullptr));
 #endif
 }
+
+// Are times equally far apart, up to the rounding to one tick?
+class Distances {
+ public:
+  void Add(int64_t time) {
+    if (before_) {
+      least_ = std::min(least_, time - *before_);
+      most_ = std::max(most_, time - *before_);
+    }
+    before_ = time;
+  }
+  bool differ() const { return most_ > least_ && most_ - least_ > 1; }
+
+ private:
+  std::optional<int64_t> before_;
+  int64_t least_ = INT64_MAX, most_ = INT64_MIN;
+};
 
 std::string NameOr(const char* name) { return name == nullptr ? "unknown" : name; }
 
@@ -111,6 +132,9 @@ class LibavReader : public VideoReader {
     }
     codec_->pkt_timebase = stream_->time_base;
     codec_->thread_count = threads;
+    if (codec->id == AV_CODEC_ID_FFV1) {
+      codec_->thread_type = FF_THREAD_SLICE;  // so that errors are logged on our thread
+    }
     codec_->max_pixels = kMaxPixels;
     codec_->err_recognition |= AV_EF_CRCCHECK;
     codec_->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT;  // to be told of them instead of a gap
@@ -146,25 +170,14 @@ class LibavReader : public VideoReader {
 
   static double Rate(AVRational rate) { return rate.num > 0 && rate.den > 0 ? av_q2d(rate) : 0.0; }
 
-  // By the distances in the index where it lists every frame; otherwise by the two rates that libav
-  // measures (fields count double in the second).
+  // MP4 lists every frame in its index.
   bool HasVariableRate() const {
     const int entries = IsMov() ? avformat_index_get_entries_count(stream_) : 0;
-    if (entries > 2) {
-      int64_t least = INT64_MAX, most = 0, before = 0;
-      for (int i = 0; i < entries; ++i) {
-        const int64_t time = avformat_index_get_entry(stream_, i)->timestamp;
-        if (i > 0) {
-          least = std::min(least, time - before);
-          most = std::max(most, time - before);
-        }
-        before = time;
-      }
-      return most - least > 1;
+    Distances distances;
+    for (int i = 0; i < entries; ++i) {
+      distances.Add(avformat_index_get_entry(stream_, i)->timestamp);
     }
-    const double average = Rate(stream_->avg_frame_rate), base = Rate(stream_->r_frame_rate);
-    const auto differ = [](double a, double b) { return std::abs(a / b - 1) > 0.01; };
-    return average > 0 && base > 0 && differ(base, average) && differ(base, 2 * average);
+    return distances.differ();
   }
 
   std::string FrameName() const { return fmt::format("{}: frame {}", path_, decoded_); }
@@ -189,8 +202,9 @@ class LibavReader : public VideoReader {
       ThrowUserError(FrameName(), "is damaged or cut off");
     }
     ++packets_;
-    if (packet->pts != AV_NOPTS_VALUE) {
-      end_ = std::max(end_, packet->pts + packet->duration);
+    if (packet->pts != AV_NOPTS_VALUE && packet->pts + packet->duration > end_) {
+      end_ = packet->pts + packet->duration;
+      last_has_duration_ = packet->duration > 0;
     }
     result = avcodec_send_packet(codec_.get(), packet.get());
     if (result < 0) {
@@ -205,19 +219,34 @@ class LibavReader : public VideoReader {
       ThrowUserError(
           path_, "must have {} frames as it declares but ends after {}", entries, packets_);
     }
-    const bool matroska = std::string_view(format_->iformat->name).starts_with("matroska");
-    if (!matroska || format_->nb_streams != 1 || format_->duration <= 0 || info_.fps <= 0) {
+    const double declared = DeclaredSeconds();
+    if (declared <= 0 || info_.fps <= 0 || packets_ == 0) {
       return;
     }
-    const double end = static_cast<double>(end_) * av_q2d(stream_->time_base);
-    const double declared = static_cast<double>(format_->duration) / AV_TIME_BASE;
-    if (end < declared - 1.5 / info_.fps) {
+    const double end = static_cast<double>(end_) * av_q2d(stream_->time_base) +
+                       (last_has_duration_ ? 0 : 1 / info_.fps);
+    if (end < declared - 0.5 / info_.fps) {
       ThrowUserError(path_,
                      "must last {:.3f} s as it declares but ends after {} frames, at {:.3f} s",
                      declared,
                      packets_,
                      end);
     }
+  }
+
+  // Where a Matroska file says that its video ends; 0 = it does not say.
+  double DeclaredSeconds() const {
+    if (!std::string_view(format_->iformat->name).starts_with("matroska")) {
+      return 0;
+    }
+    const AVDictionaryEntry* tag = av_dict_get(stream_->metadata, "DURATION", nullptr, 0);
+    int64_t microseconds = 0;
+    if (tag != nullptr && av_parse_time(&microseconds, tag->value, /*timeval=*/1) >= 0) {
+      return static_cast<double>(microseconds) * 1e-6;
+    }
+    return format_->nb_streams == 1 && format_->duration > 0
+               ? static_cast<double>(format_->duration) / AV_TIME_BASE
+               : 0;
   }
 
   // Fills picture_; false at the end.
@@ -234,8 +263,12 @@ class LibavReader : public VideoReader {
       if (result < 0) {
         ThrowUserError(FrameName(), "is damaged: {}", LibavError(result));
       }
-      if ((picture_->flags & AV_FRAME_FLAG_CORRUPT) != 0 || picture_->decode_error_flags != 0) {
-        ThrowUserError(FrameName(), "is damaged");
+      // FFV1 fills slices of a wrong checksum from the frame before and only logs it.
+      const std::string logged = TakeLoggedError();
+      const bool bad_checksum = codec_->codec_id == AV_CODEC_ID_FFV1 && !logged.empty();
+      if ((picture_->flags & AV_FRAME_FLAG_CORRUPT) != 0 || picture_->decode_error_flags != 0 ||
+          bad_checksum) {
+        ThrowUserError(FrameName(), "is damaged{}", logged.empty() ? "" : " (" + logged + ")");
       }
       return true;
     }
@@ -257,6 +290,10 @@ class LibavReader : public VideoReader {
                      info_.height,
                      decoded.frame.width,
                      decoded.frame.height);
+    }
+    if (picture_->best_effort_timestamp != AV_NOPTS_VALUE) {
+      distances_.Add(picture_->best_effort_timestamp);
+      info_.variable_frame_rate = info_.variable_frame_rate || distances_.differ();
     }
     if (rate_) {
       SetTime(&decoded);
@@ -328,9 +365,11 @@ class LibavReader : public VideoReader {
   CodecContext codec_;
   AvFrame picture_ = NewFrame();
   FrameConverter converter_;
+  Distances distances_;  // of the frames decoded so far
   int64_t decoded_ = 0;  // frames
   int64_t packets_ = 0;
-  int64_t end_ = 0;               // of the last packet, in the stream's time base
+  int64_t end_ = 0;  // of the last packet, in the stream's time base
+  bool last_has_duration_ = false;
   std::optional<Decoded> first_;  // decoded when opened, not yet given out
 
   // Only for a constant frame rate.

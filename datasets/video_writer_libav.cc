@@ -1,3 +1,7 @@
+extern "C" {
+#include <libavutil/cpu.h>
+}
+
 #include <utility>
 
 #include "datasets/error.h"
@@ -9,6 +13,8 @@ namespace teacache {
 namespace {
 
 constexpr int kMacroBlock = 16;  // imageio's macro_block_size
+
+constexpr int kSmallSide = 16;
 
 // What a codec asks for.
 struct EncoderSpec {
@@ -23,20 +29,39 @@ int RoundUp(int size) { return (size + kMacroBlock - 1) / kMacroBlock * kMacroBl
 
 EncoderSpec SpecOf(const Video& video, const VideoWriterOptions& options) {
   const Frame& first = video.frames.front();
+  std::vector<std::pair<const char*, std::string>> settings;
   if (options.codec == VideoWriterOptions::Codec::kH264) {
+    settings.emplace_back("crf", std::to_string(options.crf));
+    if ((av_get_cpu_flags() & AV_CPU_FLAG_AVX512) != 0) {
+      // With AVX-512, libx264 164 reads memory that was never written and its bytes change from run
+      // to run (seen with MALLOC_PERTURB_); its other code gives one answer on every processor.
+      settings.emplace_back("x264-params", "asm=avx2");
+    }
     return {"libx264",
             "mp4",
             AV_PIX_FMT_YUV420P,
             RoundUp(first.width),
             RoundUp(first.height),
-            {{"crf", std::to_string(options.crf)}}};
+            std::move(settings)};
   }
-  return {"ffv1",
-          "matroska",
-          AV_PIX_FMT_BGR0,
-          first.width,
-          first.height,
-          {{"level", "3"}, {"slicecrc", "1"}}};
+  settings = {{"level", "3"}, {"slicecrc", "1"}};
+  if (first.width < kSmallSide || first.height < kSmallSide) {
+    settings.emplace_back("slices", "1");  // FFV1 cannot divide these
+  }
+  return {"ffv1", "matroska", AV_PIX_FMT_BGR0, first.width, first.height, settings};
+}
+
+void FillBgr0(const Frame& frame, AVFrame* picture) {
+  const uint8_t* from = frame.rgb.data();
+  for (int y = 0; y < frame.height; ++y) {
+    uint8_t* to = picture->data[0] + static_cast<ptrdiff_t>(y) * picture->linesize[0];
+    for (int x = 0; x < frame.width; ++x, from += 3, to += 4) {
+      to[0] = from[2];
+      to[1] = from[1];
+      to[2] = from[0];
+      to[3] = 0;
+    }
+  }
 }
 
 // One file under construction. Calls: the constructor, Add for every frame, Finish.
@@ -54,7 +79,11 @@ class Encoder {
 
   void Add(const Frame& frame) {
     const AvFrame picture = NewPicture(spec_.width, spec_.height, spec_.pixels);
-    filler_.Fill(where_, frame, picture.get());
+    if (spec_.pixels == AV_PIX_FMT_BGR0) {
+      FillBgr0(frame, picture.get());
+    } else {
+      filler_.Fill(where_, frame, picture.get());
+    }
     picture->pts = next_pts_++;
     Check(avcodec_send_frame(codec_.get(), picture.get()));
     WritePackets();
