@@ -16,7 +16,7 @@ constexpr float kHalf = kShapesSize / 2.0F;
 
 // Largest extent of any shape relative to its radius (the star's points), and the pulse.
 constexpr double kExtent = 1.22;
-constexpr double kPulse = 0.2;
+constexpr double kPulse = 0.3;
 
 enum Motion { kLeft, kRight, kUp, kDown, kCircling, kBouncing, kPulsing };
 
@@ -301,18 +301,21 @@ std::array<float, kShapesFactors> ShapesSceneFactors(const ShapesPrompt& prompt,
                                                      float y,
                                                      float radius) {
   // Means and spreads over the world, so that every factor weighs alike in a squared error.
-  constexpr float kOneHotSpread = 0.3727F;  // sqrt(1/6 * 5/6)
   std::array<float, kShapesFactors> factors{};
   factors[0] = (x - kHalf) / 8.5F;
   factors[1] = (y - kHalf) / 8.5F;
-  factors[2] = (radius - 12.5F) / 2.7F;
-  for (int i = 0; i < 6; ++i) {
-    factors[3 + i] = ((prompt.shape == i ? 1.0F : 0.0F) - 1.0F / 6) / kOneHotSpread;
-  }
-  for (int c = 0; c < 3; ++c) {
-    factors[9 + c] = (ToSigned(kColors[prompt.color][c]) - 0.1F) / 0.6F;
-    factors[12 + c] = ToSigned(kBackgrounds[prompt.background][c]) / 0.75F;
-  }
+  factors[2] = (radius - 12.5F) / 2.8F;
+  int next = 3;
+  const auto one_hot = [&](int value, int count) {
+    const float mean = 1.0F / static_cast<float>(count);
+    const float spread = std::sqrt(mean * (1 - mean));
+    for (int i = 0; i < count; ++i) {
+      factors[next++] = ((value == i ? 1.0F : 0.0F) - mean) / spread;
+    }
+  };
+  one_hot(prompt.shape, 6);
+  one_hot(prompt.color, 7);
+  one_hot(prompt.background, 3);
   return factors;
 }
 

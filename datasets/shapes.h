@@ -25,7 +25,7 @@ inline constexpr int kShapesFrames = 16;
 inline constexpr int kShapesSize = 64;  // pixels, both sides
 inline constexpr double kShapesFps = 8;
 inline constexpr int kShapesSlots = 6;
-inline constexpr int kShapesFactors = 15;
+inline constexpr int kShapesFactors = 19;
 
 // Index of the chosen word in each slot, in the order of the sentence.
 struct ShapesPrompt {
@@ -104,8 +104,9 @@ void ShapesCoverage(int shape, float x, float y, float r, float* coverage);
 // One frame into `chw`: [3, 64, 64] float32 in [-1, 1], RGB.
 void RenderShapesFrame(const ShapesPrompt& prompt, float x, float y, float radius, float* chw);
 
-// The 15 linear factors of a frame's scene: x, y, radius, one-hot shape (6), colour (3),
-// background (3); each centred and scaled to about unit variance over the world.
+// The 19 linear factors of a frame's scene: x, y, radius, and one-hot shape (6), colour (7) and
+// background (3); each centred and scaled to about unit variance over the world. Their rank is 16,
+// the size of the embedded model's code.
 std::array<float, kShapesFactors> ShapesSceneFactors(const ShapesPrompt& prompt,
                                                      float x,
                                                      float y,

@@ -227,8 +227,16 @@ double TrackError(const std::vector<Placement>& track, const std::vector<ShapesO
   return error;
 }
 
+// Sum of squares of a motion about its mean.
+double Energy(const std::vector<ShapesOffset>& motion) {
+  return TrackError(std::vector<Placement>(motion.size()), motion);
+}
+
+// A motion counts as seen only if it explains the track: a still object is nearest to a pulse, but
+// does not pulse.
 void FitMotion(const std::vector<Placement>& track, ShapesPrompt* prompt) {
   constexpr int kPhases = 48;
+  constexpr double kUnexplained = 0.5;
   double best = std::numeric_limits<double>::infinity();
   for (int motion = 0; motion < static_cast<int>(ShapesWords()[3].size()); ++motion) {
     for (int speed = 0; speed < 2; ++speed) {
@@ -242,7 +250,8 @@ void FitMotion(const std::vector<Placement>& track, ShapesPrompt* prompt) {
         const double error = TrackError(track, offsets);
         if (error < best) {
           best = error;
-          prompt->motion = motion;
+          prompt->motion =
+              error < kUnexplained * Energy(offsets) ? motion : ShapesObservation::kNoMotion;
           prompt->speed = speed;
         }
       }

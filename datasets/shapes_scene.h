@@ -13,7 +13,9 @@ namespace teacache {
 // is known, so colours go to the nearest palette entry, shapes are compared as templates of the
 // measured place and area, and the track is fitted to the grammar's motions by least squares.
 struct ShapesObservation {
-  ShapesPrompt prompt;                    // the closest sentence
+  static constexpr int kNoMotion = -1;
+
+  ShapesPrompt prompt;  // the closest sentence; motion is kNoMotion where none explains the track
   std::array<double, 6> shape_overlap{};  // mean intersection over union with each shape
   double worst_frame_overlap = 0;         // of the asked shape, smallest over frames
   double largest_piece = 0;               // share of lit pixels in the largest connected piece

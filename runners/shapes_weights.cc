@@ -160,6 +160,7 @@ ShapesModel LoadShapesModel(const std::string& folder, at::ScalarType dtype, at:
   LoadedFile autoencoder = LoadChecked(folder, kAutoencoderFile, sums);
   LoadedFile transformer = LoadChecked(folder, kTransformerFile, sums);
   std::map<std::string, std::string> metadata = transformer.metadata;
+  const int64_t parameters = CountElements(transformer.tensors);
   return {
       Build<ShapesAutoencoder>(std::move(autoencoder),
                                PathIn(folder, kAutoencoderFile),
@@ -171,7 +172,9 @@ ShapesModel LoadShapesModel(const std::string& folder, at::ScalarType dtype, at:
                                &TransformerConfig,
                                dtype,
                                device),
-      std::move(metadata)};
+      std::move(metadata),
+      sums.at(kTransformerFile),
+      parameters};
 }
 
 void SaveShapesWeights(const std::string& folder,

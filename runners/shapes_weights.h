@@ -17,6 +17,8 @@ struct ShapesModel {
   ShapesAutoencoder autoencoder;
   ShapesTransformer transformer;
   std::map<std::string, std::string> metadata;  // of transformer.safetensors
+  std::string transformer_digest;               // sha256 of that file
+  int64_t transformer_parameters = 0;
 };
 
 // Throws UserError when a file is missing, damaged, or does not fit its architecture.

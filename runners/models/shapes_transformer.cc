@@ -42,6 +42,9 @@ ShapesTransformer::ShapesTransformer(ParameterSource* source, const ShapesTransf
   t_block_ = MakeLinear(source, "t_block.1", d, 6 * d);
   blocks_ = StDiT3Blocks(source, blocks);
   final_layer_ = FinalLayer(source, blocks, Init::kZeros);
+  // RoPE tells times apart but not which end is the start: left from right needs a position.
+  temporal_position_ = source->Get(
+      "temporal_position", {kShapesFrames / config.patch_frames, 1, d}, Init::kNormal, 0.3);
   const auto options = words_.options().requires_grad(false);
   position_ = SinCos2d(PositionInvFreq(d),
                        config.side,
@@ -75,7 +78,7 @@ ShapesTransformer::Timing ShapesTransformer::AtTime(const at::Tensor& t,
 }
 
 at::Tensor ShapesTransformer::Embed(const at::Tensor& z) const {
-  return x_embedder_(z) + position_;
+  return x_embedder_(z.to(words_.scalar_type())) + position_ + temporal_position_;
 }
 
 at::Tensor ShapesTransformer::ModulatedInput(const at::Tensor& x, const Timing& timing) const {

@@ -70,6 +70,7 @@ class ShapesTransformer {
                         AttentionKernel kernel = AttentionKernel::kFused) const;
 
   const ShapesTransformerConfig& config() const { return config_; }
+  at::Device device() const { return words_.device(); }
 
  private:
   ShapesTransformerConfig config_;
@@ -82,7 +83,8 @@ class ShapesTransformer {
   Linear t_block_;
   StDiT3Blocks blocks_;
   FinalLayer final_layer_;
-  at::Tensor position_;  // [1, 1, S, D]
+  at::Tensor position_;           // [1, 1, S, D]
+  at::Tensor temporal_position_;  // [T', 1, D]
   RopeTable rope_;
 };
 

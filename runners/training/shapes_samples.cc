@@ -5,7 +5,7 @@
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
-#include <cstring>
+#include "runners/frames.h"
 
 namespace teacache {
 
@@ -33,28 +33,9 @@ std::vector<Video> SampleShapesVideos(const ShapesTransformer& transformer,
   }
   std::vector<Video> videos;
   for (int64_t i = 0; i < z.size(0); ++i) {
-    videos.push_back(ToVideo(autoencoder.DecodeVideo(z.slice(0, i, i + 1))[0], kShapesFps));
+    videos.push_back(FramesToVideo(autoencoder.DecodeVideo(z.slice(0, i, i + 1))[0], kShapesFps));
   }
   return videos;
-}
-
-Video ToVideo(const at::Tensor& frames, double fps) {
-  const at::Tensor bytes = ((frames.to(at::kFloat).clamp(-1, 1) + 1) * 127.5 + 0.5)
-                               .clamp(0, 255)
-                               .to(at::kByte)
-                               .permute({0, 2, 3, 1})
-                               .contiguous()
-                               .cpu();
-  Video video;
-  video.fps = fps;
-  const int64_t size = bytes[0].numel();
-  for (int64_t i = 0; i < bytes.size(0); ++i) {
-    Frame frame{static_cast<int>(bytes.size(2)), static_cast<int>(bytes.size(1)), {}};
-    const uint8_t* begin = bytes.data_ptr<uint8_t>() + i * size;
-    frame.rgb.assign(begin, begin + size);
-    video.frames.push_back(std::move(frame));
-  }
-  return video;
 }
 
 std::string Describe(const ShapesAdherence& a) {

@@ -24,9 +24,6 @@ std::vector<Video> SampleShapesVideos(const ShapesTransformer& transformer,
                                       const std::vector<ShapesPrompt>& prompts,
                                       const ShapesSampleOptions& options);
 
-// [T, 3, H, W] float32 in [-1, 1] -> uint8 frames, rounded to nearest.
-Video ToVideo(const at::Tensor& frames, double fps);
-
 // "all 0.83 | size 1.00 color ..." in one line.
 std::string Describe(const ShapesAdherence& adherence);
 

@@ -20,6 +20,7 @@ enum Stage : uint64_t { kFrame = 1, kFrameDecoder, kPool, kCode, kDecoder, kTran
 
 constexpr int64_t kVideosPerChunk = 64;   // of the pool, encoded together
 constexpr int64_t kHeldOutFrames = 4096;  // at the pool's end, for statistics
+constexpr int64_t kCodeWindow = 8;        // consecutive frames, for the smoothness of stage 3
 
 at::Generator Generator(uint64_t seed) { return at::detail::createCPUGenerator(seed); }
 
@@ -154,8 +155,9 @@ class ShapesTrainer {
     return TrainPart(std::move(parameters), "frame.decoder.", loss, options);
   }
 
-  // Stage 3: squared error of the latents, small objects weighted, plus a linear read-out of the
-  // scene's factors, which keeps the code straight: diffusion stalls on a curled one.
+  // Stage 3: squared error of the latents, small objects weighted; plus a linear read-out of the
+  // scene's factors and a penalty on wiggles in time, which keep the code straight: diffusion
+  // stalls on a curled one.
   TensorMap TrainCode(TensorMap parameters) {
     MakePool(parameters);
     RandomParameters readout_source(MixSeed(options_.seed, kCode, 1, 0));
@@ -168,8 +170,7 @@ class ShapesTrainer {
       const Linear readout =
           MakeLinear(&source, "readout", options_.autoencoder.code_size, kShapesFactors);
       at::Generator generator = Generator(seed);
-      const at::Tensor rows = at::randint(
-          pool_latents_.size(0) - kHeldOutFrames, {options_.code_batch}, generator, at::kLong);
+      const at::Tensor rows = RandomWindows(generator);
       const at::Tensor x = pool_latents_.index_select(0, rows).to(options_.device, at::kFloat);
       const at::Tensor raw = model.EncodeRaw(x);
       const at::Tensor z = (raw - ColumnMean(raw)) / (ColumnStd(raw) + 1e-4);
@@ -179,8 +180,11 @@ class ShapesTrainer {
       const at::Tensor radius = pool_radius_.index_select(0, rows).to(options_.device);
       const at::Tensor weight = (12.5 / radius).clamp(0.5, 3).pow(1.5);
       const at::Tensor factors = pool_factors_.index_select(0, rows).to(options_.device);
+      const at::Tensor windows = z.view({-1, kCodeWindow, z.size(1)});
+      const at::Tensor wiggle = windows.diff(/*n=*/2, /*dim=*/1);
       return (error * weight).mean() +
-             options_.code_alignment * (readout(z) - factors).square().mean();
+             options_.code_alignment * (readout(z) - factors).square().mean() +
+             options_.code_smoothness * wiggle.square().mean();
     };
     TrainingOptions options = StageOptions("code", options_.code_steps, 2e-3);
     options.warmup_steps = 200;
@@ -194,6 +198,16 @@ class ShapesTrainer {
     parameters.erase("readout.bias");
     SetCodeStatistics(&parameters);
     return parameters;
+  }
+
+  // Pool rows of random runs of consecutive frames of one video: [code_batch].
+  at::Tensor RandomWindows(const at::Generator& generator) const {
+    const int64_t videos = (pool_latents_.size(0) - kHeldOutFrames) / kShapesFrames;
+    const int64_t count = options_.code_batch / kCodeWindow;
+    const at::Tensor video = at::randint(videos, {count, 1}, generator, at::kLong);
+    const at::Tensor start =
+        at::randint(kShapesFrames - kCodeWindow + 1, {count, 1}, generator, at::kLong);
+    return (video * kShapesFrames + start + at::arange(kCodeWindow).unsqueeze(0)).flatten();
   }
 
   // Stage 4: codes stay what they are; small objects weigh more.

@@ -40,6 +40,7 @@ struct ShapesTrainingOptions {
   double transformer_decay = 0.4;  // its decay share
   double null_share = 0.1;         // videos trained without their words, for guidance
   double code_alignment = 3.0;     // weight of the scene read-out in stage 3
+  double code_smoothness = 0.15;   // weight of the codes' squared second difference in time
   double code_noise = 0.02;        // largest sigma of the noise on codes, stage 3
 
   ShapesAutoencoderConfig autoencoder;

@@ -1,0 +1,297 @@
+#include "runners/generate_videos.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+
+#include "datasets/error.h"
+#include "datasets/files.h"
+#include "datasets/interrupt.h"
+#include "datasets/journal.h"
+#include "datasets/prompts.h"
+#include "datasets/trace.h"
+#include "datasets/version.h"
+#include "runners/ordered_jobs.h"
+#include "runners/record_diffs.h"
+
+namespace teacache {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::string MaskText(const std::vector<bool>& computed) {
+  std::string text;
+  for (const bool c : computed) text += c ? 'C' : 'S';
+  return text;
+}
+
+json PolicyJson(const PolicyOptions& policy) {
+  json j = {{"cache", policy.name}};
+  if (policy.name == "teacache") {
+    j["threshold"] = policy.threshold;
+    j["coefficients"] = policy.polynomial.coefficients();
+  }
+  if (policy.name == "uniform") j["computed_calls"] = policy.computed_calls;
+  if (policy.name == "mask") j["mask"] = policy.mask;
+  return j;
+}
+
+std::string CodecName(VideoWriterOptions::Codec codec) {
+  switch (codec) {
+    case VideoWriterOptions::Codec::kH264:
+      return "h264";
+    case VideoWriterOptions::Codec::kFfv1:
+      return "ffv1";
+    case VideoWriterOptions::Codec::kPng:
+      return "png";
+  }
+  return "";
+}
+
+std::string Extension(VideoWriterOptions::Codec codec) {
+  switch (codec) {
+    case VideoWriterOptions::Codec::kH264:
+      return ".mp4";
+    case VideoWriterOptions::Codec::kFfv1:
+      return ".mkv";
+    case VideoWriterOptions::Codec::kPng:
+      return "";
+  }
+  return "";
+}
+
+// What decides about the pixels: runs with other settings may not share a folder.
+json Settings(const SystemInfo& info, const GenerateOptions& options) {
+  return {{"model", info.name},
+          {"weights_sha256", info.weights_digest},
+          {"scheduler", info.scheduler},
+          {"steps", info.steps},
+          {"guidance", info.guidance},
+          {"dtype", info.dtype},
+          {"device", info.device},
+          {"threads", options.threads},
+          {"policy", PolicyJson(options.policy)},
+          {"codec", CodecName(options.video.codec)},
+          {"crf", options.video.crf},
+          {"record", options.record}};
+}
+
+json ToJson(const VideoTiming& timing) {
+  return {{"prompt", timing.prompt},
+          {"seed", timing.seed},
+          {"file", timing.file},
+          {"calls", MaskText(timing.computed)},
+          {"transformer_seconds", timing.transformer_seconds},
+          {"decode_seconds", timing.decode_seconds},
+          {"total_seconds", timing.total_seconds}};
+}
+
+VideoTiming TimingFromJson(const json& j, const std::string& path) {
+  try {
+    VideoTiming timing;
+    j.at("prompt").get_to(timing.prompt);
+    j.at("seed").get_to(timing.seed);
+    j.at("file").get_to(timing.file);
+    timing.computed = ParseMask(j.at("calls").get<std::string>());
+    j.at("transformer_seconds").get_to(timing.transformer_seconds);
+    j.at("decode_seconds").get_to(timing.decode_seconds);
+    j.at("total_seconds").get_to(timing.total_seconds);
+    return timing;
+  } catch (const json::exception& error) {
+    ThrowUserError(path, "an entry is not a video's timing: {}", error.what());
+  }
+}
+
+// "timing.jsonl", or "timing.2-of-8.jsonl" so that shards can share a folder.
+std::string ShardFile(const std::string& folder, const std::string& stem, const Shard& shard) {
+  const std::string part =
+      shard.count > 1 ? fmt::format(".{}-of-{}", shard.index, shard.count) : "";
+  return (fs::path(folder) / (stem + part + ".jsonl")).string();
+}
+
+struct Item {
+  std::string prompt;
+  int64_t seed = 0;
+};
+
+struct FinishedItem {
+  VideoTiming timing;
+  std::vector<TraceRow> rows;
+};
+
+class RunFolder {
+ public:
+  RunFolder(const System& system, const GenerateOptions& options)
+      : system_(system),
+        options_(options),
+        policy_(options.policy.Make(system.info().calls)),
+        timing_path_(ShardFile(options.out, "timing", options.shard)) {
+    CheckDistinct(options.prompts, "prompts");
+    for (const std::string& prompt : options.prompts) system.CheckPrompt(prompt);
+    MakeFolders((fs::path(options.out) / "videos").string());
+    WriteRunFile();
+    journal_.emplace(timing_path_, "generate-videos", Settings(system.info(), options));
+    if (options.record) {
+      const std::string path = ShardFile(options.out, "trace", options.shard);
+      recorded_ = RecordedRuns(path);
+      trace_.emplace(path, MakeTraceHeader(system.info(), options.prompts));
+    }
+  }
+
+  GenerateSummary Fill() {
+    GenerateSummary summary;
+    const std::vector<Item> items = ItemsToDo(&summary);
+    ProgressSink& progress = options_.progress ? *options_.progress : NoProgress();
+    const auto report = [&](const std::string& name) {
+      progress.Report(
+          {"generating", "videos", summary.generated + summary.resumed, summary.total, name});
+    };
+    report("");
+    ForEachInOrder<FinishedItem>(
+        items.size(),
+        {options_.jobs, options_.threads, Interrupted},
+        [&](size_t i) { return Make(items[i]); },
+        [&](size_t, FinishedItem&& item) {
+          // The trace goes first: a run in the journal has its rows. A run that was stopped between
+          // the two has them already.
+          const Key key(item.timing.prompt, item.timing.seed);
+          if (trace_ && !recorded_.contains(key)) trace_->Append(item.rows);
+          journal_->Append(ToJson(item.timing));
+          done_[key] = item.timing;
+          ++summary.generated;
+          report(item.timing.file);
+        });
+    summary.interrupted = summary.generated + summary.resumed < summary.total;
+    Collect(&summary);
+    return summary;
+  }
+
+ private:
+  using Key = std::pair<std::string, int64_t>;
+
+  std::vector<Item> ItemsToDo(GenerateSummary* summary) {
+    for (const json& entry : journal_->entries()) {
+      VideoTiming timing = TimingFromJson(entry, timing_path_);
+      if (fs::exists(fs::path(options_.out) / timing.file)) {
+        done_[{timing.prompt, timing.seed}] = std::move(timing);
+      }
+    }
+    std::vector<Item> items;
+    int64_t number = 0;
+    for (const std::string& prompt : options_.prompts) {
+      for (const int64_t seed : options_.seeds) {
+        if (!options_.shard.Contains(number++)) continue;
+        ++summary->total;
+        if (done_.contains({prompt, seed})) {
+          ++summary->resumed;
+        } else {
+          items.push_back({prompt, seed});
+        }
+      }
+    }
+    return items;
+  }
+
+  FinishedItem Make(const Item& item) const {
+    const Clock::time_point start = Clock::now();
+    SampleOptions sample_options;
+    sample_options.record = options_.record;
+    const GeneratedVideo made =
+        GenerateVideo(system_, *policy_, item.prompt, item.seed, sample_options);
+    FinishedItem finished;
+    VideoTiming& timing = finished.timing;
+    timing.prompt = item.prompt;
+    timing.seed = item.seed;
+    timing.file = "videos/" + VideoStem(item.prompt, item.seed) + Extension(options_.video.codec);
+    timing.computed = made.sample.Computed();
+    timing.transformer_seconds = made.transformer_seconds;
+    timing.decode_seconds = made.decode_seconds;
+    VideoWriterOptions video = options_.video;
+    video.fps = system_.info().fps;
+    WriteVideo((fs::path(options_.out) / timing.file).string(), made.video, video);
+    timing.total_seconds = SecondsSince(start);
+    if (options_.record) {
+      const auto branches = system_.Begin(item.prompt)->branches();
+      finished.rows = TraceRows(made.sample, branches, item.prompt, item.seed);
+    }
+    return finished;
+  }
+
+  void Collect(GenerateSummary* summary) const {
+    for (const std::string& prompt : options_.prompts) {
+      for (const int64_t seed : options_.seeds) {
+        const auto it = done_.find({prompt, seed});
+        if (it == done_.end()) continue;
+        summary->videos.push_back(it->second);
+        const std::string stem = VideoStem(prompt, seed);
+        if (stem != fmt::format("{}-{}", prompt, seed)) {
+          summary->shortened.push_back(it->second.file + " <- " + prompt);
+        }
+      }
+    }
+  }
+
+  void WriteRunFile() const {
+    json run = Settings(system_.info(), options_);
+    run["format"] = "teacache-run";
+    run["version"] = 1;
+    run["tool_version"] = kVersion;
+    run["argv"] = options_.argv;
+    run["prompts"] = options_.prompts;
+    run["seeds"] = options_.seeds;
+    run["width"] = system_.info().width;
+    run["height"] = system_.info().height;
+    run["frames"] = system_.info().frames;
+    run["fps"] = system_.info().fps;
+    AtomicWriteFile((fs::path(options_.out) / "run.json").string(), run.dump(2) + "\n");
+  }
+
+  const System& system_;
+  const GenerateOptions& options_;
+  std::unique_ptr<CachePolicy> policy_;
+  std::string timing_path_;
+  std::optional<Journal> journal_;
+  std::optional<TraceWriter> trace_;
+  std::set<Key> recorded_;
+  std::map<Key, VideoTiming> done_;
+};
+
+}  // namespace
+
+GeneratedVideo GenerateVideo(const System& system,
+                             const CachePolicy& policy,
+                             const std::string& prompt,
+                             int64_t seed,
+                             const SampleOptions& options) {
+  GeneratedVideo made;
+  const Clock::time_point start = Clock::now();
+  const auto run = system.Begin(prompt);
+  const auto scheduler = system.MakeScheduler();
+  made.sample = Sample(run.get(), scheduler.get(), policy, system.Noise(seed), options);
+  made.transformer_seconds = SecondsSince(start);
+  const Clock::time_point decode_start = Clock::now();
+  made.video = system.Decode(made.sample.latent);
+  made.decode_seconds = SecondsSince(decode_start);
+  return made;
+}
+
+GenerateSummary GenerateVideos(const GenerateOptions& options) {
+  const std::unique_ptr<System> system = LoadSystem(options.model, options.system);
+  return GenerateVideos(*system, options);
+}
+
+GenerateSummary GenerateVideos(const System& system, const GenerateOptions& options) {
+  return RunFolder(system, options).Fill();
+}
+
+}  // namespace teacache

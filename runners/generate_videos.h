@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "datasets/progress.h"
+#include "datasets/shard.h"
+#include "datasets/video.h"
+#include "runners/policy_options.h"
+#include "runners/sampler.h"
+#include "runners/system.h"
+
+namespace teacache {
+
+// One video made.
+struct GeneratedVideo {
+  Video video;
+  SampleResult sample;
+  double transformer_seconds = 0;  // the denoising loop
+  double decode_seconds = 0;
+};
+GeneratedVideo GenerateVideo(const System& system,
+                             const CachePolicy& policy,
+                             const std::string& prompt,
+                             int64_t seed,
+                             const SampleOptions& options = {});
+
+struct GenerateOptions {
+  std::string model = "shapes";
+  SystemOptions system;
+  std::vector<std::string> prompts;
+  std::vector<int64_t> seeds = {0};
+  PolicyOptions policy;
+  std::string out;           // run folder
+  VideoWriterOptions video;  // codec; fps 0 = the system's
+  bool record = false;       // write trace.jsonl too
+  int jobs = 1;
+  int threads = 1;
+  Shard shard;
+  std::vector<std::string> argv;  // for run.json
+  ProgressSink* progress = nullptr;
+};
+
+// One row of timing.jsonl.
+struct VideoTiming {
+  std::string prompt;
+  int64_t seed = 0;
+  std::string file;            // relative to the run folder
+  std::vector<bool> computed;  // per call
+  double transformer_seconds = 0;
+  double decode_seconds = 0;
+  double total_seconds = 0;  // writing included
+};
+
+struct GenerateSummary {
+  int generated = 0;
+  int resumed = 0;  // were there already
+  int total = 0;    // of this shard
+  bool interrupted = false;
+  std::vector<VideoTiming> videos;     // finished ones, in order of prompts and seeds
+  std::vector<std::string> shortened;  // "file <- prompt" where a name had to be shortened
+};
+
+// Fills a run folder: videos/{prompt}-{seed}.mp4, run.json, timing.jsonl, and trace.jsonl when
+// recording. Videos that timing.jsonl lists are kept; a folder made with other settings is refused.
+// Bytes depend neither on `jobs` nor on interruptions (timings aside). Throws UserError.
+GenerateSummary GenerateVideos(const GenerateOptions& options);
+// The same with a system that is loaded already (options.model and options.system are ignored).
+GenerateSummary GenerateVideos(const System& system, const GenerateOptions& options);
+
+}  // namespace teacache

@@ -1,0 +1,101 @@
+// generate-videos: prompts in, videos out, uncached or with a cache policy.
+
+#include "datasets/coefficients.h"
+#include "datasets/interrupt.h"
+#include "runners/cli_options.h"
+#include "runners/generate_videos.h"
+
+namespace teacache {
+namespace {
+
+struct CacheFlags {
+  std::string coeffs;
+  bool lossless = false;
+};
+
+void AddCacheFlags(CLI::App* app, PolicyOptions* policy, CacheFlags* flags) {
+  app->add_option("--cache", policy->name, "none, teacache, uniform or mask")
+      ->capture_default_str();
+  app->add_option(
+         "--threshold",
+         policy->threshold,
+         "teacache: skip while the accumulated rescaled change stays below this; >= 0, 0 = "
+         "never skip")
+      ->capture_default_str();
+  app->add_option("--coeffs",
+                  flags->coeffs,
+                  "teacache: coefficients file of fit-coeffs; default the published ones");
+  app->add_option("--computed-calls",
+                  policy->computed_calls,
+                  "uniform: how many calls to compute, evenly spaced");
+  app->add_option("--mask", policy->mask, "mask: one letter per call, C computed, S skipped");
+}
+
+Polynomial ChoosePolynomial(const System& system, const std::string& coeffs) {
+  if (!coeffs.empty()) return Polynomial(ReadCoefficients(coeffs).set.coefficients);
+  if (const auto published = system.PublishedCoefficients()) return *published;
+  ThrowUserError("--coeffs",
+                 "no coefficients are published for {}; give a file (record-diffs, then "
+                 "fit-coeffs)",
+                 system.info().name);
+}
+
+int Generate(GenerateOptions options, const CacheFlags& flags) {
+  const InterruptGuard guard;
+  ProgressPrinter progress;
+  options.progress = &progress;
+  if (flags.lossless) options.video.codec = VideoWriterOptions::Codec::kFfv1;
+  const std::unique_ptr<System> system = LoadSystem(options.model, options.system);
+  if (options.policy.name == "teacache") {
+    options.policy.polynomial = ChoosePolynomial(*system, flags.coeffs);
+  }
+  const GenerateSummary summary = GenerateVideos(*system, options);
+  for (const std::string& name : summary.shortened) fmt::print("shortened: {}\n", name);
+  double computed = 0;
+  double seconds = 0;
+  for (const VideoTiming& timing : summary.videos) {
+    computed +=
+        static_cast<double>(std::count(timing.computed.begin(), timing.computed.end(), true));
+    seconds += timing.transformer_seconds;
+  }
+  const double n = std::max<double>(1, static_cast<double>(summary.videos.size()));
+  fmt::print(
+      "{}: {} videos made, {} were there, {} in all; computed calls {:.1f} of {}, "
+      "transformer {:.3f} s a video\n",
+      options.out,
+      summary.generated,
+      summary.resumed,
+      summary.total,
+      computed / n,
+      system->info().calls,
+      seconds / n);
+  return summary.interrupted ? 1 : 0;
+}
+
+}  // namespace
+}  // namespace teacache
+
+int main(int argc, char** argv) {
+  teacache::GenerateOptions options;
+  teacache::PromptFlags prompts;
+  teacache::CacheFlags flags;
+  std::string shard;
+  CLI::App app(
+      "Generates videos into a run folder: videos/{prompt}-{seed}.mp4, run.json, timing.jsonl. "
+      "Running again goes on where a run was stopped.",
+      "generate-videos");
+  teacache::AddSystemFlags(&app, &options.model, &options.system);
+  teacache::AddPromptFlags(&app, &prompts);
+  teacache::AddCacheFlags(&app, &options.policy, &flags);
+  teacache::AddJobFlags(&app, &options.jobs, &options.threads, &shard);
+  app.add_option("--out", options.out, "run folder to fill or go on with")->required();
+  app.add_flag("--lossless", flags.lossless, "FFV1 in .mkv instead of H.264 (crf 25) in .mp4");
+  app.add_flag("--record", options.record, "write trace.jsonl too");
+  return teacache::RunProgram(&app, argc, argv, [&] {
+    options.prompts = prompts.Prompts();
+    options.seeds = prompts.Seeds();
+    options.shard = teacache::ChooseShard(shard);
+    options.argv = teacache::PortableArguments(argc, argv);
+    return teacache::Generate(options, flags);
+  });
+}

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "calib/cache_policy.h"
+#include "calib/polynomial.h"
+
+namespace teacache {
+
+// A cache policy by name with its parameters, as programs and run folders give it.
+struct PolicyOptions {
+  std::string name = "none";  // "none", "teacache", "uniform", "mask"
+  double threshold = 0.1;     // teacache: >= 0
+  Polynomial polynomial;      // teacache
+  int computed_calls = 0;     // uniform
+  std::string mask;           // mask: "CCSC...", C computed, S skipped, one letter per call
+
+  // Throws UserError for anything that does not fit a run of `calls` calls.
+  std::unique_ptr<CachePolicy> Make(int calls) const;
+  // "none", "teacache-0.1", "uniform-12", "mask-12": for folders and reports.
+  std::string Id() const;
+};
+
+// "CCSC" -> true, true, false, true. Throws UserError for other letters.
+std::vector<bool> ParseMask(const std::string& text);
+
+}  // namespace teacache

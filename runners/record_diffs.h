@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "datasets/progress.h"
+#include "datasets/shard.h"
+#include "runners/system.h"
+
+namespace teacache {
+
+struct RecordOptions {
+  std::string model = "shapes";
+  SystemOptions system;
+  std::vector<std::string> prompts;
+  std::vector<int64_t> seeds = {0};
+  std::string out;   // trace file (.jsonl); with a shard ".i-of-n" goes before the extension
+  int lookback = 0;  // also distances of the residual to k = 2 ... lookback calls before; 0 = none
+  int jobs = 1;
+  int threads = 1;
+  Shard shard;
+  ProgressSink* progress = nullptr;
+};
+
+struct RecordSummary {
+  std::string path;  // of the trace
+  int recorded = 0;  // runs
+  int resumed = 0;   // were in the trace already
+  int total = 0;     // of this shard
+  bool interrupted = false;
+};
+
+// Full (uncached) runs of every prompt and seed into a trace. Runs that the trace holds already are
+// kept; a trace of another setting is refused. Throws UserError.
+RecordSummary RecordDiffs(const RecordOptions& options);
+RecordSummary RecordDiffs(const System& system, const RecordOptions& options);
+
+// (prompt, seed) of the runs in a trace; empty when there is no such file.
+std::set<std::pair<std::string, int64_t>> RecordedRuns(const std::string& trace_path);
+
+}  // namespace teacache

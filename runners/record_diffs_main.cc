@@ -1,0 +1,40 @@
+// record-diffs: full runs of a system into a trace.
+
+#include "datasets/interrupt.h"
+#include "runners/cli_options.h"
+#include "runners/record_diffs.h"
+
+int main(int argc, char** argv) {
+  teacache::RecordOptions options;
+  teacache::PromptFlags prompts;
+  std::string shard;
+  CLI::App app(
+      "Records full (uncached) runs: for every transformer call the sums of the relative L1 change "
+      "of "
+      "the modulated input, of the blocks' residual and of their output. fit-coeffs fits them. "
+      "Running again goes on where a run was stopped.",
+      "record-diffs");
+  teacache::AddSystemFlags(&app, &options.model, &options.system);
+  teacache::AddPromptFlags(&app, &prompts);
+  teacache::AddJobFlags(&app, &options.jobs, &options.threads, &shard);
+  app.add_option("--out", options.out, "trace file to write or go on with (.jsonl)")->required();
+  app.add_option("--lookback",
+                 options.lookback,
+                 "also changes of the residual against 2 ... K calls before; 0 = none")
+      ->capture_default_str();
+  return teacache::RunProgram(&app, argc, argv, [&] {
+    const teacache::InterruptGuard guard;
+    teacache::ProgressPrinter progress;
+    options.progress = &progress;
+    options.prompts = prompts.Prompts();
+    options.seeds = prompts.Seeds();
+    options.shard = teacache::ChooseShard(shard);
+    const teacache::RecordSummary summary = teacache::RecordDiffs(options);
+    fmt::print("{}: {} runs recorded, {} were there, {} in all\n",
+               summary.path,
+               summary.recorded,
+               summary.resumed,
+               summary.total);
+    return summary.interrupted ? 1 : 0;
+  });
+}

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "calib/cache_policy.h"
+#include "datasets/trace.h"
+#include "runners/denoising_run.h"
+#include "runners/schedulers/scheduler.h"
+
+namespace teacache {
+
+// How the relative L1 change of the signal is computed.
+enum class MetricDtype {
+  kFloat32,  // sums in double of float32 values
+  kModel,    // as the reference: two means in the model's dtype, their ratio rounded to it
+};
+
+struct SampleOptions {
+  // Measure every call (see CallRecord); costs copies of the streams. Needs every call computed for
+  // traces that a fit can use.
+  bool record = false;
+  // Look-back distances of the residual for k = 2 ... lookback; 0 or 1 = none. Only with `record`.
+  int lookback = 0;
+  MetricDtype metric_dtype = MetricDtype::kFloat32;
+  // Keep the latent before every call and the final one (tests).
+  bool keep_latents = false;
+};
+
+// What happened in one transformer call of one branch.
+struct CallRecord {
+  int call = 0;
+  int step = 0;
+  double timestep = 0;
+  int branch = 0;
+  double r = 0;  // relative L1 change of the signal; 0 where it was not looked at
+  PolicyDecision decision;
+  // With SampleOptions::record, against the call before (residual and output: the computed one).
+  L1Sums mod;
+  L1Sums res;
+  L1Sums out;
+  std::vector<L1Sums> lookback;
+  double ms_embed = 0;  // milliseconds, wall clock
+  double ms_blocks = 0;
+  double ms_head = 0;
+};
+
+struct SampleResult {
+  at::Tensor latent;
+  std::vector<CallRecord> calls;
+  std::vector<at::Tensor> latents;  // with SampleOptions::keep_latents
+  double seconds = 0;               // of the whole loop
+
+  // Calls whose blocks ran, over all branches, in order.
+  std::vector<bool> Computed() const;
+  int ComputedCount() const;
+};
+
+// Denoises `noise` with the decisions of `policy`, whose state lives here, one per branch. An
+// uncached run and a cached run that skips nothing give the same bits.
+SampleResult Sample(DenoisingRun* run,
+                    Scheduler* scheduler,
+                    const CachePolicy& policy,
+                    const at::Tensor& noise,
+                    const SampleOptions& options = {});
+
+// sum|a - b| and sum|b| in double.
+L1Sums MeasureL1(const at::Tensor& a, const at::Tensor& b);
+// The same over several streams.
+L1Sums MeasureL1(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b);
+// mean|a - b| / mean|b| as TeaCache's forward functions compute it, in the tensors' dtype.
+double ReferenceRelativeL1(const at::Tensor& a, const at::Tensor& b);
+
+// Trace rows of a recorded run.
+std::vector<TraceRow> TraceRows(const SampleResult& result,
+                                const std::vector<std::string>& branches,
+                                const std::string& prompt,
+                                int64_t seed);
+
+}  // namespace teacache

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "calib/polynomial.h"
+#include "datasets/trace.h"
+#include "datasets/video.h"
+#include "runners/denoising_run.h"
+#include "runners/schedulers/scheduler.h"
+
+namespace teacache {
+
+// What a user may set of any system; 0 and "" mean the system's own default.
+struct SystemOptions {
+  std::string weights;         // folder or file; "" = the shipped or installed ones
+  std::string device = "cpu";  // "cpu", "cuda", "cuda:N"
+  std::string dtype;           // "float32", "bfloat16", "float16"
+  int steps = 0;               // denoising steps
+  double guidance = -1;        // classifier-free guidance scale; < 0 = default, 1 = none
+};
+
+// Facts of a loaded system, for traces, reports and file names.
+struct SystemInfo {
+  std::string name;
+  std::string description;
+  std::string weights_digest;  // sha256 of the transformer's file; "" = unknown
+  int64_t parameters = 0;      // of the transformer
+  std::string scheduler;
+  std::string dtype;
+  std::string device;
+  std::string modulated;  // "input" or "time", see TraceHeader
+  int steps = 0;
+  int calls = 0;
+  double guidance = 0;
+  int width = 0;  // pixels
+  int height = 0;
+  int frames = 0;
+  double fps = 0;
+};
+
+// A text-to-video system: transformer, scheduler, text and decoder together. All methods are const
+// and may be called from several threads at once.
+class System {
+ public:
+  virtual ~System() = default;
+  virtual const SystemInfo& info() const = 0;
+  // Throws UserError saying what is wrong with a prompt, before any work is done.
+  virtual void CheckPrompt(const std::string& prompt) const = 0;
+  virtual std::unique_ptr<DenoisingRun> Begin(const std::string& prompt) const = 0;
+  virtual std::unique_ptr<Scheduler> MakeScheduler() const = 0;
+  // Starting noise of a seed, drawn on the CPU in float32 so that every device starts alike.
+  virtual at::Tensor Noise(int64_t seed) const = 0;
+  virtual Video Decode(const at::Tensor& latent) const = 0;
+  // Coefficients published for it, highest power first; none where there are none.
+  virtual std::optional<Polynomial> PublishedCoefficients() const { return std::nullopt; }
+};
+
+// Every system that the programs know: a new one is a file in runners/systems and a line in the
+// list of system.cc.
+struct SystemEntry {
+  std::string name;
+  std::string description;
+  std::unique_ptr<System> (*load)(const SystemOptions& options);
+};
+const std::vector<SystemEntry>& Systems();
+
+// Throws UserError naming the known ones for an unknown name.
+std::unique_ptr<System> LoadSystem(const std::string& name, const SystemOptions& options);
+
+// "shapes: ...\n" for each system, for --help.
+std::string DescribeSystems();
+
+// The header of traces recorded with a system.
+TraceHeader MakeTraceHeader(const SystemInfo& info, const std::vector<std::string>& prompts);
+
+}  // namespace teacache
