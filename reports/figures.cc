@@ -85,7 +85,7 @@ std::vector<Series> SeriesOf(const SweepReport& report,
     if (!wanted(row)) continue;
     std::string name = PolicyLabel(row.policy);
     if (report.fits.size() > 1 && !row.fit.empty()) name += ", " + row.fit;
-    if (report.models.size() > 1) name = row.model + ": " + name;
+    if (report.models.size() > 1) name = fmt::format("{}: {}", row.model, name);
     auto found = std::ranges::find(all, name, &Series::name);
     if (found == all.end()) found = all.insert(all.end(), {name, row.policy, {}});
     found->rows.push_back(&row);

@@ -513,10 +513,32 @@
       select(rowById.get(line.dataset.row));
       writeHash();
     });
-    // Paper is white: printed in light colours whatever the screen shows.
-    let darkBefore = false;
-    addEventListener('beforeprint', () => { darkBefore = isDark(); if (darkBefore) { setTheme(false); drawAll(); } });
-    addEventListener('afterprint', () => { if (darkBefore) { setTheme(true); drawAll(); } });
+    addEventListener('beforeprint', () => preparePrint());
+    addEventListener('afterprint', () => afterPrint());
+  }
+
+  // Paper is white, whatever the screen shows, and narrower: the drawings become scalable.
+  let darkBefore = false;
+
+  function preparePrint() {
+    darkBefore = isDark();
+    if (darkBefore) {
+      setTheme(false);
+      drawAll();
+    }
+    for (const svg of document.querySelectorAll('.plot .main-svg')) {
+      const [width, height] = [svg.getAttribute('width'), svg.getAttribute('height')];
+      svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
+      svg.parentElement.closest('.svg-container').style.aspectRatio = `${width} / ${height}`;
+    }
+  }
+
+  function afterPrint() {
+    for (const svg of document.querySelectorAll('.plot .main-svg')) svg.removeAttribute('viewBox');
+    if (darkBefore) {
+      setTheme(true);
+      drawAll();
+    }
   }
 
   setTheme(hash.has('theme') ? hash.get('theme') === 'dark' : systemDark.matches);
