@@ -1,0 +1,335 @@
+#include "metrics/lpips_network.h"
+
+#include <ATen/ATen.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <set>
+
+#include "datasets/error.h"
+#include "datasets/torch_tensors.h"
+#include "metrics/lpips_kernel.h"
+
+namespace teacache {
+namespace {
+
+// float32 in the reference program, also where everything else is double.
+constexpr std::array<float, 3> kShift = {-.030f, -.088f, -.188f};
+constexpr std::array<float, 3> kScale = {.458f, .448f, .450f};
+
+// One step of a backbone; `index` is the position in torchvision's `features`.
+struct Step {
+  enum class Kind { kConv, kFire, kPool, kTap };
+  Kind kind = Kind::kTap;
+  int index = 0;
+  int in = 0, out = 0;  // channels; of a Fire module: out = each of its two expand layers
+  int kernel = 3, stride = 1, pad = 1;
+  int squeeze = 0;         // channels between, of a Fire module
+  bool ceil_mode = false;  // of a pool
+};
+
+Step Conv(int index, int in, int out, int kernel = 3, int stride = 1, int pad = 1) {
+  return {Step::Kind::kConv, index, in, out, kernel, stride, pad, 0, false};
+}
+Step Pool(int kernel, int stride, bool ceil_mode = false) {
+  return {Step::Kind::kPool, 0, 0, 0, kernel, stride, 0, 0, ceil_mode};
+}
+Step Fire(int index, int in, int squeeze, int expand) {
+  return {Step::Kind::kFire, index, in, expand, 1, 1, 0, squeeze, false};
+}
+Step Tap(int channels) { return {Step::Kind::kTap, 0, channels, channels, 0, 0, 0, 0, false}; }
+
+// Every convolution is followed by a ReLU.
+const std::vector<Step>& Steps(LpipsNet net) {
+  static const std::vector<Step> alex = {Conv(0, 3, 64, 11, 4, 2),
+                                         Tap(64),
+                                         Pool(3, 2),
+                                         Conv(3, 64, 192, 5, 1, 2),
+                                         Tap(192),
+                                         Pool(3, 2),
+                                         Conv(6, 192, 384),
+                                         Tap(384),
+                                         Conv(8, 384, 256),
+                                         Tap(256),
+                                         Conv(10, 256, 256),
+                                         Tap(256)};
+  static const std::vector<Step> squeeze = {Conv(0, 3, 64, 3, 2, 0),
+                                            Tap(64),
+                                            Pool(3, 2, true),
+                                            Fire(3, 64, 16, 64),
+                                            Fire(4, 128, 16, 64),
+                                            Tap(128),
+                                            Pool(3, 2, true),
+                                            Fire(6, 128, 32, 128),
+                                            Fire(7, 256, 32, 128),
+                                            Tap(256),
+                                            Pool(3, 2, true),
+                                            Fire(9, 256, 48, 192),
+                                            Tap(384),
+                                            Fire(10, 384, 48, 192),
+                                            Tap(384),
+                                            Fire(11, 384, 64, 256),
+                                            Tap(512),
+                                            Fire(12, 512, 64, 256),
+                                            Tap(512)};
+  static const std::vector<Step> vgg = {
+      Conv(0, 3, 64),     Conv(2, 64, 64), Tap(64),    Pool(2, 2),         Conv(5, 64, 128),
+      Conv(7, 128, 128),  Tap(128),        Pool(2, 2), Conv(10, 128, 256), Conv(12, 256, 256),
+      Conv(14, 256, 256), Tap(256),        Pool(2, 2), Conv(17, 256, 512), Conv(19, 512, 512),
+      Conv(21, 512, 512), Tap(512),        Pool(2, 2), Conv(24, 512, 512), Conv(26, 512, 512),
+      Conv(28, 512, 512), Tap(512)};
+  switch (net) {
+    case LpipsNet::kAlex:
+      return alex;
+    case LpipsNet::kSqueeze:
+      return squeeze;
+    case LpipsNet::kVgg:
+      return vgg;
+  }
+  return alex;
+}
+
+using Shape = std::vector<int64_t>;
+
+void AddConvShapes(
+    const std::string& name, int in, int out, int kernel, std::map<std::string, Shape>* shapes) {
+  (*shapes)[name + ".weight"] = {out, in, kernel, kernel};
+  (*shapes)[name + ".bias"] = {out};
+}
+
+std::map<std::string, Shape> BackboneShapes(LpipsNet net) {
+  std::map<std::string, Shape> shapes;
+  for (const Step& step : Steps(net)) {
+    const std::string name = std::to_string(step.index);
+    if (step.kind == Step::Kind::kConv) {
+      AddConvShapes(name, step.in, step.out, step.kernel, &shapes);
+    } else if (step.kind == Step::Kind::kFire) {
+      AddConvShapes(name + ".squeeze", step.in, step.squeeze, 1, &shapes);
+      AddConvShapes(name + ".expand1x1", step.squeeze, step.out, 1, &shapes);
+      AddConvShapes(name + ".expand3x3", step.squeeze, step.out, 3, &shapes);
+    }
+  }
+  return shapes;
+}
+
+std::string Text(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+
+at::Tensor Checked(const TensorView& view,
+                   const Shape& shape,
+                   const std::string& source,
+                   at::ScalarType dtype) {
+  if (view.shape != shape) {
+    ThrowUserError(source,
+                   "\"{}\" must have the shape {} but has {}",
+                   view.name,
+                   Text(shape),
+                   Text(view.shape));
+  }
+  const at::Tensor tensor = ToTensor(view);
+  if (!at::isFloatingType(tensor.scalar_type())) {
+    ThrowUserError(source, "\"{}\" must hold floating-point numbers", view.name);
+  }
+  const at::Tensor converted = tensor.to(dtype).contiguous();
+  if (!at::isfinite(converted).all().item<bool>()) {
+    ThrowUserError(source, "\"{}\" must be finite but has NaN or infinity", view.name);
+  }
+  return converted;
+}
+
+at::Tensor ConvRelu(const at::Tensor& x,
+                    const LpipsWeights& weights,
+                    const std::string& name,
+                    int stride,
+                    int pad) {
+  return at::conv2d(x,
+                    weights.features.at(name + ".weight"),
+                    weights.features.at(name + ".bias"),
+                    {stride, stride},
+                    {pad, pad})
+      .relu_();
+}
+
+at::Tensor FireModule(const at::Tensor& x, const LpipsWeights& weights, const std::string& name) {
+  const at::Tensor squeezed = ConvRelu(x, weights, name + ".squeeze", 1, 0);
+  return at::cat({ConvRelu(squeezed, weights, name + ".expand1x1", 1, 0),
+                  ConvRelu(squeezed, weights, name + ".expand3x3", 1, 1)},
+                 1);
+}
+
+template <typename T>
+void FillInput(const Frame& frame, T* out) {
+  const size_t pixels = size_t(frame.width) * frame.height;
+  for (int c = 0; c < 3; ++c) {
+    std::array<T, 256> table;
+    for (int i = 0; i < 256; ++i) {
+      table[i] = (T(i) / T(255) * T(2) - T(1) - T(kShift[c])) / T(kScale[c]);
+    }
+    for (size_t i = 0; i < pixels; ++i) out[c * pixels + i] = table[frame.rgb[3 * i + c]];
+  }
+}
+
+// The formula of NormalizedDistance in double.
+void PlainNormalizedDistance(const double* a,
+                             const double* b,
+                             const double* head,
+                             size_t channels,
+                             size_t pixels,
+                             double* out) {
+  for (size_t p = 0; p < pixels; ++p) {
+    double norm_a = 0, norm_b = 0, sum = 0;
+    for (size_t c = 0; c < channels; ++c) {
+      norm_a += a[c * pixels + p] * a[c * pixels + p];
+      norm_b += b[c * pixels + p] * b[c * pixels + p];
+    }
+    norm_a = std::sqrt(norm_a) + 1e-10;
+    norm_b = std::sqrt(norm_b) + 1e-10;
+    for (size_t c = 0; c < channels; ++c) {
+      const double difference = a[c * pixels + p] / norm_a - b[c * pixels + p] / norm_b;
+      sum += head[c] * difference * difference;
+    }
+    out[p] = sum;
+  }
+}
+
+template <typename T>
+double WeightedSum(const std::vector<T>& values,
+                   const std::vector<double>& wy,
+                   const std::vector<double>& wx) {
+  double total = 0;
+  for (size_t y = 0; y < wy.size(); ++y) {
+    double row = 0;
+    for (size_t x = 0; x < wx.size(); ++x) row += wx[x] * values[y * wx.size() + x];
+    total += wy[y] * row;
+  }
+  return total;
+}
+
+}  // namespace
+
+LpipsWeights ReadLpipsWeights(LpipsNet net,
+                              const std::vector<TensorView>& backbone,
+                              const std::vector<TensorView>& heads,
+                              const std::string& source,
+                              at::ScalarType dtype) {
+  const std::map<std::string, Shape> shapes = BackboneShapes(net);
+  LpipsWeights weights;
+  for (const TensorView& view : backbone) {
+    if (view.name.starts_with("classifier.")) continue;
+    const std::string name = view.name.starts_with("features.") ? view.name.substr(9) : view.name;
+    const auto found = shapes.find(name);
+    if (found == shapes.end() || weights.features.count(name) > 0) {
+      ThrowUserError(source,
+                     "must be the {} backbone but has \"{}\", which does not belong to it",
+                     LpipsNetName(net),
+                     view.name);
+    }
+    weights.features[name] = Checked(view, found->second, source, dtype);
+  }
+  for (const auto& [name, shape] : shapes) {
+    if (weights.features.count(name) == 0) {
+      ThrowUserError(source,
+                     "must be the {} backbone but \"features.{}\" is missing",
+                     LpipsNetName(net),
+                     name);
+    }
+  }
+  std::vector<int> channels;
+  for (const Step& step : Steps(net)) {
+    if (step.kind == Step::Kind::kTap) channels.push_back(step.out);
+  }
+  weights.heads.resize(channels.size());
+  for (const TensorView& view : heads) {
+    size_t layer = 0;
+    while (layer < channels.size() && view.name != fmt::format("lin{}.model.1.weight", layer)) {
+      ++layer;
+    }
+    if (layer == channels.size() || weights.heads[layer].defined()) {
+      ThrowUserError(source,
+                     "must be the {} LPIPS heads but has \"{}\", which does not belong to them",
+                     LpipsNetName(net),
+                     view.name);
+    }
+    weights.heads[layer] = Checked(view, {1, channels[layer], 1, 1}, source, dtype).flatten();
+  }
+  for (size_t layer = 0; layer < channels.size(); ++layer) {
+    if (!weights.heads[layer].defined()) {
+      ThrowUserError(source,
+                     "must be the {} LPIPS heads but \"lin{}.model.1.weight\" is missing",
+                     LpipsNetName(net),
+                     layer);
+    }
+  }
+  return weights;
+}
+
+at::Tensor LpipsInput(std::span<const Frame* const> frames, at::ScalarType dtype) {
+  const Frame& first = *frames[0];
+  const int64_t n = static_cast<int64_t>(frames.size());
+  const at::Tensor input = at::empty({n, 3, first.height, first.width}, dtype);
+  const size_t samples = first.rgb.size();
+  for (int64_t i = 0; i < n; ++i) {
+    if (dtype == at::kDouble) {
+      FillInput(*frames[i], input.mutable_data_ptr<double>() + i * samples);
+    } else {
+      FillInput(*frames[i], input.mutable_data_ptr<float>() + i * samples);
+    }
+  }
+  return input;
+}
+
+std::vector<at::Tensor> LpipsFeatures(LpipsNet net,
+                                      const LpipsWeights& weights,
+                                      const at::Tensor& input) {
+  std::vector<at::Tensor> features;
+  at::Tensor x = input;
+  for (const Step& step : Steps(net)) {
+    switch (step.kind) {
+      case Step::Kind::kConv:
+        x = ConvRelu(x, weights, std::to_string(step.index), step.stride, step.pad);
+        break;
+      case Step::Kind::kFire:
+        x = FireModule(x, weights, std::to_string(step.index));
+        break;
+      case Step::Kind::kPool:
+        x = at::max_pool2d(
+            x, {step.kernel, step.kernel}, {step.stride, step.stride}, 0, 1, step.ceil_mode);
+        break;
+      case Step::Kind::kTap:
+        features.push_back(x);
+        break;
+    }
+  }
+  return features;
+}
+
+double LayerDistance(const at::Tensor& a,
+                     const at::Tensor& b,
+                     const at::Tensor& head,
+                     const std::vector<double>& wy,
+                     const std::vector<double>& wx) {
+  const at::Tensor left = a.contiguous(), right = b.contiguous();
+  const size_t channels = a.size(0), pixels = size_t(a.size(1)) * a.size(2);
+  if (a.scalar_type() == at::kDouble) {
+    std::vector<double> map(pixels);
+    PlainNormalizedDistance(left.const_data_ptr<double>(),
+                            right.const_data_ptr<double>(),
+                            head.const_data_ptr<double>(),
+                            channels,
+                            pixels,
+                            map.data());
+    return WeightedSum(map, wy, wx);
+  }
+  std::vector<float> map(pixels);
+  NormalizedDistance(left.const_data_ptr<float>(),
+                     right.const_data_ptr<float>(),
+                     head.const_data_ptr<float>(),
+                     channels,
+                     pixels,
+                     pixels,
+                     map.data());
+  return WeightedSum(map, wy, wx);
+}
+
+}  // namespace teacache
