@@ -1,3 +1,7 @@
+extern "C" {
+#include <libavutil/crc.h>
+}
+
 #include <algorithm>
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
@@ -23,20 +27,57 @@ PictureKind KindOfName(std::string name) {
                                                            : PictureKind::kNone;
 }
 
-// The decoders fill the missing part of a cut picture with grey and only print a warning, so the
-// end marker is looked for: PNG's IEND chunk; JPEG's EOI after the last scan.
-bool IsComplete(PictureKind kind, std::string_view bytes) {
-  if (kind == PictureKind::kPng) {
-    return bytes.find(std::string_view("\0\0\0\0IEND", 8)) != std::string_view::npos;
+uint32_t BigEndian32(std::string_view bytes, size_t at) {
+  uint32_t value = 0;
+  for (size_t i = 0; i < 4; ++i) {
+    value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
   }
+  return value;
+}
+
+// PNG: an 8-byte signature, then chunks of length, type, data and CRC-32 of type and data, up to
+// IEND. Checked before decoding, because libpng would print what it finds.
+void CheckPng(const std::string& path, std::string_view bytes) {
+  constexpr std::string_view kSignature("\x89PNG\r\n\x1a\n", 8);
+  constexpr size_t kChunkExtra = 12;
+  if (!bytes.starts_with(kSignature)) {
+    ThrowUserError(path, "must be a PNG picture but is not");
+  }
+  const AVCRC* table = av_crc_get_table(AV_CRC_32_IEEE_LE);
+  for (size_t at = kSignature.size(); bytes.size() - at >= kChunkExtra;) {
+    const size_t length = BigEndian32(bytes, at);
+    if (length > bytes.size() - at - kChunkExtra) {
+      break;
+    }
+    const std::string_view covered = bytes.substr(at + 4, 4 + length);
+    const uint32_t crc =
+        ~av_crc(table, ~0u, reinterpret_cast<const uint8_t*>(covered.data()), covered.size());
+    if (crc != BigEndian32(bytes, at + 8 + length)) {
+      ThrowUserError(path, "is damaged: a checksum is wrong");
+    }
+    if (covered.starts_with("IEND")) {
+      return;
+    }
+    at += kChunkExtra + length;
+  }
+  ThrowUserError(path, "must be a whole picture but is cut off");
+}
+
+// libjpeg fills the missing part of a cut picture with grey and only prints a warning, so the end
+// marker is looked for: it must come after the last scan.
+void CheckJpeg(const std::string& path, std::string_view bytes) {
   const size_t end = bytes.rfind("\xff\xd9"), scan = bytes.rfind("\xff\xda");
-  return end != std::string_view::npos && (scan == std::string_view::npos || scan < end);
+  if (end == std::string_view::npos || (scan != std::string_view::npos && scan > end)) {
+    ThrowUserError(path, "must be a whole picture but is cut off");
+  }
 }
 
 cv::Mat Decode(const std::string& path, PictureKind kind) {
   const std::string bytes = ReadFile(path);
-  if (!IsComplete(kind, bytes)) {
-    ThrowUserError(path, "must be a whole picture but is cut off or of another kind");
+  if (kind == PictureKind::kPng) {
+    CheckPng(path, bytes);
+  } else {
+    CheckJpeg(path, bytes);
   }
   cv::Mat picture;
   try {

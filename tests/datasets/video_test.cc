@@ -311,6 +311,10 @@ TEST(OpenVideo, FoldersThatAreNoVideo) {
     EXPECT_EQ(outcome.frames, 1u);
     EXPECT_THAT(outcome.error, HasSubstr("0001.png")) << cut;
   }
+  std::string flipped = whole;
+  flipped[whole.size() / 2] ^= 1;
+  AtomicWriteFile(dir / "p/0001.png", flipped);
+  EXPECT_THAT(TryRead(dir / "p").error, HasSubstr("0001.png: is damaged: a checksum is wrong"));
   WriteVideo(dir / "small", MakeTestVideo(8, 16, 1), With(Codec::kPng));
   AtomicWriteFile(dir / "p/0001.png", ReadFile(dir / "small/0000.png"));
   EXPECT_THAT(TryRead(dir / "p").error, HasSubstr("must be 16x16 as the first frame but is 8x16"));
