@@ -187,6 +187,29 @@ MetricSummary SummaryFromJson(const nlohmann::json& json, const std::string& whe
   return summary;
 }
 
+Json DifferenceToJson(const PairedDifference& difference) {
+  Json json;
+  json["mean"] = Number(difference.mean);
+  json["ci95"] = Json::array({Number(difference.ci95_lo), Number(difference.ci95_hi)});
+  json["std"] = Number(difference.std);
+  json["n"] = difference.n;
+  json["a_better"] = difference.a_better;
+  json["b_better"] = difference.b_better;
+  return json;
+}
+
+PairedDifference DifferenceFromJson(const nlohmann::json& json, const std::string& where) {
+  const MetricSummary shared = SummaryFromJson(json, where);  // mean, ci95, std and n
+  const JsonFields fields(json, where);
+  return {shared.mean,
+          shared.ci95_lo,
+          shared.ci95_hi,
+          shared.std,
+          shared.n,
+          fields.Integer("a_better", 0),
+          fields.Integer("b_better", 0)};
+}
+
 std::string CsvField(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string out = "\"";
@@ -244,6 +267,12 @@ std::string ResultsToJson(const Results& results) {
   for (const auto& [metric, summary] : results.summary) {
     json["summary"][metric] = SummaryToJson(summary);
   }
+  for (const auto& [metric, summary] : results.baseline) {
+    json["baseline"][metric] = SummaryToJson(summary);
+  }
+  for (const auto& [metric, difference] : results.comparison) {
+    json["comparison"][metric] = DifferenceToJson(difference);
+  }
   json["videos"] = Json::array();
   for (const VideoScore& score : results.videos) json["videos"].push_back(ScoreToJson(score));
   json["unmatched_gt"] = results.unmatched_gt;
@@ -276,13 +305,22 @@ Results ReadResults(const std::string& path) {
       results.context[item.key()] = context.String(item.key());
     }
   }
-  if (fields.Has("summary")) {
-    const JsonFields check(fields.At("summary"), path + ": summary");
-    for (const auto& item : fields.At("summary").items()) {
-      results.summary[item.key()] =
-          SummaryFromJson(item.value(), check.where() + ": " + item.key());
+  const auto for_each_metric = [&](const char* name, auto&& read) {
+    if (!fields.Has(name)) return;
+    const JsonFields check(fields.At(name), path + ": " + name);
+    for (const auto& item : fields.At(name).items()) {
+      read(item.key(), item.value(), check.where() + ": " + item.key());
     }
-  }
+  };
+  for_each_metric("summary", [&](auto& metric, auto& value, const std::string& where) {
+    results.summary[metric] = SummaryFromJson(value, where);
+  });
+  for_each_metric("baseline", [&](auto& metric, auto& value, const std::string& where) {
+    results.baseline[metric] = SummaryFromJson(value, where);
+  });
+  for_each_metric("comparison", [&](auto& metric, auto& value, const std::string& where) {
+    results.comparison[metric] = DifferenceFromJson(value, where);
+  });
   const nlohmann::json& videos = fields.At("videos");
   if (!videos.is_array()) ThrowUserError(path, "\"videos\" must be a list");
   for (size_t i = 0; i < videos.size(); ++i) {

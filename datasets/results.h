@@ -16,6 +16,8 @@ namespace teacache {
 //   {"format": "teacache-results", "version": 1, "context": {name: text},
 //    "summary": {metric: {"mean", "median", "std", "min", "max", "ci95": [lo, hi], "p5",
 //                         "frame_weighted_mean", "n", "identical"}},
+//    "baseline": as summary, "comparison": {metric: {"mean", "ci95", "std", "n", "a_better",
+//                                                    "b_better"}},   (both only when asked for)
 //    "videos": [{"name", "frames", metric: number or null, "identical", "identical_frames",
 //                "per_frame": {metric: [...]}, "gt": {...}, "gen": {...}, "warnings", "error"}],
 //    "unmatched_gt": [...], "unmatched_gen": [...], "warnings": [...]}
@@ -35,6 +37,17 @@ struct MetricSummary {
   double frame_weighted_mean = std::numeric_limits<double>::quiet_NaN();
   int64_t n = 0;          // videos with a finite value
   int64_t identical = 0;  // videos that are identical to their ground truth (infinite PSNR)
+};
+
+// Difference of two methods on the same videos, a - b.
+struct PairedDifference {
+  double mean = std::numeric_limits<double>::quiet_NaN();
+  double ci95_lo = std::numeric_limits<double>::quiet_NaN();  // paired bootstrap over videos
+  double ci95_hi = std::numeric_limits<double>::quiet_NaN();
+  double std = std::numeric_limits<double>::quiet_NaN();
+  int64_t n = 0;         // videos that both have, with finite values
+  int64_t a_better = 0;  // of them, where a is the better one
+  int64_t b_better = 0;
 };
 
 // One pair of videos.
@@ -59,6 +72,10 @@ struct Results {
   // Definitions and options: "psnr", "ssim", "lpips", "gt", "gen", "decoder", "tool_version", ...
   std::map<std::string, std::string> context;
   std::map<std::string, MetricSummary> summary;
+  // Another uncached run against the same ground truth: the noise floor. Empty = none given.
+  std::map<std::string, MetricSummary> baseline;
+  // These videos minus those of another method (context "compare"). Empty = none given.
+  std::map<std::string, PairedDifference> comparison;
   std::vector<VideoScore> videos;         // in order of name
   std::vector<std::string> unmatched_gt;  // videos without a partner
   std::vector<std::string> unmatched_gen;

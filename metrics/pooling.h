@@ -25,17 +25,8 @@ MetricSummary Summarize(std::span<const double> values,
                         std::span<const int64_t> frames = {},
                         const PoolingOptions& options = {});
 
-// Difference of two methods on the same videos: mean(a_i - b_i) and its bootstrap interval over
-// videos. Pairs with an infinite or missing (NaN) value on either side are left out.
-struct PairedDifference {
-  double mean = std::numeric_limits<double>::quiet_NaN();
-  double ci95_lo = std::numeric_limits<double>::quiet_NaN();
-  double ci95_hi = std::numeric_limits<double>::quiet_NaN();
-  double std = std::numeric_limits<double>::quiet_NaN();
-  int64_t n = 0;
-  int64_t a_better = 0;  // videos where a is the better one
-  int64_t b_better = 0;
-};
+// mean(a_i - b_i) and its bootstrap interval over videos. Pairs with an infinite or missing (NaN)
+// value on either side are left out.
 PairedDifference ComparePaired(std::span<const double> a,
                                std::span<const double> b,
                                const PoolingOptions& options = {});

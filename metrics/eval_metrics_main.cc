@@ -1,0 +1,198 @@
+// eval-metrics: how close generated videos are to their ground truth.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <sstream>
+
+#include "datasets/error.h"
+#include "datasets/files.h"
+#include "datasets/interrupt.h"
+#include "datasets/progress.h"
+#include "datasets/version.h"
+#include "metrics/eval_command.h"
+#include "metrics/lpips_weights.h"
+
+namespace {
+
+constexpr const char* kDescription =
+    "Scores videos against their ground truth (cached against uncached runs): PSNR in dB (higher "
+    "is "
+    "better, inf = identical), SSIM (-1 to 1, 1 = identical), LPIPS (0 = identical, lower is "
+    "better). Videos are paired by file name; folders of PNG or JPEG frames and .safetensors files "
+    "([T, 3, H, W], uint8 or 0 to 1) count as videos. Exit code: 0, 1 when a video could not be "
+    "scored or has no partner, 2 for mistakes in the call.";
+
+// What the command line says, before it is checked.
+struct Flags {
+  teacache::EvalCommand command;
+  std::string metrics = "psnr,ssim,lpips";
+  std::string ssim_variant = "wang-rgb";
+  std::string lpips_net = "alex";
+  bool spatial = true;
+  std::string weights;
+  std::string size = "strict", length = "strict", decoder = "native", compat, compat_order, shard;
+  std::string device = "cpu";
+};
+
+void AddFlags(CLI::App* app, Flags* flags) {
+  auto& evaluate = flags->command.evaluate;
+  app->set_version_flag("--version", teacache::kVersion);
+  app->add_option("--gt", evaluate.gt, "Ground truth: a folder, a video, or a .txt list of videos");
+  app->add_option("--gen", evaluate.gens, "Generated videos, the same; may be given several times");
+  app->add_option("--baseline",
+                  flags->command.baseline,
+                  "A second uncached run: its scores are shown as the noise floor");
+  app->add_option("--compare",
+                  flags->command.compare,
+                  "Another method: paired differences to it, with a 95 % interval");
+  app->add_option("--metrics", flags->metrics, "Any of psnr,ssim,lpips")->capture_default_str();
+  app->add_option("--ssim-variant",
+                  flags->ssim_variant,
+                  "wang-rgb (TeaCache's), wang-y, skimage7, reflect, zeropad or ffmpeg")
+      ->capture_default_str();
+  app->add_option("--lpips-net", flags->lpips_net, "alex (TeaCache's), squeeze or vgg")
+      ->capture_default_str();
+  app->add_option("--spatial",
+                  flags->spatial,
+                  "LPIPS: mean of the map scaled to the picture (true, TeaCache's) or of the maps")
+      ->capture_default_str();
+  app->add_option("--weights",
+                  flags->weights,
+                  "Folder with the LPIPS weights; default: TEACACHE_WEIGHTS or the cache folder");
+  app->add_option(
+      "--psnr-cap",
+      evaluate.score.psnr_cap,
+      "Count frames above this many dB, identical ones included, as this; default: none");
+  app->add_option("--size",
+                  flags->size,
+                  "Pairs of different sizes: strict (an error), resize-gen, resize-gt, crop, or "
+                  "batch-eval (as TeaCache's batch_eval.py)")
+      ->capture_default_str();
+  app->add_option("--length",
+                  flags->length,
+                  "Pairs of different lengths: strict (an error) or min (frames that both have)")
+      ->capture_default_str();
+  app->add_flag("--allow-missing",
+                flags->command.allow_missing,
+                "Videos without a partner do not change the exit code");
+  app->add_flag("--recursive", evaluate.recursive, "Search folders in folders");
+  app->add_option("--decoder",
+                  flags->decoder,
+                  "native (every coded frame, colour tags respected) or imageio (as imageio's "
+                  "ffmpeg pipe: constant frame rate)")
+      ->capture_default_str();
+  app->add_option(
+      "--compat",
+      flags->compat,
+      "teacache: pair, decode, cap and average as TeaCache's eval.py, and print its line");
+  app->add_option("--compat-order",
+                  flags->compat_order,
+                  "A text file with the names in the order in which eval.py listed them");
+  app->add_option("--out", flags->command.out, "Write results.json here");
+  app->add_option("--csv",
+                  flags->command.csv,
+                  "Write the table of videos here; default: per_video.csv beside --out");
+  app->add_flag("--per-frame", evaluate.score.per_frame, "Keep the values of every frame in --out");
+  app->add_option("--bootstrap",
+                  evaluate.pooling.bootstrap_samples,
+                  "Resamplings for the 95 % intervals; 0 = none")
+      ->capture_default_str();
+  app->add_option("--seed", evaluate.pooling.seed, "Of the resampling")->capture_default_str();
+  app->add_option("--jobs", evaluate.jobs, "Videos at the same time; 0 = one per processor")
+      ->capture_default_str();
+  app->add_option("--shard",
+                  flags->shard,
+                  "i/n: score only this part (join the results with --merge); default: from Slurm "
+                  "arrays, torchrun or MPI");
+  app->add_option("--merge", flags->command.merge, "Join the results.json files of shards");
+  app->add_option("--device", flags->device, "cpu")->capture_default_str();
+  app->add_flag("--json", flags->command.json, "Print JSON instead of tables");
+}
+
+std::vector<std::string> ReadOrder(const std::string& file) {
+  std::vector<std::string> names;
+  std::istringstream lines(teacache::ReadFile(file));
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (line.ends_with(".mp4")) line.resize(line.size() - 4);
+    if (!line.empty()) names.push_back(line);
+  }
+  return names;
+}
+
+void ChooseMetrics(const Flags& flags, bool chosen, teacache::EvaluateOptions* options) {
+  teacache::ScoreOptions& score = options->score;
+  score.psnr = score.ssim = false;
+  bool lpips = false;
+  std::istringstream list(flags.metrics);
+  for (std::string name; std::getline(list, name, ',');) {
+    if (name != "psnr" && name != "ssim" && name != "lpips") {
+      teacache::ThrowUserError("--metrics", "must be any of psnr,ssim,lpips but has \"{}\"", name);
+    }
+    (name == "psnr" ? score.psnr : name == "ssim" ? score.ssim : lpips) = true;
+  }
+  if (!lpips) return;
+  const teacache::LpipsNet net = teacache::ParseLpipsNet(flags.lpips_net);
+  const teacache::LpipsFiles files = teacache::FindLpipsFiles(net, flags.weights);
+  if (files.complete() || chosen) {
+    score.lpips = teacache::LoadLpips({net, flags.spatial}, files);
+  } else {
+    options->progress->Warn("no LPIPS. " + files.how_to);
+  }
+}
+
+teacache::EvalCommand ToCommand(const Flags& flags, bool metrics_chosen) {
+  teacache::EvalCommand command = flags.command;
+  teacache::EvaluateOptions& evaluate = command.evaluate;
+  if (!command.merge.empty()) return command;
+  evaluate.Validate();
+  evaluate.score.ssim_variant = teacache::ParseSsimVariant(flags.ssim_variant);
+  evaluate.score.size = teacache::ParseSizePolicy(flags.size);
+  evaluate.score.length = teacache::ParseLengthPolicy(flags.length);
+  evaluate.shard = teacache::ChooseShard(flags.shard);
+  if (flags.device != "cpu") {
+    teacache::ThrowUserError("--device", "must be cpu in this build but is \"{}\"", flags.device);
+  }
+  if (flags.decoder != "native" && flags.decoder != "imageio") {
+    teacache::ThrowUserError("--decoder", "must be native or imageio but is \"{}\"", flags.decoder);
+  }
+  if (flags.decoder == "imageio") {
+    evaluate.reader.decoder = teacache::VideoReaderOptions::Decoder::kImageio;
+  }
+  if (!flags.compat.empty() && flags.compat != "teacache") {
+    teacache::ThrowUserError("--compat", "must be teacache but is \"{}\"", flags.compat);
+  }
+  evaluate.teacache = !flags.compat.empty();
+  if (!flags.compat_order.empty()) evaluate.teacache_order = ReadOrder(flags.compat_order);
+  if (!command.out.empty()) evaluate.journal = command.out + ".journal";
+  ChooseMetrics(flags, metrics_chosen, &evaluate);
+  return command;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(kDescription, "eval-metrics");
+  Flags flags;
+  AddFlags(&app, &flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  try {
+    const teacache::InterruptGuard interrupt;
+    teacache::EvalOutcome outcome;
+    {
+      teacache::ProgressPrinter progress;
+      flags.command.evaluate.progress = &progress;
+      outcome = teacache::RunEvalCommand(ToCommand(flags, app.count("--metrics") > 0));
+    }
+    std::cout << outcome.text;
+    return outcome.exit_code;
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return 2;
+  }
+}
