@@ -49,7 +49,7 @@ endforeach()
 add_library(teacache_headers_plain OBJECT EXCLUDE_FROM_ALL ${_plain_sources})
 teacache_settings(teacache_headers_plain)
 target_link_libraries(teacache_headers_plain PRIVATE fmt::fmt nlohmann_json::nlohmann_json GTest::gmock
-                                                     PkgConfig::LIBAV ${OpenCV_LIBS})
+                                                     Eigen3::Eigen PkgConfig::LIBAV ${OpenCV_LIBS})
 target_compile_options(teacache_headers_plain PRIVATE -O0)
 set(_header_targets teacache_headers_plain)
 
