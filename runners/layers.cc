@@ -81,10 +81,12 @@ at::Tensor TimestepEmbedding(const at::Tensor& t, int64_t dim) {
 
 at::Tensor SinCos2d(
     const at::Tensor& inv_freq, int64_t height, int64_t width, double scale, double base_size) {
+  // In float32 whatever the dtype of the frequencies, whose rounding the big models keep.
+  const at::Tensor freqs = inv_freq.to(at::kFloat);
   const auto axis = [&](int64_t side) {
-    at::Tensor positions = at::arange(side, inv_freq.options()) / scale;
+    at::Tensor positions = at::arange(side, freqs.options()) / scale;
     positions = positions * (base_size / static_cast<double>(side));
-    const at::Tensor angles = positions.unsqueeze(1) * inv_freq.unsqueeze(0);
+    const at::Tensor angles = positions.unsqueeze(1) * freqs.unsqueeze(0);
     return at::cat({angles.sin(), angles.cos()}, 1);
   };
   const int64_t half = 2 * inv_freq.size(0);

@@ -83,7 +83,7 @@ at::Tensor TimestepEmbedding(const at::Tensor& t, int64_t dim);
 
 // Sine/cosine table [1, height * width, dim] of a grid (width fastest): the first half of `dim` is
 // from the column, the second from the row, each [sin | cos] of position * inv_freq. Positions are
-// index / scale, stretched by base_size / side.
+// index / scale, stretched by base_size / side. The result is float32.
 at::Tensor SinCos2d(
     const at::Tensor& inv_freq, int64_t height, int64_t width, double scale, double base_size);
 

@@ -48,7 +48,7 @@ class ShapesTransformer {
   struct Timing {
     at::Tensor t;  // [B], in [0, 1]
     std::vector<BlockModulation> blocks;
-    std::pair<at::Tensor, at::Tensor> head;
+    HeadModulation head;
   };
   Timing AtTime(const at::Tensor& t, const Condition& condition) const;
 

@@ -196,18 +196,29 @@ FinalLayer::FinalLayer(ParameterSource* source, const StDiT3Config& config, Init
                          patch_[0] * patch_[1] * patch_[2] * out_channels_,
                          weight_init)) {}
 
-std::pair<at::Tensor, at::Tensor> FinalLayer::Modulation(const at::Tensor& t,
-                                                         const FrameMask& frames) const {
-  FrameMask both = frames;
-  if (frames.mask.defined()) both.t_zero = at::cat({frames.t_zero, frames.t_zero}, -1);
-  const std::vector<at::Tensor> parts =
-      FrameModulation(scale_shift_table_, at::cat({t, t}, -1), both);
-  return {parts[0], parts[1]};
+HeadModulation FinalLayer::Modulation(const at::Tensor& t, const FrameMask& frames) const {
+  const auto parts = [&](const at::Tensor& value) {
+    return FrameModulation(scale_shift_table_, at::cat({value, value}, -1), {});
+  };
+  const std::vector<at::Tensor> now = parts(t);
+  HeadModulation modulation{now[0], now[1], {}, {}, {}};
+  if (frames.mask.defined()) {
+    const std::vector<at::Tensor> zero = parts(frames.t_zero);
+    modulation.frame_mask = frames.mask;
+    modulation.shift_zero = zero[0];
+    modulation.scale_zero = zero[1];
+  }
+  return modulation;
 }
 
-at::Tensor FinalLayer::operator()(const at::Tensor& x,
-                                  const std::pair<at::Tensor, at::Tensor>& modulation) const {
-  return linear_(Modulate(x, modulation.first, modulation.second));
+at::Tensor FinalLayer::operator()(const at::Tensor& x, const HeadModulation& modulation) const {
+  at::Tensor h = Modulate(x, modulation.shift, modulation.scale);
+  if (modulation.frame_mask.defined()) {
+    h = at::where(modulation.frame_mask.unsqueeze(-1).unsqueeze(-1),
+                  h,
+                  Modulate(h, modulation.shift_zero, modulation.scale_zero));
+  }
+  return linear_(h);
 }
 
 at::Tensor FinalLayer::Unpatchify(const at::Tensor& x,
@@ -266,7 +277,8 @@ StDiT3::Condition StDiT3::Prepare(const at::Tensor& text,
   const auto [frames, rows, columns] = x_embedder_.TokenGrid(latent_shape);
   const double scale = std::sqrt(height * width) / static_cast<double>(config_.input_sq_size);
   const double base = std::nearbyint(std::sqrt(static_cast<double>(rows * columns)));
-  condition.position = SinCos2d(position_inv_freq_, rows, columns, scale, base).unsqueeze(0);
+  condition.position =
+      SinCos2d(position_inv_freq_, rows, columns, scale, base).unsqueeze(0).to(dtype());
   return condition;
 }
 

@@ -131,18 +131,23 @@ class PatchEmbedding {
   at::Tensor bias_;
 };
 
-// The head: modulated norm, linear, and unpatchify.
+// Shift and scale of the head: [B, 1, 1, D] each; those of t = 0 with a frame mask only.
+struct HeadModulation {
+  at::Tensor shift, scale;
+  at::Tensor frame_mask;  // [B, T] bool or undefined
+  at::Tensor shift_zero, scale_zero;
+};
+
+// The head: modulated norm, linear, and unpatchify. Frames outside the mask are modulated twice, by
+// t and then by t = 0, as the reference does (its second modulation takes the result of the first).
 class FinalLayer {
  public:
   FinalLayer() = default;
   FinalLayer(ParameterSource* source, const StDiT3Config& config, Init weight_init);
 
-  // Shift and scale for t [B, D]: [B, M, 1, D] each.
-  std::pair<at::Tensor, at::Tensor> Modulation(const at::Tensor& t,
-                                               const FrameMask& frames = {}) const;
+  HeadModulation Modulation(const at::Tensor& t, const FrameMask& frames = {}) const;  // t [B, D]
   // x [B, T', S, D] -> [B, T', S, patch * C_out], columns ordered (pt, ph, pw, channel).
-  at::Tensor operator()(const at::Tensor& x,
-                        const std::pair<at::Tensor, at::Tensor>& modulation) const;
+  at::Tensor operator()(const at::Tensor& x, const HeadModulation& modulation) const;
   // -> [B, C_out, T, H, W], cut to the latent's size.
   at::Tensor Unpatchify(const at::Tensor& x,
                         const std::array<int64_t, 3>& grid,
