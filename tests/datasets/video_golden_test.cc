@@ -172,8 +172,9 @@ int CrfOf(const std::string& path) {
   return at == std::string::npos ? -1 : std::atoi(bytes.c_str() + at + 5);
 }
 
-// imageio encoded the same frames with another libx264 and other threads: nearly all of the loss
-// must be the same one. (It was the very same on the machine where this was written.)
+// imageio encoded the same frames, with another libx264, more threads and AVX-512, whose code does
+// not give the same bytes twice. Most files decode to the same bits here; all must lose as much
+// (half a percent is a quarter of one step of the rate factor).
 TEST(WriteVideo, H264LosesWhatImageioLost) {
   const TempDir dir;
   int files = 0;
@@ -193,7 +194,8 @@ TEST(WriteVideo, H264LosesWhatImageioLost) {
         WriteVideo(dir / "a.mp4", rendered, options);
         const Video ours = ReadVideo(dir / "a.mp4");
         ASSERT_EQ(ours.frames.size(), theirs.frames.size());
-        EXPECT_LE(MeanDifference(ours, theirs), 0.05 * MeanDifference(rendered, theirs));
+        const double loss = MeanDifference(rendered, theirs);
+        EXPECT_NEAR(MeanDifference(rendered, ours), loss, 0.005 * loss);
         ++files;
       }
     }
