@@ -48,7 +48,7 @@ endforeach()
 
 add_library(teacache_headers_plain OBJECT EXCLUDE_FROM_ALL ${_plain_sources})
 teacache_settings(teacache_headers_plain)
-target_link_libraries(teacache_headers_plain PRIVATE fmt::fmt nlohmann_json::nlohmann_json GTest::gmock
+target_link_libraries(teacache_headers_plain PRIVATE fmt::fmt-header-only nlohmann_json::nlohmann_json GTest::gmock
                                                      Eigen3::Eigen PkgConfig::LIBAV ${OpenCV_LIBS})
 target_compile_options(teacache_headers_plain PRIVATE -O0)
 set(_header_targets teacache_headers_plain)
@@ -56,7 +56,7 @@ set(_header_targets teacache_headers_plain)
 if(_torch_sources)
   add_library(teacache_headers_torch OBJECT EXCLUDE_FROM_ALL ${_torch_sources})
   teacache_settings(teacache_headers_torch TORCH)
-  target_link_libraries(teacache_headers_torch PRIVATE fmt::fmt nlohmann_json::nlohmann_json GTest::gmock)
+  target_link_libraries(teacache_headers_torch PRIVATE fmt::fmt-header-only nlohmann_json::nlohmann_json GTest::gmock)
   list(APPEND _header_targets teacache_headers_torch)
 endif()
 
