@@ -728,15 +728,17 @@ Diagnostics Diagnose(const PairSet& all,
   const int resamples =
       options.robust() ? std::min(diagnostics.bootstrap, kRobustResamples) : diagnostics.bootstrap;
   Bootstrap(fits, groups.count, fit, groups.count > 1 ? resamples : 0, diagnostics, &d);
-  d.steps = DiagnoseSteps(pairs, options, fit);
-  d.carrying_call = FindCarryingCall(d.steps, d.window.r2);
+  if (fitted.calls > 0) {
+    d.steps = DiagnoseSteps(pairs, options, fit);
+    d.carrying_call = FindCarryingCall(d.steps, d.window.r2);
+  }
   const int repeats =
       options.robust() ? std::min(5, diagnostics.learning_repeats) : diagnostics.learning_repeats;
   if (groups.name != "call") {
     d.learning = LearningCurve(fits, groups.count, repeats, diagnostics.seed);
     d.enough_prompts = EnoughPrompts(d.learning, groups.count);
   }
-  d.drift = MeasureDrifts(fitted, fit.polynomial);
+  if (fitted.calls > 0) d.drift = MeasureDrifts(fitted, fit.polynomial);
   d.negative = NegativeStretches(fit.polynomial, fit.x);
   d.decreasing = DecreasingStretches(fit.polynomial, fit.x);
   Judge(options, &d);

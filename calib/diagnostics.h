@@ -104,7 +104,8 @@ struct Diagnostics {
 
 FitQuality Evaluate(const Polynomial& f, const std::vector<Pair>& pairs);
 
-// `all` are all pairs of the traces, `fitted` those that the fit was made from. Throws UserError
+// `all` are all pairs of the traces, `fitted` those that the fit was made from. Without known calls
+// (PairSet::calls = 0) there are no figures by step and no drift. Throws UserError
 // when `fitted` is too small for the fit's degree. Deterministic for the same input and options.
 Diagnostics Diagnose(const PairSet& all,
                      const PairSet& fitted,

@@ -2,52 +2,106 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <exception>
 #include <string>
+#include <vector>
 
 #include "calib/fit_coeffs.h"
-#include "datasets/error.h"
+#include "calib/fit_coeffs_options.h"
+#include "calib/fit_report.h"
+#include "datasets/files.h"
+#include "datasets/program.h"
+#include "datasets/version.h"
+
+namespace {
+
+using teacache::FitCoeffsArguments;
+
+void Print(const std::string& text,
+           const std::string& json,
+           const std::vector<std::string>& warnings,
+           const std::string& json_path) {
+  for (const std::string& warning : warnings) fmt::print(stderr, "warning: {}\n", warning);
+  if (json_path == "-") {
+    fmt::print("{}", json);
+    return;
+  }
+  if (!json_path.empty()) teacache::AtomicWriteFile(json_path, json);
+  fmt::print("{}", text);
+}
+
+int Fit(FitCoeffsArguments* a) {
+  teacache::FinishFitOptions(a);
+  const teacache::FitCoeffsResult result = teacache::RunFitCoeffs(a->fit);
+  Print(FitReportText(result), FitReportJson(result), result.warnings, a->json);
+  for (const std::string& path : result.written) fmt::print(stderr, "wrote {}\n", path);
+  return result.threshold_reached ? 0 : 1;
+}
+
+int Score(FitCoeffsArguments* a) {
+  teacache::FinishInputOptions(a);
+  teacache::ScoreOptions options;
+  options.input = a->fit.input;
+  options.coefficients = a->coefficients;
+  options.threshold = a->fit.threshold.threshold;
+  const teacache::ScoreResult result = teacache::RunScore(options);
+  Print(ScoreReportText(result), ScoreReportJson(result), result.warnings, a->json);
+  return 0;
+}
+
+int List() {
+  fmt::print("engines (--engine):\n");
+  for (const auto& rule : teacache::EngineRules()) {
+    fmt::print("  {:<18} {}\n", rule.name, rule.description);
+  }
+  fmt::print("formats (--emit):\n");
+  for (const auto& format : teacache::EmitFormats()) {
+    fmt::print("  {:<18} {}\n", format.name, format.description);
+  }
+  fmt::print("published coefficients (score --coeffs):\n");
+  for (const auto& set : teacache::PublishedSets()) {
+    fmt::print("  {:<22} {} (x: {}; {})\n", set.name, set.title, set.signal, set.source);
+  }
+  return 0;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app(
-      "Fits the polynomial of TeaCache: relative change of the model's output as a function of the "
-      "relative change of its modulated input. Coefficients are printed highest power first.");
-  teacache::FitCoeffsOptions options;
-  std::string target = "residual";
-  std::string branch = "all";
-  std::string method = "polyfit";
-  app.add_option("traces", options.traces, "Trace files of record-diffs (.jsonl), merged")
+      "Fits the polynomial of TeaCache, y = f(x): x is the relative L1 change of the model's "
+      "modulated "
+      "input from one call to the next, y that of the blocks' residual. Coefficients are printed "
+      "highest "
+      "power first. R2 is 1 for a perfect prediction, 0 for one no better than the mean, and can "
+      "be "
+      "negative; cross-validated figures are of prompts that the fit has not seen. Exit code 1: "
+      "the "
+      "target of the threshold cannot be reached.",
+      "fit-coeffs");
+  app.set_version_flag("--version", teacache::kVersion);
+  FitCoeffsArguments fit_arguments;
+  FitCoeffsArguments score_arguments;
+  CLI::App* score = app.add_subcommand("score", "Judges given coefficients on a trace");
+  CLI::App* list = app.add_subcommand("list", "Lists engines, formats and published coefficients");
+  const bool has_command =
+      argc > 1 && (std::string(argv[1]) == "score" || std::string(argv[1]) == "list");
+  if (!has_command) {
+    teacache::AddInputOptions(&app, &fit_arguments);
+    teacache::AddFitOptions(&app, &fit_arguments);
+    teacache::AddThresholdOptions(&app, &fit_arguments);
+  }
+  score
+      ->add_option("--coeffs",
+                   score_arguments.coefficients,
+                   "A published set (see: list), numbers with the highest power first, or a file")
       ->required();
-  app.add_option("--out", options.out, "Coefficients file to write (.json)");
-  app.add_option("--degree", options.fit.degree, "Degree of the polynomial")->capture_default_str();
-  app.add_option("--target", target, "What f predicts: residual or output")->capture_default_str();
-  app.add_option("--branch", branch, "Guidance branches: all, worst, average, cond or uncond")
-      ->capture_default_str();
-  app.add_option("--method", method, "polyfit, ceres, huber, cauchy or tukey")
-      ->capture_default_str();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& e) {
-    const int code = app.exit(e);
-    return code == 0 ? 0 : 2;
-  }
-  try {
-    options.pairs.target = teacache::ParseTarget(target);
-    options.pairs.branches = teacache::ParseBranches(branch);
-    options.fit.method = teacache::ParseMethod(method);
-    const teacache::FitCoeffsResult result = teacache::RunFitCoeffs(options);
-    for (const std::string& warning : result.warnings) {
-      fmt::print(stderr, "warning: {}\n", warning);
-    }
-    fmt::print("{}\n{}\n",
-               result.fit.BriefReport(),
-               teacache::FormatCoefficients(result.fit.polynomial.coefficients()));
-  } catch (const teacache::UserError& e) {
-    fmt::print(stderr, "fit-coeffs: {}\n", e.what());
-    return 2;
-  } catch (const std::exception& e) {
-    fmt::print(stderr, "fit-coeffs: {}\n", e.what());
-    return 1;
-  }
-  return 0;
+  score->add_option("--threshold",
+                    score_arguments.fit.threshold.threshold,
+                    "Replay the engine's rule at this threshold");
+  teacache::AddInputOptions(score, &score_arguments);
+  return teacache::RunProgram(&app, argc, argv, [&] {
+    if (score->parsed()) return Score(&score_arguments);
+    if (list->parsed()) return List();
+    return Fit(&fit_arguments);
+  });
 }

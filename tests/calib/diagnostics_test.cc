@@ -332,10 +332,18 @@ TEST(Krea, KnownAnswers) {
   const auto krea = ReadKrea();
   if (!krea) GTEST_SKIP() << "no krea trace in TEACACHE_SHARED_GOLDEN_DIR";
   const double expected[] = {0.644, 0.644, 0.656, 0.658, 0.570, 0.645};
+  // The same by numpy 2.4.6 (a polyfit without each prompt) on this file.
+  const double numpy[] = {0.6434878407377576,
+                          0.6443271143434599,
+                          0.6561187256258394,
+                          0.6578401994114824,
+                          0.5702352380097042,
+                          0.6453923911020876};
   for (int degree = 1; degree <= 6; ++degree) {
     FitOptions options;
     options.degree = degree;
-    EXPECT_NEAR(CrossValidate(*krea, options).r2, expected[degree - 1], 5e-4) << degree;
+    EXPECT_NEAR(CrossValidate(*krea, options).r2, expected[degree - 1], 6e-4) << degree;
+    EXPECT_NEAR(CrossValidate(*krea, options).r2, numpy[degree - 1], 1e-10) << degree;
   }
   EXPECT_NEAR(CrossValidateSteps(*krea).r2, 0.876, 5e-4);
   const Diagnostics d = DiagnosePlain(*krea);

@@ -1,0 +1,171 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "calib/fit_coeffs.h"
+#include "datasets/error.h"
+
+namespace teacache {
+
+// The command line of fit-coeffs as texts; header-only, since only programs link CLI11.
+struct FitCoeffsArguments {
+  FitCoeffsOptions fit;
+  std::string coefficients;  // of score
+  std::string target = "residual";
+  std::string branch = "all";
+  std::string steps;
+  std::string expert;
+  std::string format = "auto";
+  std::string method = "polyfit";
+  std::string degree = "4";
+  std::string target_metric;
+  double target_quality = 0;
+  std::vector<std::string> sweep;
+  std::string json;
+};
+
+inline void AddInputOptions(CLI::App* app, FitCoeffsArguments* a) {
+  CalibrationInput& input = a->fit.input;
+  app->add_option("files",
+                  input.files,
+                  "Traces of record-diffs (.jsonl), or files of SGLang, mlx-teacache, Difflet, "
+                  "vLLM-Omni, or CSV (x,y and optionally prompt,seed,branch,expert,step)")
+      ->required();
+  app->add_option("--engine",
+                  input.engine,
+                  "Whose rule is replayed and says which calls are always computed (see: list)")
+      ->capture_default_str();
+  app->add_flag(
+      "--all-calls", input.all_calls, "Use the calls that the engine always computes too");
+  app->add_option("--target", a->target, "What f predicts: residual or output of the blocks")
+      ->capture_default_str();
+  app->add_option(
+         "--branch", a->branch, "Guidance branches: all, worst (larger y), average, cond or uncond")
+      ->capture_default_str();
+  app->add_option("--expert", a->expert, "Only this expert of a model with several");
+  app->add_option("--steps", a->steps, "Only denoising steps A:B, both included, e.g. 3:27");
+  app->add_option("--format",
+                  a->format,
+                  "Of imported files: auto, sglang, mlx-teacache, difflet, vllm-omni or csv")
+      ->capture_default_str();
+  app->add_option("--signal", input.import.signal, "Of mlx-teacache files with several: A or B");
+  app->add_option("--json", a->json, "Write everything found as JSON to this file; - = stdout");
+}
+
+// Turns the texts into options; throws UserError.
+inline void FinishInputOptions(FitCoeffsArguments* a) {
+  CalibrationInput& input = a->fit.input;
+  input.pairs.target = ParseTarget(a->target);
+  input.pairs.branches = ParseBranches(a->branch);
+  input.import.format = ParseImportFormat(a->format);
+  if (!a->expert.empty()) input.pairs.expert = a->expert;
+  if (a->steps.empty()) return;
+  int first = 0, last = 0;
+  char rest = 0;
+  if (std::sscanf(a->steps.c_str(), "%d:%d%c", &first, &last, &rest) != 2 || first < 0 ||
+      last < first) {
+    ThrowUserError("--steps", "must be A:B with 0 <= A <= B but is \"{}\"", a->steps);
+  }
+  input.pairs.first_step = first;
+  input.pairs.last_step = last;
+}
+
+inline void AddFitOptions(CLI::App* app, FitCoeffsArguments* a) {
+  FitCoeffsOptions& fit = a->fit;
+  app->add_option("--out", fit.out, "Coefficients file to write (.json)");
+  app->add_option(
+         "--method",
+         a->method,
+         "polyfit (numpy's least squares), ceres (the same), or robust against outliers: huber, "
+         "cauchy, tukey")
+      ->capture_default_str();
+  app->add_option(
+         "--degree",
+         a->degree,
+         "0 to 12, or auto: the smallest whose cross-validated error is within 1 % of the best")
+      ->capture_default_str();
+  app->add_flag("--allow-worse-degree",
+                fit.allow_worse_degree,
+                "Keep a degree that predicts more than 5 % worse than a lower one");
+  app->add_flag("--non-negative", fit.fit.non_negative, "f >= 0 on the observed range");
+  app->add_flag("--monotone", fit.fit.monotone, "f increases on the observed range");
+  app->add_flag("--through-origin", fit.fit.through_origin, "f(0) = 0");
+  app->add_option("--weights",
+                  fit.weights,
+                  "none, steps (every step counts the same) or variance (noisy steps count less)")
+      ->capture_default_str();
+  app->add_option("--bootstrap", fit.diagnostics.bootstrap, "Resamples of prompts for intervals")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app->add_option("--seed", fit.diagnostics.seed, "Of the resampling")->capture_default_str();
+  app->add_option("--emit", fit.emit, "Formats to write, separated by commas (see: list)")
+      ->delimiter(',');
+  app->add_option("--emit-dir", fit.emit_folder, "Folder for them")->capture_default_str();
+  app->add_option("--model", fit.model, "The engine's name for the model, for --emit");
+}
+
+inline void AddThresholdOptions(CLI::App* app, FitCoeffsArguments* a) {
+  ThresholdOptions& t = a->fit.threshold;
+  app->add_option("--threshold", t.threshold, "Threshold of the accumulated f(x)");
+  app->add_option("--target-speedup",
+                  t.target_speedup,
+                  "Choose the threshold for this speed-up of the transformer calls");
+  app->add_option(
+      "--target-skips", t.target_skips, "Choose it for this many skipped calls of a run");
+  const auto quality = [&](const char* name, const char* metric, const char* text) {
+    app->add_option_function<double>(
+        name,
+        [a, metric](const double& value) {
+          a->target_metric = metric;
+          a->target_quality = value;
+        },
+        text);
+  };
+  quality("--target-psnr", "psnr", "Choose the largest that keeps this PSNR (dB; needs --sweep)");
+  quality("--target-ssim", "ssim", "... this SSIM (0 to 1, higher is better)");
+  quality("--target-lpips", "lpips", "... this LPIPS (lower is better)");
+  app->add_option("--sweep",
+                  a->sweep,
+                  "Measured quality, one per threshold: THRESHOLD=results.json of eval-metrics");
+  app->add_flag(
+      "--worst",
+      [a](int64_t) { a->fit.threshold.target_quality = QualityTarget{}; },
+      "The target is for the 5 % of videos that are worst, not for the mean");
+}
+
+inline void FinishFitOptions(FitCoeffsArguments* a) {
+  FinishInputOptions(a);
+  FitCoeffsOptions& fit = a->fit;
+  fit.fit.method = ParseMethod(a->method);
+  if (a->degree == "auto") {
+    fit.choose_degree = true;
+  } else {
+    char rest = 0;
+    if (std::sscanf(a->degree.c_str(), "%d%c", &fit.fit.degree, &rest) != 1) {
+      ThrowUserError("--degree", "must be a number or auto but is \"{}\"", a->degree);
+    }
+  }
+  const bool worst = fit.threshold.target_quality.has_value();
+  fit.threshold.target_quality.reset();
+  if (!a->target_metric.empty()) {
+    fit.threshold.target_quality = QualityTarget{a->target_metric, a->target_quality, worst};
+  } else if (worst) {
+    ThrowUserError("--worst", "needs --target-psnr, --target-ssim or --target-lpips");
+  }
+  for (const std::string& item : a->sweep) {
+    double threshold = 0;
+    int used = 0;
+    if (std::sscanf(item.c_str(), "%lf=%n", &threshold, &used) != 1 || used == 0 ||
+        static_cast<size_t>(used) == item.size()) {
+      ThrowUserError("--sweep", "must be THRESHOLD=results.json but is \"{}\"", item);
+    }
+    fit.threshold.result_thresholds.push_back(threshold);
+    fit.threshold.results.push_back(item.substr(used));
+  }
+}
+
+}  // namespace teacache

@@ -1,0 +1,114 @@
+#include <benchmark/benchmark.h>
+
+#include <cmath>
+#include <random>
+#include <sstream>
+#include <string>
+
+#include "calib/diagnostics.h"
+#include "calib/fit.h"
+#include "calib/importers.h"
+#include "calib/replay.h"
+
+namespace teacache {
+namespace {
+
+// 70 prompts x 50 steps, the size of TeaCache's own calibration.
+PairSet MakePairs(int prompts = 70, int calls = 50) {
+  std::mt19937 random(1);
+  std::normal_distribution<double> normal(0, 1);
+  PairSet set;
+  set.calls = set.steps = calls;
+  set.branches = {"batched"};
+  for (int p = 0; p < prompts; ++p) {
+    set.prompts.push_back(std::to_string(p));
+    for (int call = 1; call < calls; ++call) {
+      Pair pair;
+      pair.prompt = p;
+      pair.call = pair.step = call;
+      pair.x = 0.05 + 0.3 * std::pow(std::sin(0.06 * call), 2) + 0.02 * std::fabs(normal(random));
+      pair.y = 0.1 + 1.2 * pair.x + 2 * pair.x * pair.x + 0.03 * normal(random);
+      set.pairs.push_back(pair);
+    }
+  }
+  return set;
+}
+
+ReplayOptions Options(const char* engine) {
+  return {FindEngineRule(engine), Polynomial({5.0, -3.0, 1.5, 0.4, 0.05}), 0.3, {}};
+}
+
+// 2,000 thresholds at once.
+void BM_Sweep(benchmark::State& state) {
+  const ReplayInput input = MakeReplayInput(MakePairs());
+  const ReplayOptions options = Options("teacache");
+  const std::vector<double> thresholds = SweepThresholds(input, options, 2000);
+  for (auto _ : state) benchmark::DoNotOptimize(Sweep(input, options, thresholds));
+  state.counters["calls"] =
+      benchmark::Counter(70.0 * 50 * 2000, benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK(BM_Sweep)->Unit(benchmark::kMillisecond);
+
+// The same, one plain replay per threshold.
+void BM_SweepPlain(benchmark::State& state) {
+  const ReplayInput input = MakeReplayInput(MakePairs());
+  ReplayOptions options = Options("teacache");
+  const std::vector<double> thresholds = SweepThresholds(input, options, 2000);
+  for (auto _ : state) {
+    for (double threshold : thresholds) {
+      options.threshold = threshold;
+      for (const SignalRun& run : input.runs) benchmark::DoNotOptimize(ReplayRun(run, options));
+    }
+  }
+  state.counters["calls"] =
+      benchmark::Counter(70.0 * 50 * 2000, benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK(BM_SweepPlain)->Unit(benchmark::kMillisecond);
+
+void BM_FitAndDiagnose(benchmark::State& state) {
+  const PairSet set = MakePairs();
+  FitOptions options;
+  options.method = static_cast<FitOptions::Method>(state.range(0));
+  for (auto _ : state) {
+    const FitSummary fit = FitPolynomial(Xs(set), Ys(set), options);
+    benchmark::DoNotOptimize(Diagnose(set, set, options, fit));
+  }
+  state.SetLabel(ToString(options.method) + ", 1000 bootstrap samples (robust: 200)");
+}
+BENCHMARK(BM_FitAndDiagnose)
+    ->Arg(static_cast<int>(FitOptions::Method::kPolyfit))
+    ->Arg(static_cast<int>(FitOptions::Method::kHuber))
+    ->Unit(benchmark::kMillisecond);
+
+void BM_Fit(benchmark::State& state) {
+  std::mt19937 random(2);
+  std::uniform_real_distribution<double> uniform(0.01, 0.5);
+  std::normal_distribution<double> normal(0, 0.02);
+  std::vector<double> x;
+  std::vector<double> y;
+  for (int64_t i = 0; i < state.range(0); ++i) {
+    x.push_back(uniform(random));
+    y.push_back(0.1 + x.back() + normal(random));
+  }
+  for (auto _ : state) benchmark::DoNotOptimize(FitPolynomialQr(x, y, 4));
+  state.counters["pairs"] = benchmark::Counter(static_cast<double>(x.size()),
+                                               benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK(BM_Fit)->Arg(3430)->Arg(1000000)->Unit(benchmark::kMillisecond);
+
+void BM_ImportCsv(benchmark::State& state) {
+  std::mt19937 random(3);
+  std::uniform_real_distribution<double> uniform(0.01, 0.5);
+  std::ostringstream text;
+  text << "prompt,step,x,y\n";
+  for (int i = 0; i < 500000; ++i) {
+    text << i / 49 << "," << i % 49 + 1 << "," << uniform(random) << "," << uniform(random) << "\n";
+  }
+  const std::string csv = text.str();
+  for (auto _ : state) benchmark::DoNotOptimize(ImportPairsFromText(csv, "csv"));
+  state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * csv.size()));
+}
+BENCHMARK(BM_ImportCsv)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace teacache
