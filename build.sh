@@ -5,7 +5,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 readonly DEPS_DIR="${TEACACHE_DEPS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/teacache-toolkit}"
-export TEACACHE_DEPS_DIR="$DEPS_DIR"
+
+# Where programs look for weights by themselves: TEACACHE_WEIGHTS, else the default folder.
+readonly WEIGHTS_DIR="${TEACACHE_WEIGHTS:-$DEPS_DIR/weights}/lpips"
 
 readonly BUILD_PACKAGES=(
   build-essential g++ cmake ninja-build pkg-config ccache git ca-certificates
@@ -31,6 +33,7 @@ usage: ./build.sh COMMAND
 
 environment:
   TEACACHE_DEPS_DIR    where wheels and weights are kept (now: $DEPS_DIR)
+  TEACACHE_WEIGHTS     where weights are kept (default: weights in the folder above)
   TEACACHE_JOBS        compile jobs (default: by processors and memory)
   TEACACHE_CMAKE_ARGS  more arguments for cmake, e.g. -DCMAKE_PREFIX_PATH=/path/to/libtorch (then
                        the LibTorch wheels are not fetched)
@@ -199,7 +202,7 @@ compile() {
   count="$(jobs)"
   say "configuring (preset $preset)"
   # shellcheck disable=SC2086
-  cmake --preset "$preset" ${TEACACHE_CMAKE_ARGS:-} >build-configure.log 2>&1 || {
+  TEACACHE_DEPS_DIR="$DEPS_DIR" cmake --preset "$preset" ${TEACACHE_CMAKE_ARGS:-} >build-configure.log 2>&1 || {
     cat build-configure.log >&2
     rm -f build-configure.log
     fail "cmake failed"
@@ -264,7 +267,7 @@ PYTHON
 }
 
 lpips_heads() {
-  local folder="$DEPS_DIR/weights/lpips" temporary net
+  local folder="$WEIGHTS_DIR" temporary net
   declare -A digest=(
     [alex]=df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0
     [squeeze]=4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76
@@ -294,7 +297,7 @@ lpips_heads() {
 
 # The networks under the heads are torchvision's; their names end with the start of their digest.
 lpips_backbones() {
-  local folder="$DEPS_DIR/weights/torchvision" source=https://download.pytorch.org/models
+  local folder="$WEIGHTS_DIR" source=https://download.pytorch.org/models
   local file digest incomplete=0
   mkdir -p "$folder"
   for file in alexnet-owt-7be5be79.pth squeezenet1_1-b8a52dc0.pth vgg16-397923af.pth; do
@@ -321,6 +324,9 @@ weights() {
   lpips_heads
   lpips_backbones || fail "some backbones are missing (see above); LPIPS works with those that are there"
   say "LPIPS weights are complete"
+  if [ -n "${TEACACHE_DEPS_DIR:-}" ] && [ -z "${TEACACHE_WEIGHTS:-}" ]; then
+    say "for programs to find them: export TEACACHE_WEIGHTS=$DEPS_DIR/weights"
+  fi
 }
 
 case "${1:-help}" in
