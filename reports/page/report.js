@@ -429,7 +429,7 @@
           this.canvas.style.aspectRatio = `${element.videoWidth} / ${element.videoHeight}`;
         });
         element.addEventListener('error', () => {
-          if (!element.getAttribute('src')) return;
+          if (!element.getAttribute('src') || byId('video-note').textContent) return;
           byId('video-note').textContent = `The video ${decodeURIComponent(element.getAttribute('src'))} ` +
               'is not beside this page or cannot be played; copy the folder with the page to see it.';
         });

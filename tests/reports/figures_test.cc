@@ -79,6 +79,30 @@ TEST(QualityFigure, PointsAndIntervalsAreTheRows) {
   EXPECT_EQ(points, report.rows.size() - 1);
 }
 
+TEST(QualityFigure, SeveralModelsAreSeveralLines) {
+  SweepReport report = SyntheticSweep();
+  report.models.push_back(report.models[0]);
+  report.models[1].name = "other";
+  const size_t rows = report.rows.size();
+  for (size_t i = 0; i < rows; ++i) {
+    SweepRow row = report.rows[i];
+    row.id = "other-" + row.id;
+    row.model = "other";
+    if (!row.matches.empty()) row.matches = "other-" + row.matches;
+    report.rows.push_back(row);
+  }
+  const Json json = Json::parse(QualityFigure(report, "ssim").json);
+  std::vector<std::string> names;
+  for (const Json& trace : json["data"]) names.push_back(trace["name"]);
+  EXPECT_THAT(names,
+              ElementsAre("shapes: TeaCache",
+                          "shapes: uniform skipping",
+                          "shapes: fewer steps",
+                          "other: TeaCache",
+                          "other: uniform skipping",
+                          "other: fewer steps"));
+}
+
 TEST(DifferenceFigure, OneMarkPerComparison) {
   const SweepReport report = SyntheticSweep();
   const Json json = Json::parse(DifferenceFigure(report).json);

@@ -11,6 +11,7 @@
 #include "datasets/files.h"
 #include "reports/figures.h"
 #include "reports/html_report.h"
+#include "reports/sweep_summary.h"
 #include "tests/reports/chromium.h"
 #include "tests/reports/synthetic_sweep.h"
 #include "tests/support/temp_dir.h"
@@ -114,6 +115,40 @@ TEST_F(HtmlPage, EmptyReportOpens) {
   const LoadedPage page = Open("");
   EXPECT_THAT(page.dom, HasSubstr("data-ready=\"yes\"")) << page.log;
   EXPECT_THAT(page.messages, IsEmpty());
+}
+
+// What real sweeps can hand over: settings without videos, without scores, with videos that are
+// gone.
+TEST_F(HtmlPage, PartialReportOpens) {
+  SweepReport report = SyntheticSweep();
+  report.fits.clear();
+  for (SweepRow& row : report.rows) {
+    if (row.policy == "steps") row.videos.clear();
+    for (SweepVideo& video : row.videos) {
+      if (row.id == "teacache-0.03") {
+        video.psnr.reset();
+        video.identical = true;
+      }
+      if (row.id == "teacache-0.2") video.path.clear();
+      if (row.id == "teacache-0.6") video.error = "no frames";
+    }
+  }
+  SummarizeSweep(&report, {.bootstrap_samples = 200});
+  Write(report);
+  for (const char* hash : {"setting=steps-9", "threshold=0.03", "threshold=0.2", "threshold=0.6"}) {
+    const LoadedPage page = Open(hash);
+    ASSERT_THAT(page.dom, HasSubstr("data-ready=\"yes\"")) << page.log;
+    for (const std::string& message : page.messages) {
+      EXPECT_THAT(message, testing::Not(HasSubstr("Uncaught"))) << hash;
+    }
+    for (const Figure& figure : ReportFigures(report)) {
+      EXPECT_GT(MarksOf(page.dom, figure.id), 0) << figure.id;
+    }
+  }
+  EXPECT_THAT(Between(Open("threshold=0.2").dom, "id=\"video-note\"", "</p>"),
+              HasSubstr("were not kept"));
+  EXPECT_THAT(Between(Open("threshold=0.6").dom, "id=\"video-note\"", "</p>"),
+              HasSubstr("This video failed: no frames"));
 }
 
 TEST_F(HtmlPage, TenThousandVideosOpen) {
