@@ -201,13 +201,12 @@ compile() {
   local count
   count="$(jobs)"
   say "configuring (preset $preset)"
+  mkdir -p build
   # shellcheck disable=SC2086
-  TEACACHE_DEPS_DIR="$DEPS_DIR" cmake --preset "$preset" ${TEACACHE_CMAKE_ARGS:-} >build-configure.log 2>&1 || {
-    cat build-configure.log >&2
-    rm -f build-configure.log
+  TEACACHE_DEPS_DIR="$DEPS_DIR" cmake --preset "$preset" ${TEACACHE_CMAKE_ARGS:-} >build/configure.log 2>&1 || {
+    cat build/configure.log >&2
     fail "cmake failed"
   }
-  rm -f build-configure.log
   say "compiling with $count job(s)"
   cmake --build build/release --parallel "$count" ${@:+--target "$@"}
 }
