@@ -630,20 +630,41 @@ CrossValidation CrossValidateSteps(const PairSet& pairs) {
   return CrossValidateSteps(pairs.pairs, MakeGroups(pairs.pairs));
 }
 
-int ChooseDegree(const PairSet& pairs, FitOptions options, int max_degree) {
+int ChooseDegree(const PairSet& set, FitOptions options, int max_degree) {
   options.degree = 1;
   options.Validate();
-  const auto degrees =
-      CrossValidateDegrees(pairs.pairs, MakeGroups(pairs.pairs), options, max_degree);
-  if (degrees.empty()) {
+  const std::vector<Pair>& pairs = set.pairs;
+  const Groups groups = MakeGroups(pairs);
+  const int degrees = DegreesPossible(pairs, max_degree);
+  if (degrees < 1) {
     ThrowUserError("fit", "x must take at least 2 different values but takes fewer");
   }
-  double best = std::numeric_limits<double>::infinity();
-  for (const CrossValidation& cv : degrees) best = std::min(best, cv.rmse);
-  for (size_t i = 0; i < degrees.size(); ++i) {
-    if (degrees[i].rmse <= 1.01 * best) return static_cast<int>(i) + 1;
+  // Squared errors of the pairs left out, by degree and group.
+  std::vector<std::vector<double>> sse(degrees, std::vector<double>(groups.count, 0));
+  std::vector<double> total(degrees, 0);
+  for (int degree = 1; degree <= degrees; ++degree) {
+    const std::vector<Polynomial> fits =
+        GroupedFit(pairs, groups, LeastSquares(degree, options)).LeaveOneOut();
+    for (size_t i = 0; i < pairs.size(); ++i) {
+      const int group = groups.of_pair[i];
+      const double r = pairs[i].y - fits[group](pairs[i].x);
+      sse[degree - 1][group] += r * r;
+      total[degree - 1] += r * r;
+    }
   }
-  return 1;
+  const size_t best = std::min_element(total.begin(), total.end()) - total.begin();
+  for (size_t d = 0; d < best; ++d) {
+    // Paired over groups: is the best one's lead more than chance?
+    const double lead = (total[d] - total[best]) / groups.count;
+    double variance = 0;
+    for (int g = 0; g < groups.count; ++g) {
+      const double difference = sse[d][g] - sse[best][g] - lead;
+      variance += difference * difference;
+    }
+    const double error = std::sqrt(variance / std::max(1, groups.count - 1) / groups.count);
+    if (lead <= error || total[d] <= 1.02 * total[best]) return static_cast<int>(d) + 1;
+  }
+  return static_cast<int>(best) + 1;
 }
 
 void RefuseWorseDegree(const PairSet& pairs, FitOptions options) {

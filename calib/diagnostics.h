@@ -118,7 +118,8 @@ Diagnostics Diagnose(const PairSet& all,
 CrossValidation CrossValidate(const PairSet& pairs, const FitOptions& options);
 CrossValidation CrossValidateSteps(const PairSet& pairs);
 
-// The smallest degree from 1 to max_degree whose cross-validated RMSE is within 1 % of the best.
+// The smallest degree from 1 to max_degree whose cross-validated error is not distinguishable from
+// the best one's: within one standard error of the difference over groups, or within 1 % in RMSE.
 int ChooseDegree(const PairSet& pairs, FitOptions options, int max_degree = 8);
 
 // Throws UserError when options.degree has a cross-validated RMSE more than 5 % above a lower

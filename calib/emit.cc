@@ -350,6 +350,18 @@ std::string RangesText(const std::vector<Range>& ranges) {
   return text;
 }
 
+const char* SignText(EngineRule::Sign sign) {
+  switch (sign) {
+    case EngineRule::Sign::kRaw:
+      return "adds it raw: the accumulator falls, and larger changes make skips more likely";
+    case EngineRule::Sign::kAbsolute:
+      return "adds |f|: the more negative, the sooner it computes";
+    case EngineRule::Sign::kClamp:
+      return "counts it as 0: such calls are skipped for nothing";
+  }
+  return "";
+}
+
 }  // namespace
 
 const std::vector<EmitFormat>& EmitFormats() {
@@ -407,28 +419,19 @@ std::vector<std::string> WriteEmitted(const std::string& folder,
   return paths;
 }
 
-std::vector<std::string> EngineWarnings(const CoefficientSet& set, const EngineRule& rule) {
+std::vector<std::string> EngineWarnings(const CoefficientSet& set,
+                                        const EngineRule& rule,
+                                        const Range& observed) {
   const Polynomial f(set.coefficients);
-  // Without a calibrated range: where the signal of published models lies.
   const bool known = set.x_max > set.x_min;
-  const Range range = known ? Range{set.x_min, set.x_max} : Range{0, 0.6};
+  const bool seen = observed.width() > 0;
+  // Without either: where the signal of published models lies.
+  const Range range = known ? Range{set.x_min, set.x_max} : seen ? observed : Range{0, 0.6};
   std::vector<std::string> warnings;
   const std::vector<Range> negative = NegativeStretches(f, range);
   if (!negative.empty()) {
-    std::string what;
-    switch (rule.sign) {
-      case EngineRule::Sign::kRaw:
-        what = "adds it raw: the accumulator falls, and larger changes make skips more likely";
-        break;
-      case EngineRule::Sign::kAbsolute:
-        what = "adds |f|: the more negative, the sooner it computes";
-        break;
-      case EngineRule::Sign::kClamp:
-        what = "counts it as 0: such calls are skipped for nothing";
-        break;
-    }
-    warnings.push_back(
-        fmt::format("f is negative for x in {}; {} {}.", RangesText(negative), rule.name, what));
+    warnings.push_back(fmt::format(
+        "f is negative for x in {}; {} {}.", RangesText(negative), rule.name, SignText(rule.sign)));
   }
   const std::vector<Range> decreasing = DecreasingStretches(f, range);
   if (!decreasing.empty()) {
@@ -438,7 +441,8 @@ std::vector<std::string> EngineWarnings(const CoefficientSet& set, const EngineR
         RangesText(decreasing)));
   }
   if (!known) {
-    warnings.push_back("The calibrated range of x is not known; [0, 0.6] was looked at.");
+    warnings.push_back(fmt::format("The calibrated range of x is not known; {} was looked at.",
+                                   seen ? "the observed one" : "[0, 0.6]"));
   } else if (!rule.guards_range) {
     warnings.push_back(
         fmt::format("{} does not guard the calibrated range [{:.4g}, {:.4g}] of x: "
@@ -448,6 +452,21 @@ std::vector<std::string> EngineWarnings(const CoefficientSet& set, const EngineR
                     range.hi));
   }
   return warnings;
+}
+
+std::vector<SignConsequence> SignConsequences(const Polynomial& f, const Range& range) {
+  std::vector<SignConsequence> consequences;
+  if (NegativeStretches(f, range).empty()) return consequences;
+  using Sign = EngineRule::Sign;
+  for (Sign sign : {Sign::kRaw, Sign::kAbsolute, Sign::kClamp}) {
+    SignConsequence consequence;
+    consequence.text = SignText(sign);
+    for (const EngineRule& rule : EngineRules()) {
+      if (rule.sign == sign) consequence.engines.push_back(rule.name);
+    }
+    consequences.push_back(std::move(consequence));
+  }
+  return consequences;
 }
 
 std::vector<bool> StaticMask(const PairSet& pairs, double skips) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "calib/pairs.h"
+#include "calib/polynomial.h"
 #include "calib/replay.h"
 #include "datasets/coefficients.h"
 #include "datasets/trace.h"
@@ -50,9 +51,19 @@ std::vector<EmittedFile> Emit(const std::string& format, const EmitInput& input)
 std::vector<std::string> WriteEmitted(const std::string& folder,
                                       const std::vector<EmittedFile>& files);
 
-// What the engine will do where f is negative or decreases within the calibrated range; empty =
-// nothing to warn of.
-std::vector<std::string> EngineWarnings(const CoefficientSet& set, const EngineRule& rule);
+// What the engine will do where f is negative or decreases; empty = nothing to warn of. Looked at
+// is the calibrated range of x, where it is not known the observed one, where that is not known [0,
+// 0.6].
+std::vector<std::string> EngineWarnings(const CoefficientSet& set,
+                                        const EngineRule& rule,
+                                        const Range& observed = {});
+
+// What all engines will do with f < 0 within `range`, by their sign rule; empty where f >= 0.
+struct SignConsequence {
+  std::vector<std::string> engines;  // names of rules
+  std::string text;
+};
+std::vector<SignConsequence> SignConsequences(const Polynomial& f, const Range& range);
 
 // A schedule for engines without coefficients: calls accumulate the mean y of their number, as if
 // it were the signal, and are skipped below a threshold that gives at least `skips` skips (or as

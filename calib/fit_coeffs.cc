@@ -260,6 +260,15 @@ std::vector<SweepPoint> SweepCurve(const ReplayInput& input,
                     : Sweep(input, options, SweepThresholds(input, options, points));
 }
 
+std::vector<EngineReplay> ReplayEngines(const ReplayInput& input, ReplayOptions options) {
+  std::vector<EngineReplay> replays;
+  for (const EngineRule& rule : EngineRules()) {
+    options.rule = rule;
+    replays.push_back({rule.name, Sweep(input, options, {options.threshold})[0]});
+  }
+  return replays;
+}
+
 std::vector<EmittedFile> EmitAll(const FitCoeffsOptions& options, const FitCoeffsResult& result) {
   std::vector<EmittedFile> files;
   for (const std::string& name : options.emit) {
@@ -277,7 +286,7 @@ std::vector<EmittedFile> EmitAll(const FitCoeffsOptions& options, const FitCoeff
         ThrowUserError(name,
                        "needs a threshold or a target (for the number of skips) but has none");
       }
-      input.mask = StaticMask(first.data.all, std::round(first.replay->mean_skips));
+      input.mask = first.static_mask;
     }
     for (EmittedFile& file : Emit(name, input)) files.push_back(std::move(file));
   }
@@ -341,6 +350,7 @@ FitCoeffsResult RunFitCoeffs(const FitCoeffsOptions& options) {
     CoefficientSet set = MakeSet(expert);
     set.threshold = Choose(options.threshold, expert, calibration.rule, &result);
     expert.engine_warnings = EngineWarnings(set, calibration.rule);
+    expert.signs = SignConsequences(expert.fit.polynomial, expert.fit.x);
     if (data.replay) {
       ReplayOptions replay =
           MakeReplayOptions(calibration.rule, expert.fit.polynomial, expert.fit.x);
@@ -348,6 +358,8 @@ FitCoeffsResult RunFitCoeffs(const FitCoeffsOptions& options) {
       if (set.threshold) {
         replay.threshold = *set.threshold;
         expert.replay = Replay(*data.replay, replay);
+        expert.engines = ReplayEngines(*data.replay, replay);
+        expert.static_mask = StaticMask(data.all, std::round(expert.replay->mean_skips));
       }
     }
     if (calibration.experts.size() > 1) {
@@ -376,7 +388,7 @@ FitCoeffsResult RunFitCoeffs(const FitCoeffsOptions& options) {
   return result;
 }
 
-ScoreResult RunScore(const ScoreOptions& options) {
+ScoreResult RunScore(const ScoreCoefficientsOptions& options) {
   const Coefficients coefficients = ResolveCoefficients(options.coefficients);
   const Calibration calibration = ReadCalibration(options.input);
   ScoreResult result;
@@ -399,19 +411,14 @@ ScoreResult RunScore(const ScoreOptions& options) {
         FitPolynomialQr(Xs(data.fitted), Ys(data.fitted), std::min(std::max(f.degree(), 0), 8));
     expert.refit = Evaluate(refit.polynomial, data.fitted.pairs);
     const bool known = set.x_max > set.x_min;
-    CoefficientSet ranged = set;
-    if (!known) {
-      ranged.x_min = refit.x.lo;
-      ranged.x_max = refit.x.hi;
-    } else {
+    if (known) {
       const auto outside =
           std::count_if(data.fitted.pairs.begin(), data.fitted.pairs.end(), [&](const Pair& pair) {
             return pair.x < set.x_min || pair.x > set.x_max;
           });
       expert.outside = static_cast<double>(outside) / static_cast<double>(data.fitted.pairs.size());
     }
-    // What happens on the signal that is really there.
-    Append(&result.engine_warnings, EngineWarnings(ranged, calibration.rule));
+    Append(&result.engine_warnings, EngineWarnings(set, calibration.rule, refit.x));
     if (data.replay) {
       ReplayOptions replay =
           MakeReplayOptions(calibration.rule, f, known ? Range{set.x_min, set.x_max} : Range{});

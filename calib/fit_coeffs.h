@@ -72,6 +72,12 @@ struct FitCoeffsOptions {
   std::string out;    // coefficients file; "" = none
 };
 
+// What another engine makes of the same coefficients and threshold.
+struct EngineReplay {
+  std::string engine;
+  SweepPoint point;
+};
+
 // One expert's fit.
 struct FittedExpert {
   CalibrationData data;
@@ -81,6 +87,10 @@ struct FittedExpert {
   std::vector<std::string> engine_warnings;
   std::vector<SweepPoint> sweep;
   std::optional<ReplaySummary> replay;  // at the threshold
+  std::vector<EngineReplay> engines;    // every rule at the threshold
+  std::vector<SignConsequence> signs;   // where f is negative on the observed range
+  // A schedule from the step number alone with as many skips as the replay has on average.
+  std::vector<bool> static_mask;
 };
 
 struct FitCoeffsResult {
@@ -98,7 +108,7 @@ struct FitCoeffsResult {
 FitCoeffsResult RunFitCoeffs(const FitCoeffsOptions& options);
 
 // Given coefficients judged on a trace.
-struct ScoreOptions {
+struct ScoreCoefficientsOptions {
   CalibrationInput input;
   std::string coefficients;  // a published name, a list, or a file: see ResolveCoefficients
   std::optional<double> threshold;
@@ -126,6 +136,6 @@ struct ScoreResult {
   std::vector<std::string> warnings;
 };
 
-ScoreResult RunScore(const ScoreOptions& options);
+ScoreResult RunScore(const ScoreCoefficientsOptions& options);
 
 }  // namespace teacache

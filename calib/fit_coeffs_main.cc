@@ -7,6 +7,7 @@
 
 #include "calib/fit_coeffs.h"
 #include "calib/fit_coeffs_options.h"
+#include "calib/fit_page.h"
 #include "calib/fit_report.h"
 #include "datasets/files.h"
 #include "datasets/program.h"
@@ -32,6 +33,7 @@ void Print(const std::string& text,
 int Fit(FitCoeffsArguments* a) {
   teacache::FinishFitOptions(a);
   const teacache::FitCoeffsResult result = teacache::RunFitCoeffs(a->fit);
+  if (!a->report.empty()) teacache::WriteFitPage(a->report, result);
   Print(FitReportText(result), FitReportJson(result), result.warnings, a->json);
   for (const std::string& path : result.written) fmt::print(stderr, "wrote {}\n", path);
   return result.threshold_reached ? 0 : 1;
@@ -39,7 +41,7 @@ int Fit(FitCoeffsArguments* a) {
 
 int Score(FitCoeffsArguments* a) {
   teacache::FinishInputOptions(a);
-  teacache::ScoreOptions options;
+  teacache::ScoreCoefficientsOptions options;
   options.input = a->fit.input;
   options.coefficients = a->coefficients;
   options.threshold = a->fit.threshold.threshold;

@@ -26,6 +26,7 @@ struct FitCoeffsArguments {
   double target_quality = 0;
   std::vector<std::string> sweep;
   std::string json;
+  std::string report;
 };
 
 inline void AddInputOptions(CLI::App* app, FitCoeffsArguments* a) {
@@ -77,16 +78,17 @@ inline void FinishInputOptions(FitCoeffsArguments* a) {
 inline void AddFitOptions(CLI::App* app, FitCoeffsArguments* a) {
   FitCoeffsOptions& fit = a->fit;
   app->add_option("--out", fit.out, "Coefficients file to write (.json)");
+  app->add_option("--report", a->report, "Page to write (.html): charts, verdict, skip map");
   app->add_option(
          "--method",
          a->method,
          "polyfit (numpy's least squares), ceres (the same), or robust against outliers: huber, "
          "cauchy, tukey")
       ->capture_default_str();
-  app->add_option(
-         "--degree",
-         a->degree,
-         "0 to 12, or auto: the smallest whose cross-validated error is within 1 % of the best")
+  app->add_option("--degree",
+                  a->degree,
+                  "0 to 12, or auto: the smallest whose cross-validated error is within a standard "
+                  "error of the best")
       ->capture_default_str();
   app->add_flag("--allow-worse-degree",
                 fit.allow_worse_degree,

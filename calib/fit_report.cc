@@ -195,14 +195,6 @@ ordered_json EngineJson(const EngineRule& rule) {
   return {{"name", rule.name}, {"description", rule.description}};
 }
 
-std::string RangesText(const std::vector<Range>& ranges) {
-  std::string text;
-  for (const Range& range : ranges) {
-    text += fmt::format("{}[{:.4g}, {:.4g}]", text.empty() ? "" : " and ", range.lo, range.hi);
-  }
-  return text;
-}
-
 std::string QualityText(const char* name, const FitQuality& q) {
   return fmt::format(
       "  {:<22} R2 {:8.4f}  RMSE {:.4g}  MAE {:.4g}  Pearson {:.3f}  Spearman {:.3f}  ({} "
@@ -256,6 +248,21 @@ std::string DegreesText(const Diagnostics& d) {
   return text + "\n";
 }
 
+std::string LearningText(const Diagnostics& d) {
+  for (const LearningPoint& half : d.learning) {
+    if (half.prompts != d.num_groups / 2 || d.learning.size() < 2) continue;
+    return fmt::format(
+        "  {}: error with {} {}s {:.4g}, with {} {:.4g}\n",
+        d.enough_prompts ? "more prompts would hardly help" : "more prompts would help",
+        half.prompts,
+        d.groups,
+        half.rmse,
+        d.learning.back().prompts,
+        d.learning.back().rmse);
+  }
+  return "";
+}
+
 std::string ExpertText(const FittedExpert& expert) {
   const Diagnostics& d = expert.diagnostics;
   std::string text;
@@ -303,25 +310,27 @@ std::string ExpertText(const FittedExpert& expert) {
         drift.largest,
         drift.largest_name.substr(0, 40));
   }
-  if (!d.learning.empty()) {
-    text +=
-        fmt::format("  {}: error with {} {}s {:.4g}, with {} {:.4g}\n",
-                    d.enough_prompts ? "more prompts would hardly help" : "more prompts would help",
-                    d.learning[d.learning.size() > 1 ? d.learning.size() - 2 : 0].prompts,
-                    d.groups,
-                    d.learning[d.learning.size() > 1 ? d.learning.size() - 2 : 0].rmse,
-                    d.learning.back().prompts,
-                    d.learning.back().rmse);
-  }
-  if (!d.negative.empty()) {
-    text += fmt::format("  f is negative for x in {}\n", RangesText(d.negative));
-  }
-  if (!d.decreasing.empty()) {
-    text += fmt::format("  f decreases for x in {}\n", RangesText(d.decreasing));
-  }
+  text += LearningText(d);
   text += WarningsText(expert.engine_warnings);
   if (expert.replay) text += ReplayText(expert.data, *expert.replay);
+  for (const SignConsequence& sign : expert.signs) {
+    text += fmt::format("  where f < 0: {} {}\n", fmt::join(sign.engines, ", "), sign.text);
+  }
+  if (!expert.engines.empty()) {
+    text += "  mean skips by engine at this threshold:";
+    for (const EngineReplay& engine : expert.engines) {
+      text += fmt::format(" {} {:.4g}", engine.engine, engine.point.mean_skips);
+    }
+    text += "\n";
+  }
   text += "  " + d.verdict_text + "\n";
+  const bool static_is_better = d.verdict == Verdict::kUseSteps || d.verdict == Verdict::kNoSignal;
+  if (static_is_better && !expert.static_mask.empty()) {
+    text += fmt::format(
+        "  a fixed schedule with as many skips: {} (--emit cache-dit, sd-cpp, smoothcache "
+        "or magcache)\n",
+        ScheduleText(expert.static_mask));
+  }
   return text;
 }
 

@@ -26,6 +26,8 @@ int SignificantDigits(double value) {
 
 bool SameRounded(double published, double given) {
   if (published == given) return true;
+  // Not even the first two digits: no need to look at the others.
+  if (std::fabs(published - given) > 0.01 * std::fabs(given)) return false;
   const int digits = SignificantDigits(given);
   if (digits < 3) return false;
   return std::strtod(fmt::format("{:.{}e}", published, digits - 1).c_str(), nullptr) == given;
@@ -65,7 +67,7 @@ void Compare(const PublishedSet& set,
     likenesses->push_back({kind, set.name, std::move(text)});
   };
   if (published == given) {
-    add(Kind::kSame, fmt::format("These are {}'s numbers ({}).", set.title, set.source));
+    add(Kind::kSame, fmt::format("These are the numbers of {} ({}).", set.title, set.source));
     return;
   }
   size_t rounded = 0;
@@ -85,30 +87,31 @@ void Compare(const PublishedSet& set,
   }
   if (rounded == n) {
     add(Kind::kRounded,
-        fmt::format("These are {}'s numbers, rounded ({}).", set.title, set.source));
+        fmt::format("These are the numbers of {}, rounded ({}).", set.title, set.source));
   } else if (std::equal(published.rbegin(), published.rend(), given.begin())) {
     add(Kind::kReversed,
-        fmt::format(
-            "These are {}'s numbers with the lowest power first; engines and this program want "
-            "the highest first ({}).",
-            set.title,
-            set.source));
+        fmt::format("These are the numbers of {} with the lowest power first; engines and this "
+                    "program want "
+                    "the highest first ({}).",
+                    set.title,
+                    set.source));
   } else if (largest <= 1e-3) {
     add(Kind::kNear,
-        fmt::format("These are nearly {}'s numbers: {} is {} instead of {}, {} digits off ({}).",
-                    set.title,
-                    PowerName(largest_at, n),
-                    given[largest_at],
-                    published[largest_at],
-                    EditDistance(fmt::format("{}", given[largest_at]),
-                                 fmt::format("{}", published[largest_at])),
-                    set.source));
+        fmt::format(
+            "These are nearly the numbers of {}: {} is {} instead of {}, {} digits off ({}).",
+            set.title,
+            PowerName(largest_at, n),
+            given[largest_at],
+            published[largest_at],
+            EditDistance(fmt::format("{}", given[largest_at]),
+                         fmt::format("{}", published[largest_at])),
+            set.source));
   } else if (n > 2 && equal == n - 1) {
     const int distance =
         EditDistance(fmt::format("{}", given[different]), fmt::format("{}", published[different]));
     add(Kind::kOneChanged,
         fmt::format(
-            "These are {}'s numbers except {}: {} instead of {}, {} ({}).",
+            "These are the numbers of {} except {}: {} instead of {}, {} ({}).",
             set.title,
             PowerName(different, n),
             given[different],

@@ -24,12 +24,6 @@ std::vector<double> Ranks(std::span<const double> values) {
 
 }  // namespace
 
-double Mean(std::span<const double> values) {
-  double sum = 0;
-  for (double value : values) sum += value;
-  return values.empty() ? 0 : sum / static_cast<double>(values.size());
-}
-
 double QuantileOfSorted(std::span<const double> sorted, double q) {
   const double position = q * static_cast<double>(sorted.size() - 1);
   const size_t below = static_cast<size_t>(position);

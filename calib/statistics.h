@@ -4,10 +4,9 @@
 #include <vector>
 
 #include "calib/polynomial.h"
+#include "datasets/statistics.h"
 
 namespace teacache {
-
-double Mean(std::span<const double> values);
 
 // Quantile q in [0, 1] with linear interpolation between order statistics (numpy's default).
 // `sorted` must be ascending and not empty.

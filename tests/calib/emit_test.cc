@@ -259,6 +259,21 @@ TEST(EngineWarnings, SayWhatTheEngineDoes) {
   EXPECT_THAT(EngineWarnings(set, FindEngineRule("mlx-teacache")), IsEmpty());
 }
 
+TEST(SignConsequences, NameEveryEngineOnce) {
+  EXPECT_TRUE(SignConsequences(Polynomial({1, 0}), {0, 1}).empty());
+  const auto signs = SignConsequences(Polynomial({1, -0.5}), {0, 1});
+  ASSERT_EQ(signs.size(), 3u);
+  size_t engines = 0;
+  for (const SignConsequence& sign : signs) {
+    engines += sign.engines.size();
+    EXPECT_FALSE(sign.text.empty());
+  }
+  EXPECT_EQ(engines, EngineRules().size());
+  EXPECT_THAT(signs[0].engines, testing::Contains("teacache"));
+  EXPECT_THAT(signs[1].engines, testing::Contains("vllm-omni"));
+  EXPECT_THAT(signs[2].engines, ElementsAre("mlx-teacache"));
+}
+
 // calibration.md 0: 26 of the shipped sets are negative or decrease somewhere in [0, 0.6].
 TEST(EngineWarnings, MostPublishedSetsMisbehave) {
   int clean = 0;

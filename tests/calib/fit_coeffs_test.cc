@@ -43,7 +43,7 @@ void WriteTrace(const std::string& path,
   header.shards = shards;
   TraceWriter writer(path, header);
   for (int p = first_prompt; p < first_prompt + prompts; ++p) {
-    std::mt19937 random(100 + p);
+    std::mt19937 random(300 + p);
     std::normal_distribution<double> normal(0, 1);
     std::vector<TraceRow> rows;
     for (int call = 0; call < 20; ++call) {
@@ -239,9 +239,12 @@ TEST(FitReport, JsonHoldsEverything) {
   EXPECT_EQ(expert["replay"]["runs"][0]["schedule"].get<std::string>().size(), 20u);
   EXPECT_EQ(expert["replay"]["exact"], false);
   EXPECT_EQ(expert["cross_validation"]["baselines"].size(), 3u);
+  EXPECT_EQ(expert["engines"].size(), EngineRules().size());
+  EXPECT_EQ(expert["engines"][0]["mean_skips"], expert["replay"]["mean_skips"]);
+  EXPECT_EQ(expert["static_mask"].get<std::string>().size(), 20u);
   EXPECT_FALSE(expert["verdict"]["text"].get<std::string>().empty());
   EXPECT_EQ(j["coefficients"]["coefficients"].size(), 3u);
-  EXPECT_EQ(FitReportJson(result).find("nan"), std::string::npos);
+  EXPECT_EQ(FitReportJson(result).find(": nan"), std::string::npos);
   const std::string text = FitReportText(result);
   EXPECT_THAT(text,
               AllOf(HasSubstr("R2"),
@@ -253,7 +256,7 @@ TEST(FitReport, JsonHoldsEverything) {
 TEST(RunScore, JudgesGivenCoefficients) {
   TempDir dir;
   WriteTrace(dir / "t.jsonl", 0, 5);
-  ScoreOptions options;
+  ScoreCoefficientsOptions options;
   options.input.files = {dir / "t.jsonl"};
   options.coefficients = "4 1.5 0.05";
   options.threshold = 0.5;
@@ -265,7 +268,7 @@ TEST(RunScore, JudgesGivenCoefficients) {
   const ScoreResult latte = RunScore(options);
   EXPECT_LT(latte.experts[0].window.r2, 0);
   EXPECT_EQ(latte.likenesses[0].name, "latte");
-  EXPECT_THAT(ScoreReportText(latte), HasSubstr("These are Latte's numbers"));
+  EXPECT_THAT(ScoreReportText(latte), HasSubstr("These are the numbers of Latte ("));
   const json j = json::parse(ScoreReportJson(latte));
   EXPECT_EQ(j["format"], "teacache-score");
   EXPECT_LT(j["experts"][0]["quality"]["window"]["r2"].get<double>(), 0);
@@ -281,7 +284,7 @@ TEST(RunScore, CalibratedRangeIsChecked) {
   coefficients.set.x_min = 0.1;
   coefficients.set.x_max = 0.2;
   WriteCoefficients(dir / "c.json", coefficients);
-  ScoreOptions options;
+  ScoreCoefficientsOptions options;
   options.input.files = {dir / "t.jsonl"};
   options.coefficients = dir / "c.json";
   const ScoreResult result = RunScore(options);
@@ -292,7 +295,7 @@ TEST(RunScore, CalibratedRangeIsChecked) {
 TEST(Krea, ScoreOfFluxDev) {
   const auto path = SharedGoldenFile("krea/flux1_krea_dev_pairs.csv");
   if (!path) GTEST_SKIP() << "no krea trace in TEACACHE_SHARED_GOLDEN_DIR";
-  ScoreOptions options;
+  ScoreCoefficientsOptions options;
   options.input.files = {path->string()};
   options.input.all_calls = true;
   options.coefficients = "flux.1-dev";

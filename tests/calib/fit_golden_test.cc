@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <sstream>
@@ -61,6 +62,24 @@ TEST(FitPolynomialQr, CertifiedAnswers) {
     EXPECT_NEAR(fit.rmse * std::sqrt(static_cast<double>(x.size()) / freedom),
                 sd,
                 1e-9 * (sd + std::sqrt(norm)));
+  }
+}
+
+// The same through Ceres, whose basis is the better conditioned one: numpy's digits and one more.
+TEST(FitPolynomial, CertifiedAnswersByCeres) {
+  for (const GoldenCase& c : FindGoldenCases("certified")) {
+    SCOPED_TRACE(c.name);
+    FitOptions options;
+    options.method = FitOptions::Method::kCeres;
+    options.degree = c.json["degree"];
+    const FitSummary fit =
+        FitPolynomial(GoldenNumbers(c.json["x"]), GoldenNumbers(c.json["y"]), options);
+    EXPECT_TRUE(fit.converged) << fit.status;
+    EXPECT_LT(fit.condition_number, 100);
+    EXPECT_TRUE(Near(fit.polynomial.coefficients(),
+                     GoldenNumbers(c.json["coefficients"]),
+                     std::pow(10, -std::min(c.json["digits"].get<int>() + 1, 12)),
+                     0));
   }
 }
 

@@ -59,7 +59,8 @@ TEST(FindLikenesses, BorrowedTables) {
       {2.57151496e+05, -3.54229917e+04, 1.40286849e+03, -1.35890334e+01, 1.32517977e-01});
   ASSERT_EQ(trt.size(), 1u);
   EXPECT_EQ(trt[0].name, "wan2.1-i2v-480p-ret");
-  EXPECT_THAT(trt[0].text, HasSubstr("These are Wan2.1-I2V-480P with use_ret_steps's numbers"));
+  EXPECT_THAT(trt[0].text,
+              HasSubstr("These are the numbers of Wan2.1-I2V-480P with use_ret_steps"));
 }
 
 TEST(FindLikenesses, Slips) {

@@ -266,6 +266,46 @@ TEST(ReadTrace, MistakesNameTheLine) {
   expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":1,"lookback":{}})", "lookback");
 }
 
+// Rows that only the general parser reads give the same as plain ones.
+TEST(ReadTrace, EverySpellingReadsTheSame) {
+  const std::string plain =
+      R"({"prompt":"a b","seed":-3,"branch":"cond","call":2,"step":1,"timestep":0.5,)"
+      R"("mod":{"diff_l1":150,"prev_l1":0.25,"n":9},"ms_head":3})";
+  const std::string spellings[] = {
+      plain,
+      R"( {"prompt" : "a b", "seed":-3, "branch":"cond", "call":2, "step":1, "timestep":5e-1,
+)"
+      R"("mod":{"n":9,"diff_l1":1.5e2,"prev_l1":25E-2},"ms_head":3.0} )",
+      R"({"prompt":"a\u0020b","seed":-3,"branch":"cond","call":2,"step":1,"timestep":0.5,)"
+      R"("mod":{"diff_l1":150,"prev_l1":0.25,"n":9},"ms_head":3,"lookback":[]})",
+  };
+  const TraceRow expected = ReadBehindHeader(plain + "\n").rows.at(0);
+  EXPECT_EQ(expected.prompt, "a b");
+  EXPECT_EQ(expected.seed, -3);
+  EXPECT_EQ(expected.mod.diff_l1, 150);
+  EXPECT_EQ(expected.mod.n, 9);
+  EXPECT_EQ(expected.ms_head, 3);
+  for (std::string spelling : spellings) {
+    std::erase(spelling, '\n');
+    const Trace trace = ReadBehindHeader(spelling + "\n");
+    ASSERT_EQ(trace.rows.size(), 1u);
+    ExpectSame(trace.rows[0], expected);
+    EXPECT_THAT(trace.warnings, IsEmpty());
+  }
+}
+
+TEST(ReadTrace, NumbersThatJsonDoesNotKnow) {
+  for (const char* number :
+       {"01", "1.", ".5", "+1", "inf", "nan", "0x10", "1e", "-", "1.e5", "--1"}) {
+    const std::string row =
+        std::string(R"({"prompt":"a","seed":0,"call":1,"step":1,"timestep":)") + number + "}\n";
+    EXPECT_THAT([&] { ReadBehindHeader(row); }, ThrowsMessage<UserError>(HasSubstr(":2")))
+        << number;
+  }
+  EXPECT_THROW(ReadBehindHeader("{\"prompt\":\"a\",\"seed\":0,\"call\":1.5,\"step\":1}\n"),
+               UserError);
+}
+
 TEST(ReadTrace, HeaderMistakes) {
   TempDir dir;
   const std::string path = dir / "t.jsonl";
