@@ -585,6 +585,7 @@ std::vector<TensorView> ParseLegacy(Bytes bytes, const std::string& where) {
 struct ZipEntry {
   uint64_t header = 0;  // position of the local header
   uint64_t size = 0;
+  bool plain = true;  // neither compressed nor encrypted
 };
 
 // Names and places of the files in a zip archive without compression (APPNOTE.TXT 6.3, 4.3).
@@ -595,6 +596,7 @@ class Zip {
   const std::map<std::string, ZipEntry>& entries() const { return entries_; }
 
   Bytes Read(const ZipEntry& entry) const {
+    if (!entry.plain) Refuse("an entry that is needed is compressed or encrypted");
     Cursor cursor = At(entry.header);
     if (cursor.Number<uint32_t>() != 0x04034b50) Refuse("an entry has no header");
     cursor.Take(22);
@@ -664,9 +666,7 @@ class Zip {
       if (packed == 0xffffffff) packed = field.Number<uint64_t>();
       if (entry.header == 0xffffffff) entry.header = field.Number<uint64_t>();
     }
-    if (method != 0 || packed != entry.size || (flags & 1) != 0) {
-      Refuse(fmt::format("\"{}\" is compressed or encrypted", name));
-    }
+    entry.plain = method == 0 && packed == entry.size && (flags & 1) == 0;
     if (!entries_.emplace(name, entry).second) {
       Refuse(fmt::format("\"{}\" is there twice", name));
     }

@@ -92,6 +92,7 @@ class LibavReader : public VideoReader {
   bool IsMov() const { return std::string_view(format_->iformat->name).starts_with("mov,"); }
 
   void OpenFile() {
+    TakeLoggedError();  // of other files on this thread
     AVFormatContext* context = nullptr;
     AVDictionary* settings = nullptr;
     av_dict_set(&settings, "protocol_whitelist", "file", 0);  // a playlist must not reach the net
@@ -251,6 +252,7 @@ class LibavReader : public VideoReader {
 
   // Fills picture_; false at the end.
   bool DecodePicture() {
+    TakeLoggedError();  // of other files on this thread
     while (true) {
       const int result = avcodec_receive_frame(codec_.get(), picture_.get());
       if (result == AVERROR(EAGAIN)) {

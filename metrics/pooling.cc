@@ -40,13 +40,6 @@ double SampleStd(std::span<const double> values, double mean) {
 
 }  // namespace
 
-double Mean(std::span<const double> values) {
-  if (values.empty()) return kNan;
-  double sum = 0;
-  for (double value : values) sum += value;
-  return sum / static_cast<double>(values.size());
-}
-
 double Percentile(std::vector<double> values, double p) {
   if (values.empty()) return kNan;
   std::sort(values.begin(), values.end());

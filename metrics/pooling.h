@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "datasets/results.h"
+#include "datasets/statistics.h"
 
 namespace teacache {
 
@@ -30,9 +31,6 @@ MetricSummary Summarize(std::span<const double> values,
 PairedDifference ComparePaired(std::span<const double> a,
                                std::span<const double> b,
                                const PoolingOptions& options = {});
-
-// Mean in order; NaN when empty.
-double Mean(std::span<const double> values);
 
 // Linear interpolation between order statistics (numpy's default), 0 <= p <= 1; NaN when empty.
 double Percentile(std::vector<double> values, double p);

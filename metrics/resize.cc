@@ -36,21 +36,82 @@ std::vector<Mix> MixesWithAntialias(int in, int out) {
   return mixes;
 }
 
-std::vector<Mix> MixesOfTwo(int in, int out) {
-  const float scale = static_cast<float>(in) / static_cast<float>(out);
-  std::vector<Mix> mixes(out);
-  for (int i = 0; i < out; ++i) {
-    const float position = std::max(scale * (static_cast<float>(i) + 0.5f) - 0.5f, 0.0f);
-    const int first = std::min(static_cast<int>(position), in - 1);
-    const float fraction = std::min(std::max(position - static_cast<float>(first), 0.0f), 1.0f);
-    mixes[i].first = first;
-    if (first + 1 < in) {
-      mixes[i].weights = {1 - fraction, fraction};
-    } else {
-      mixes[i].weights = {1};
+// Rounded to the nearest level, ties to even.
+uint8_t ToLevel(float value) {
+  return static_cast<uint8_t>(std::clamp(std::nearbyint(value), 0.0f, 255.0f));
+}
+
+// One axis after the other.
+Frame ResizeWithAntialias(const Frame& frame, int width, int height) {
+  const std::vector<Mix> columns = MixesWithAntialias(frame.width, width);
+  const std::vector<Mix> rows = MixesWithAntialias(frame.height, height);
+  const size_t row = size_t(width) * 3;
+  std::vector<float> middle(frame.height * row);
+  for (int y = 0; y < frame.height; ++y) {
+    const uint8_t* in = &frame.rgb[size_t(y) * frame.width * 3];
+    for (int x = 0; x < width; ++x) {
+      const Mix& mix = columns[x];
+      for (int c = 0; c < 3; ++c) {
+        float sum = 0;
+        for (size_t j = 0; j < mix.weights.size(); ++j) {
+          sum = std::fma(mix.weights[j], static_cast<float>(in[(mix.first + j) * 3 + c]), sum);
+        }
+        middle[y * row + x * 3 + c] = sum;
+      }
     }
   }
-  return mixes;
+  Frame out{width, height, std::vector<uint8_t>(height * row)};
+  std::vector<float> sums(row);
+  for (int y = 0; y < height; ++y) {
+    std::fill(sums.begin(), sums.end(), 0.0f);
+    for (size_t j = 0; j < rows[y].weights.size(); ++j) {
+      const float* in = &middle[(rows[y].first + j) * row];
+      for (size_t i = 0; i < row; ++i) sums[i] = std::fma(rows[y].weights[j], in[i], sums[i]);
+    }
+    std::transform(sums.begin(), sums.end(), &out.rgb[y * row], ToLevel);
+  }
+  return out;
+}
+
+// The two samples around a position, and how much of the second.
+struct Between {
+  int first = 0, second = 0;
+  float fraction = 0;
+};
+
+std::vector<Between> Positions(int in, int out) {
+  const float scale = static_cast<float>(in) / static_cast<float>(out);
+  std::vector<Between> positions(out);
+  for (int i = 0; i < out; ++i) {
+    const float at = std::max(std::fma(scale, static_cast<float>(i) + 0.5f, -0.5f), 0.0f);
+    const int first = std::min(static_cast<int>(at), in - 1);
+    positions[i] = {
+        first, std::min(first + 1, in - 1), std::clamp(at - static_cast<float>(first), 0.0f, 1.0f)};
+  }
+  return positions;
+}
+
+Frame ResizeOfFour(const Frame& frame, int width, int height) {
+  const std::vector<Between> columns = Positions(frame.width, width);
+  const std::vector<Between> rows = Positions(frame.height, height);
+  Frame out{width, height, {}};
+  out.rgb.reserve(size_t(width) * height * 3);
+  for (const Between& y : rows) {
+    const uint8_t* above = &frame.rgb[size_t(y.first) * frame.width * 3];
+    const uint8_t* below = &frame.rgb[size_t(y.second) * frame.width * 3];
+    for (const Between& x : columns) {
+      const float w00 = (1 - y.fraction) * (1 - x.fraction), w01 = (1 - y.fraction) * x.fraction;
+      const float w10 = y.fraction * (1 - x.fraction), w11 = y.fraction * x.fraction;
+      for (int c = 0; c < 3; ++c) {
+        float sum = static_cast<float>(above[x.second * 3 + c]) * w01;
+        sum = std::fma(static_cast<float>(above[x.first * 3 + c]), w00, sum);
+        sum = std::fma(static_cast<float>(below[x.first * 3 + c]), w10, sum);
+        sum = std::fma(static_cast<float>(below[x.second * 3 + c]), w11, sum);
+        out.rgb.push_back(ToLevel(sum));
+      }
+    }
+  }
+  return out;
 }
 
 }  // namespace
@@ -65,37 +126,7 @@ Frame ResizeBilinear(const Frame& frame, int width, int height, bool antialias) 
                    height);
   }
   if (width == frame.width && height == frame.height) return frame;
-  const auto mixes = antialias ? MixesWithAntialias : MixesOfTwo;
-  const std::vector<Mix> columns = mixes(frame.width, width);
-  const std::vector<Mix> rows = mixes(frame.height, height);
-  std::vector<float> middle(size_t(frame.height) * width * 3);
-  for (int y = 0; y < frame.height; ++y) {
-    const uint8_t* in = &frame.rgb[size_t(y) * frame.width * 3];
-    for (int x = 0; x < width; ++x) {
-      for (int c = 0; c < 3; ++c) {
-        float sum = 0;
-        for (size_t j = 0; j < columns[x].weights.size(); ++j) {
-          sum += columns[x].weights[j] * in[(columns[x].first + j) * 3 + c];
-        }
-        middle[(size_t(y) * width + x) * 3 + c] = sum;
-      }
-    }
-  }
-  Frame out{width, height, std::vector<uint8_t>(size_t(width) * height * 3)};
-  const size_t row = size_t(width) * 3;
-  std::vector<float> sums(row);
-  for (int y = 0; y < height; ++y) {
-    std::fill(sums.begin(), sums.end(), 0.0f);
-    for (size_t j = 0; j < rows[y].weights.size(); ++j) {
-      const float* in = &middle[(rows[y].first + j) * row];
-      for (size_t i = 0; i < row; ++i) sums[i] += rows[y].weights[j] * in[i];
-    }
-    for (size_t i = 0; i < row; ++i) {
-      out.rgb[y * row + i] =
-          static_cast<uint8_t>(std::clamp(std::nearbyint(sums[i]), 0.0f, 255.0f));
-    }
-  }
-  return out;
+  return antialias ? ResizeWithAntialias(frame, width, height) : ResizeOfFour(frame, width, height);
 }
 
 Frame CropCenter(const Frame& frame, int width, int height) {
@@ -118,6 +149,8 @@ Frame CropCenter(const Frame& frame, int width, int height) {
 }
 
 Frame BatchEvalResize(const Frame& gt, int gen_width, int gen_height, bool antialias) {
+  if (gt.width >= gen_width && gt.height >= gen_height)
+    return CropCenter(gt, gen_width, gen_height);
   const double w = gt.width, h = gt.height;
   const int width = std::max(gen_width, static_cast<int>(gen_width * (w / h)));
   const int height = std::max(gen_height, static_cast<int>(gen_height * (h / w)));

@@ -95,14 +95,17 @@ constexpr const char* kLengthHint = " (--length min compares the frames that bot
 // One generated video on its way through the frames.
 class PairState {
  public:
-  PairState(VideoReader* reader, const VideoInfo& gt, const ScoreOptions& options)
-      : reader_(reader), options_(options) {
-    score_.gt = gt;
-    if (reader != nullptr) score_.gen = reader->info();
-  }
+  PairState(VideoReader* reader, const VideoReader& gt, const ScoreOptions& options)
+      : reader_(reader), gt_(gt), options_(options) {}
 
   bool active() const { return active_; }
-  VideoScore& score() { return score_; }
+  // With what the readers know by now: some things are only seen on the way.
+  VideoScore TakeScore() {
+    score_.gt = gt_.info();
+    score_.gen = reader_->info();
+    if (score_.ok()) AddWarnings(&score_);
+    return std::move(score_);
+  }
 
   void Fail(const std::string& error) {
     active_ = false;
@@ -169,10 +172,10 @@ class PairState {
           finite.empty() ? std::numeric_limits<double>::infinity() : Mean(finite);
       if (options_.per_frame) score_.per_frame[metric] = std::move(values);
     }
-    AddWarnings(&score_);
   }
 
   VideoReader* reader_;
+  const VideoReader& gt_;
   const ScoreOptions& options_;
   VideoScore score_;
   bool active_ = true;
@@ -211,7 +214,7 @@ std::vector<VideoScore> ScoreStreams(VideoReader& gt,
                                      const ScoreOptions& options) {
   std::vector<PairState> pairs;
   pairs.reserve(gens.size());
-  for (VideoReader* gen : gens) pairs.emplace_back(gen, gt.info(), options);
+  for (VideoReader* gen : gens) pairs.emplace_back(gen, gt, options);
   const auto any_active = [&] {
     return std::any_of(pairs.begin(), pairs.end(), [](const auto& p) { return p.active(); });
   };
@@ -274,9 +277,7 @@ std::vector<VideoScore> ScoreStreams(VideoReader& gt,
     }
   }
   std::vector<VideoScore> scores;
-  for (PairState& pair : pairs) {
-    scores.push_back(std::move(pair.score()));
-  }
+  for (PairState& pair : pairs) scores.push_back(pair.TakeScore());
   return scores;
 }
 

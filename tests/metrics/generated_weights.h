@@ -13,6 +13,9 @@ namespace teacache {
 // verified.
 std::vector<TensorView> GenerateBackbone(const nlohmann::json& spec);
 
+// The same for the shapes of AlexNet's features, with any seed.
+std::vector<TensorView> RandomAlexBackbone();
+
 // The real SqueezeNet features (lpips/squeeze.backbone.pth of the shared golden data).
 std::vector<TensorView> SqueezeBackbone(const std::filesystem::path& file);
 

@@ -1,0 +1,91 @@
+// LPIPS of one pair of RGB frames on one thread: the closed form of the spatial mean against the
+// definition (maps scaled up to the picture), with the same LibTorch convolutions. Random weights
+// of the real shapes: the time does not depend on their values.
+#include <ATen/ATen.h>
+#include <benchmark/benchmark.h>
+
+#include "metrics/lpips.h"
+#include "metrics/lpips_network.h"
+#include "tests/metrics/generated_weights.h"
+#include "tests/metrics/plain_metrics.h"
+
+namespace teacache {
+namespace {
+
+std::vector<TensorView> RandomHeads() {
+  std::vector<TensorView> heads;
+  int layer = 0;
+  for (const int64_t channels : {64, 192, 384, 256, 256}) {
+    const auto values = std::make_shared<std::vector<float>>(channels, 0.05f);
+    TensorView view;
+    view.name = "lin" + std::to_string(layer++) + ".model.1.weight";
+    view.shape = {1, channels, 1, 1};
+    view.data = std::as_bytes(std::span(*values));
+    view.owner = values;
+    heads.push_back(view);
+  }
+  return heads;
+}
+
+struct Pair {
+  explicit Pair(const benchmark::State& state)
+      : gt(MakeFrame(Content::kNatural, int(state.range(0)), int(state.range(1)), 1)),
+        gen(AddNoise(gt, 6, 2)) {}
+  Frame gt, gen;
+};
+
+void Sizes(benchmark::internal::Benchmark* bench) {
+  bench->Args({512, 512})->Args({1920, 1080})->Unit(benchmark::kMillisecond);
+}
+
+void BM_LpipsAlex(benchmark::State& state) {
+  at::set_num_threads(1);
+  const Lpips lpips({}, RandomAlexBackbone(), RandomHeads());
+  const Pair pair(state);
+  const Frame* const gens[] = {&pair.gen};
+  for (auto _ : state) benchmark::DoNotOptimize(lpips.Distances(pair.gt, gens));
+}
+BENCHMARK(BM_LpipsAlex)->Apply(Sizes);
+
+// Two generated videos against one ground truth: its features are computed once.
+void BM_LpipsAlexTwoMethods(benchmark::State& state) {
+  at::set_num_threads(1);
+  const Lpips lpips({}, RandomAlexBackbone(), RandomHeads());
+  const Pair pair(state);
+  const Frame third = AddNoise(pair.gt, 9, 3);
+  const Frame* const gens[] = {&pair.gen, &third};
+  for (auto _ : state) benchmark::DoNotOptimize(lpips.Distances(pair.gt, gens));
+}
+BENCHMARK(BM_LpipsAlexTwoMethods)->Apply(Sizes);
+
+// As the reference program computes it: one forward pass per picture, normalised features,
+// differences, and maps scaled up.
+void BM_LpipsAlexByDefinition(benchmark::State& state) {
+  at::set_num_threads(1);
+  const LpipsWeights weights =
+      ReadLpipsWeights(LpipsNet::kAlex, RandomAlexBackbone(), RandomHeads(), "random", at::kFloat);
+  const Pair pair(state);
+  const Frame* const gt[] = {&pair.gt};
+  const Frame* const gen[] = {&pair.gen};
+  const auto normalize = [](const at::Tensor& f) {
+    return f / (f.square().sum(1, true).sqrt() + 1e-10);
+  };
+  for (auto _ : state) {
+    const auto a = LpipsFeatures(LpipsNet::kAlex, weights, LpipsInput(gt, at::kFloat));
+    const auto b = LpipsFeatures(LpipsNet::kAlex, weights, LpipsInput(gen, at::kFloat));
+    double sum = 0;
+    for (size_t layer = 0; layer < a.size(); ++layer) {
+      const at::Tensor difference = (normalize(a[layer]) - normalize(b[layer])).square();
+      const at::Tensor map =
+          at::conv2d(difference, weights.heads[layer].view({1, difference.size(1), 1, 1}));
+      sum += at::upsample_bilinear2d(map, {pair.gt.height, pair.gt.width}, false)
+                 .mean()
+                 .item<double>();
+    }
+    benchmark::DoNotOptimize(sum);
+  }
+}
+BENCHMARK(BM_LpipsAlexByDefinition)->Apply(Sizes);
+
+}  // namespace
+}  // namespace teacache
