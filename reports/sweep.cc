@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "calib/fit_coeffs.h"
+#include "calib/statistics.h"
 #include "datasets/coefficients.h"
 #include "datasets/error.h"
 #include "datasets/files.h"
@@ -243,16 +244,20 @@ class SweepRun {
     fit.coefficients = fitted.fit.polynomial.coefficients();
     fit.r2 = fitted.fit.r2;
     fit.rmse = fitted.fit.rmse;
-    fit.pearson = fitted.diagnostics.window.pearson;
     fit.x_range = {fitted.fit.x.lo, fitted.fit.x.hi};
     fit.y_range = {fitted.fit.y.lo, fitted.fit.y.hi};
     const PairSet& set = fitted.data.fitted;
+    std::vector<double> xs;
+    std::vector<double> ys;
     for (const Pair& pair : set.pairs) {
       const auto it = std::find(fit_prompts_.begin(), fit_prompts_.end(), set.prompts[pair.prompt]);
       const int prompt =
           it == fit_prompts_.end() ? -1 : static_cast<int>(it - fit_prompts_.begin());
       fit.pairs.push_back({pair.x, pair.y, prompt, pair.call});
+      xs.push_back(pair.x);
+      ys.push_back(pair.y);
     }
+    fit.pearson = Pearson(xs, ys);
     return fit;
   }
 

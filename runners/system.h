@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "calib/polynomial.h"
@@ -44,6 +45,12 @@ struct SystemInfo {
   double fps = 0;
 };
 
+// Whether a video shows what its prompt asks for, axis by axis ("shape", "color", ...).
+struct SceneCheck {
+  std::vector<std::pair<std::string, bool>> axes;  // the last one is "all"
+  double overlap = 0;  // mean intersection over union with the true scene, 0 to 1
+};
+
 // A text-to-video system: transformer, scheduler, text and decoder together. All methods are const
 // and may be called from several threads at once.
 class System {
@@ -57,6 +64,13 @@ class System {
   // Starting noise of a seed, drawn on the CPU in float32 so that every device starts alike.
   virtual at::Tensor Noise(int64_t seed) const = 0;
   virtual Video Decode(const at::Tensor& latent) const = 0;
+  // `count` different prompts for demonstrations, always the same; empty where the system has none.
+  virtual std::vector<std::string> DemoPrompts(int /*count*/) const { return {}; }
+  // What the video shows, for systems whose scenes are known; nothing for others.
+  virtual std::optional<SceneCheck> CheckScene(const std::string& /*prompt*/,
+                                               const Video& /*video*/) const {
+    return std::nullopt;
+  }
   // Coefficients published for it, highest power first; none where there are none.
   virtual std::optional<Polynomial> PublishedCoefficients() const { return std::nullopt; }
 };

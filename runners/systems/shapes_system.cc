@@ -4,7 +4,10 @@
 #include <ATen/Functions.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
+
 #include "datasets/error.h"
+#include "datasets/shapes_scene.h"
 #include "runners/device.h"
 #include "runners/frames.h"
 #include "runners/schedulers/rflow.h"
@@ -15,6 +18,7 @@ namespace {
 
 constexpr int kDefaultSteps = 30;
 constexpr double kDefaultGuidance = 2.0;
+constexpr uint64_t kDemoSeed = 2024;
 
 class ShapesRun : public DenoisingRun {
  public:
@@ -103,6 +107,33 @@ class ShapesSystem : public System {
 
   const SystemInfo& info() const override { return info_; }
   void CheckPrompt(const std::string& prompt) const override { ParseShapesPrompt(prompt); }
+
+  std::vector<std::string> DemoPrompts(int count) const override {
+    ShapesRng rng(kDemoSeed);
+    std::vector<std::string> prompts;
+    while (static_cast<int>(prompts.size()) < std::min(count, ShapesPromptCount())) {
+      std::string prompt = ShapesText(RandomShapesPrompt(&rng));
+      if (std::find(prompts.begin(), prompts.end(), prompt) == prompts.end()) {
+        prompts.push_back(std::move(prompt));
+      }
+    }
+    return prompts;
+  }
+
+  std::optional<SceneCheck> CheckScene(const std::string& prompt,
+                                       const Video& video) const override {
+    const ShapesPrompt asked = ParseShapesPrompt(prompt);
+    const ShapesObservation seen = ObserveShapes(video, asked);
+    const ShapesAdherence right = MeasureShapesAdherence({asked}, {seen});
+    return SceneCheck{{{"size", right.size == 1},
+                       {"color", right.color == 1},
+                       {"shape", right.shape == 1},
+                       {"motion", right.motion == 1},
+                       {"speed", right.speed == 1},
+                       {"background", right.background == 1},
+                       {"all", right.all == 1}},
+                      right.overlap};
+  }
 
   std::unique_ptr<DenoisingRun> Begin(const std::string& prompt) const override {
     return std::make_unique<ShapesRun>(
