@@ -189,6 +189,13 @@ std::string ThresholdLabel(const SweepReport& report, const SweepRow& row) {
   return label;
 }
 
+// RowLabel, with coefficient set and model where the report has several.
+std::string RowName(const SweepReport& report, const SweepRow& row) {
+  std::string name = RowLabel(row);
+  if (report.fits.size() > 1 && !row.fit.empty()) name += ", " + row.fit;
+  return report.models.size() > 1 ? fmt::format("{}: {}", row.model, name) : name;
+}
+
 // What the difference chart is drawn in: PSNR where any comparison has it.
 const MetricKind* DifferenceKind(const SweepReport& report) {
   for (const MetricKind& kind : kMetrics) {
@@ -370,7 +377,22 @@ Json SpreadTrace(const SweepReport& report, const Series& series, const MetricKi
   return trace;
 }
 
-Json TimeTrace(const std::string& name,
+// A y axis with one line per row. Rows are numbered, since two of them may have the same label.
+Json RowAxis(const SweepReport& report, const std::vector<const SweepRow*>& rows) {
+  Json axis = {{"automargin", true},
+               {"tickmode", "array"},
+               {"tickvals", Json::array()},
+               {"ticktext", Json::array()},
+               {"showgrid", false}};
+  for (size_t i = 0; i < rows.size(); ++i) {
+    axis["tickvals"].push_back(i);
+    axis["ticktext"].push_back(RowName(report, *rows[i]));
+  }
+  return axis;
+}
+
+Json TimeTrace(const SweepReport& report,
+               const std::string& name,
                const char* color,
                const std::vector<const SweepRow*>& rows,
                const std::function<double(const SweepRow&)>& seconds) {
@@ -379,12 +401,14 @@ Json TimeTrace(const std::string& name,
                 {"name", name},
                 {"x", Json::array()},
                 {"y", Json::array()},
+                {"hovertext", Json::array()},
                 {"customdata", Json::array()},
-                {"hovertemplate", "%{y}<br>" + name + " %{x:.3f} s<extra></extra>"},
+                {"hovertemplate", "%{hovertext}<br>" + name + " %{x:.3f} s<extra></extra>"},
                 {"marker", {{"color", color}}}};
   for (const SweepRow* row : rows) {
     trace["x"].push_back(Number(std::max(0.0, seconds(*row))));
-    trace["y"].push_back(RowLabel(*row));
+    trace["y"].push_back(trace["y"].size());
+    trace["hovertext"].push_back(RowName(report, *row));
     trace["customdata"].push_back(row->id);
   }
   return trace;
@@ -448,9 +472,9 @@ Figure SkipMapFigure(const SweepReport& report) {
   figure.id = "skip-map";
   figure.title = "Which calls are computed";
   figure.caption =
-      "Every line is a setting, every column a transformer call; the darker, the larger the share "
-      "of "
-      "videos in which the call was computed. Pale calls were taken from the cache.";
+      "Every line is a setting, every column a transformer call; the fuller the colour, the larger "
+      "the "
+      "share of videos in which the call was computed. The others were taken from the cache.";
   const std::vector<const SweepRow*> rows = SkipMapRows(report);
   Json trace = {{"type", "heatmap"},
                 {"x", Json::array()},
@@ -462,23 +486,23 @@ Figure SkipMapFigure(const SweepReport& report) {
                 {"ygap", 2},
                 {"colorscale", {{0, "rgba(47,127,224,0.10)"}, {1, "rgba(47,127,224,1)"}}},
                 {"colorbar", {{"tickformat", ".0%"}, {"thickness", 10}, {"outlinewidth", 0}}},
+                {"text", Json::array()},
                 {"customdata", Json::array()},
-                {"hovertemplate", "%{y}<br>call %{x}: computed in %{z:.0%}<extra></extra>"}};
+                {"hovertemplate", "%{text}<br>call %{x}: computed in %{z:.0%}<extra></extra>"}};
   int calls = 0;
   for (const SweepRow* row : rows) calls = std::max(calls, row->calls);
   for (int call = 0; call < calls; ++call) trace["x"].push_back(call);
   for (const SweepRow* row : rows) {
     Json line = Json::array();
     for (const double share : ComputedShare(*row)) line.push_back(share);
-    trace["y"].push_back(RowLabel(*row));
+    trace["y"].push_back(trace["y"].size());
+    trace["text"].push_back(std::vector<std::string>(row->calls, RowName(report, *row)));
     trace["z"].push_back(std::move(line));
     trace["customdata"].push_back(std::vector<std::string>(row->calls, row->id));
   }
   Json layout = Layout("transformer call", "");
   layout["xaxis"]["showgrid"] = false;
-  layout["yaxis"]["showgrid"] = false;
-  layout["yaxis"]["type"] = "category";
-  layout["yaxis"]["title"] = nullptr;
+  layout["yaxis"] = RowAxis(report, rows);
   layout["height"] = std::max<int>(320, 110 + 22 * static_cast<int>(rows.size()));
   figure.json = Dump(Json::array({trace}), layout);
   figure.wide = true;
@@ -528,17 +552,17 @@ Figure TimeFigure(const SweepReport& report) {
       "speed-up.";
   const std::vector<const SweepRow*> rows = TimedRows(report);
   Json data = Json::array();
+  data.push_back(TimeTrace(report, "transformer", "#2f7fe0", rows, [](const SweepRow& row) {
+    return row.transformer.median;
+  }));
   data.push_back(TimeTrace(
-      "transformer", "#2f7fe0", rows, [](const SweepRow& row) { return row.transformer.median; }));
-  data.push_back(TimeTrace(
-      "decoding", "#e0a52c", rows, [](const SweepRow& row) { return row.decode.median; }));
-  data.push_back(TimeTrace("rest", "#8a93a0", rows, [](const SweepRow& row) {
+      report, "decoding", "#e0a52c", rows, [](const SweepRow& row) { return row.decode.median; }));
+  data.push_back(TimeTrace(report, "rest", "#8a93a0", rows, [](const SweepRow& row) {
     return row.total.median - row.transformer.median - row.decode.median;
   }));
   Json layout = Layout("seconds per video", "");
   layout["barmode"] = "stack";
-  layout["yaxis"]["type"] = "category";
-  layout["yaxis"]["title"] = nullptr;
+  layout["yaxis"] = RowAxis(report, rows);
   figure.json = Dump(data, layout);
   return figure;
 }

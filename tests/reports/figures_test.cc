@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "calib/polynomial.h"
 #include "tests/reports/synthetic_sweep.h"
@@ -127,6 +128,19 @@ TEST(SkipMapFigure, SharesOfTheVideosSchedules) {
   }
   // TeaCache on top: plotly draws the last line uppermost.
   EXPECT_EQ(trace["customdata"].back()[0], "teacache-0.03");
+}
+
+TEST(SkipMapFigure, EqualLabelsStayTwoLines) {
+  SweepReport report = SyntheticSweep();
+  std::vector<SweepRow*> uniform;
+  for (SweepRow& row : report.rows) {
+    if (row.policy == "uniform") uniform.push_back(&row);
+  }
+  uniform[1]->computed_target = uniform[0]->computed_target;
+  const Json json = Json::parse(SkipMapFigure(report).json);
+  const std::vector<int> lines = json["data"][0]["y"];
+  EXPECT_EQ(std::set<int>(lines.begin(), lines.end()).size(), lines.size());
+  EXPECT_EQ(json["layout"]["yaxis"]["ticktext"].size(), lines.size());
 }
 
 TEST(SkipMapFigure, FailedVideosDoNotCount) {
