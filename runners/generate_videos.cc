@@ -136,15 +136,16 @@ class RunFolder {
         options_(options),
         policy_(options.policy.Make(system.info().calls)),
         timing_path_(ShardFile(options.out, "timing", options.shard)) {
+    CheckJobs(options.jobs, options.threads);
     CheckDistinct(options.prompts, "prompts");
     for (const std::string& prompt : options.prompts) system.CheckPrompt(prompt);
     MakeFolders((fs::path(options.out) / "videos").string());
-    WriteRunFile();
     journal_.emplace(timing_path_, "generate-videos", Settings(system.info(), options));
+    WriteRunFile();  // only now: the journal refuses other settings than the folder's
     if (options.record) {
       const std::string path = ShardFile(options.out, "trace", options.shard);
       recorded_ = RecordedRuns(path);
-      trace_.emplace(path, MakeTraceHeader(system.info(), options.prompts));
+      trace_.emplace(path, MakeTraceHeader(system.info(), options.prompts, options.shard));
     }
   }
 

@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "datasets/error.h"
+
 namespace teacache {
 
 struct JobOptions {
@@ -17,6 +19,12 @@ struct JobOptions {
   int threads = 1;             // LibTorch's threads within one item; the last bits may depend on it
   std::function<bool()> stop;  // true: items in work are finished, no further ones begun
 };
+
+// Throws UserError for numbers below 1.
+inline void CheckJobs(int jobs, int threads) {
+  if (jobs < 1) ThrowUserError("--jobs", "must be at least 1 but is {}", jobs);
+  if (threads < 1) ThrowUserError("--threads", "must be at least 1 but is {}", threads);
+}
 
 // Runs work(i) for i = 0 ... count - 1 on several threads and hands the results to commit(i,
 // result) one at a time and in order, so that files do not depend on the number of jobs. The first

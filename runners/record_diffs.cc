@@ -44,6 +44,7 @@ RecordSummary RecordDiffs(const RecordOptions& options) {
 }
 
 RecordSummary RecordDiffs(const System& system, const RecordOptions& options) {
+  CheckJobs(options.jobs, options.threads);
   CheckDistinct(options.prompts, "prompts");
   for (const std::string& prompt : options.prompts) system.CheckPrompt(prompt);
   RecordSummary summary;
@@ -64,7 +65,7 @@ RecordSummary RecordDiffs(const System& system, const RecordOptions& options) {
       }
     }
   }
-  TraceWriter writer(summary.path, MakeTraceHeader(system.info(), options.prompts));
+  TraceWriter writer(summary.path, MakeTraceHeader(system.info(), options.prompts, options.shard));
   ProgressSink& progress = options.progress ? *options.progress : NoProgress();
   const auto report = [&](const std::string& name) {
     progress.Report({"recording", "runs", summary.recorded + summary.resumed, summary.total, name});

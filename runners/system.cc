@@ -33,7 +33,9 @@ std::string DescribeSystems() {
   return text;
 }
 
-TraceHeader MakeTraceHeader(const SystemInfo& info, const std::vector<std::string>& prompts) {
+TraceHeader MakeTraceHeader(const SystemInfo& info,
+                            const std::vector<std::string>& prompts,
+                            const Shard& shard) {
   std::string joined;
   for (const std::string& prompt : prompts) joined += (joined.empty() ? "" : "\n") + prompt;
   TraceHeader header;
@@ -49,6 +51,8 @@ TraceHeader MakeTraceHeader(const SystemInfo& info, const std::vector<std::strin
   header.modulated = info.modulated;
   header.prompts_digest = Sha256Hex(joined);
   header.tool_version = kVersion;
+  header.part = shard.index;
+  header.parts = shard.count;
   return header;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "calib/polynomial.h"
+#include "datasets/shard.h"
 #include "datasets/trace.h"
 #include "datasets/video.h"
 #include "runners/denoising_run.h"
@@ -90,7 +91,9 @@ std::unique_ptr<System> LoadSystem(const std::string& name, const SystemOptions&
 // "shapes: ...\n" for each system, for --help.
 std::string DescribeSystems();
 
-// The header of traces recorded with a system.
-TraceHeader MakeTraceHeader(const SystemInfo& info, const std::vector<std::string>& prompts);
+// The header of traces recorded with a system; `prompts` are those of all shards.
+TraceHeader MakeTraceHeader(const SystemInfo& info,
+                            const std::vector<std::string>& prompts,
+                            const Shard& shard = {});
 
 }  // namespace teacache

@@ -3,22 +3,22 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "datasets/contact_sheet.h"
 #include "datasets/error.h"
 #include "datasets/files.h"
+#include "datasets/interrupt.h"
+#include "datasets/program.h"
 #include "datasets/version.h"
+#include "runners/device.h"
 #include "runners/shapes_weights.h"
 #include "runners/training/shapes_samples.h"
 #include "runners/training/shapes_training.h"
 
 namespace teacache {
 namespace {
-
-volatile std::sig_atomic_t interrupted = 0;
 
 struct Arguments {
   ShapesTrainingOptions training;
@@ -79,8 +79,8 @@ int Run(const Arguments& arguments) {
   MakeFolders(training.work_folder);
   ShapesTrainingHooks hooks;
   hooks.report = [&](const ShapesTrainingReport& r) {
-    const double left =
-        r.seconds / static_cast<double>(r.step) * static_cast<double>(r.steps - r.step);
+    const double per_step = r.seconds / static_cast<double>(r.step - r.first_step);
+    const double left = per_step * static_cast<double>(r.steps - r.step);
     fmt::print(stderr,
                "{} {}/{} loss {:.4f} rate {:.2e} {:.0f} s, about {:.0f} s left\n",
                r.stage,
@@ -101,9 +101,9 @@ int Run(const Arguments& arguments) {
     Sample(arguments, step, t, a);
   };
   hooks.sample_every = arguments.sample_every;
-  hooks.stop = [] { return interrupted != 0; };
+  hooks.stop = Interrupted;
   const ShapesWeights weights = TrainShapes(training, hooks);
-  if (!weights.finished) {
+  if (weights.transformer_steps == 0) {
     fmt::print(stderr,
                "interrupted; checkpoints are in {}, run again to continue\n",
                training.work_folder);
@@ -125,11 +125,13 @@ int Run(const Arguments& arguments) {
                     training.decoder_steps,
                     training.code_steps,
                     training.refine_steps,
-                    training.transformer_steps)},
+                    weights.transformer_steps)},
        {"batch", fmt::format("{} x {}", training.replicas, training.transformer_batch)},
        {"loss", fmt::format("{:.4f}", weights.transformer_loss)}});
   fmt::print("{}\n", arguments.weights_folder);
-  return 0;
+  if (weights.finished) return 0;
+  fmt::print(stderr, "interrupted: these are the weights so far; run again to continue\n");
+  return 1;
 }
 
 }  // namespace
@@ -140,7 +142,8 @@ int main(int argc, char** argv) {
   teacache::ShapesTrainingOptions& training = arguments.training;
   CLI::App app(
       "Trains the embedded text-to-video model 'shapes' from nothing: autoencoder, code, "
-      "transformer. Interrupt it at any time; running again continues.");
+      "transformer. Interrupt it at any time; running again continues.",
+      "train-shapes");
   app.option_defaults()->always_capture_default();
   app.add_option("--work", training.work_folder, "folder for checkpoints, sheets, training.jsonl")
       ->required();
@@ -161,17 +164,9 @@ int main(int argc, char** argv) {
   app.add_option("--heads", training.transformer.num_heads, "of the transformer");
   app.add_option("--depth", training.transformer.depth, "pairs of blocks");
   app.add_option("--sample-every", arguments.sample_every, "transformer steps between sheets");
-  CLI11_PARSE(app, argc, argv);
-  std::signal(SIGINT, [](int) { teacache::interrupted = 1; });
-  std::signal(SIGTERM, [](int) { teacache::interrupted = 1; });
-  try {
-    training.device = at::Device(arguments.device);
+  return teacache::RunProgram(&app, argc, argv, [&] {
+    const teacache::InterruptGuard guard;
+    training.device = teacache::ParseDevice(arguments.device);
     return teacache::Run(arguments);
-  } catch (const teacache::UserError& error) {
-    fmt::print(stderr, "train-shapes: {}\n", error.what());
-    return 2;
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "train-shapes: {}\n", error.what());
-    return 1;
-  }
+  });
 }

@@ -5,6 +5,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "datasets/error.h"
 #include "datasets/shapes_scene.h"
@@ -85,7 +86,10 @@ class ShapesSystem : public System {
  public:
   ShapesSystem(ShapesModel model, const SystemOptions& options)
       : model_(std::move(model)), device_(ParseDevice(options.device)) {
-    rflow_.steps = options.steps > 0 ? options.steps : kDefaultSteps;
+    rflow_.steps = options.steps != 0 ? options.steps : kDefaultSteps;
+    if (!std::isfinite(options.guidance)) {
+      ThrowUserError("--guidance", "must be a finite number but is {}", options.guidance);
+    }
     rflow_.Validate();
     timesteps_ = RflowTimesteps(rflow_);
     info_.name = "shapes";

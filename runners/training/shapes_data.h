@@ -13,7 +13,7 @@ namespace teacache {
 
 struct ShapesFrames {
   at::Tensor frames;   // [N, 3, 64, 64] float32 in [-1, 1]
-  at::Tensor factors;  // [N, 15] float32, ShapesSceneFactors
+  at::Tensor factors;  // [N, 19] float32, ShapesSceneFactors
   at::Tensor radius;   // [N] float32, pixels
 };
 // `count` frames, each of another random prompt, track and time.

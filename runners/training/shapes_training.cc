@@ -10,6 +10,8 @@
 #include <thread>
 
 #include "datasets/error.h"
+#include "datasets/files.h"
+#include "datasets/safetensors.h"
 #include "datasets/torch_tensors.h"
 #include "runners/training/shapes_data.h"
 
@@ -60,28 +62,91 @@ class ShapesTrainer {
       : options_(options), hooks_(hooks) {}
 
   ShapesWeights Run() {
-    std::filesystem::create_directories(options_.work_folder);
+    MakeFolders(options_.work_folder);
+    CheckFolder();
     RandomParameters autoencoder_source(MixSeed(options_.seed, 0, 0, 0));
     const ShapesAutoencoder autoencoder(&autoencoder_source, options_.autoencoder);
     TensorMap parameters = autoencoder_source.tensors();
     ShapesWeights weights;
-    for (const auto stage : {&ShapesTrainer::TrainFrames,
-                             &ShapesTrainer::TrainFrameDecoder,
-                             &ShapesTrainer::TrainCode,
-                             &ShapesTrainer::TrainDecoders}) {
-      parameters = (this->*stage)(std::move(parameters));
+    for (const auto& [name, train] : {std::pair{"frame", &ShapesTrainer::TrainFrames},
+                                      std::pair{"frame-decoder", &ShapesTrainer::TrainFrameDecoder},
+                                      std::pair{"code", &ShapesTrainer::TrainCode},
+                                      std::pair{"decoder", &ShapesTrainer::TrainDecoders}}) {
+      const std::string finished = Path(std::string(name) + ".safetensors");
+      if (std::filesystem::exists(finished)) {
+        parameters = LoadFinished(finished);
+        for (auto& [key, tensor] : parameters) tensor = tensor.to(options_.device);
+        continue;
+      }
+      parameters = (this->*train)(std::move(parameters));
       if (Stopped()) return weights;
+      SaveTensors(finished, parameters, {{"settings", AutoencoderSettings()}});
     }
     weights.autoencoder = parameters;
     TrainTransformer(&weights);
-    weights.finished = !Stopped();
+    weights.finished = weights.transformer_steps == options_.transformer_steps;
     return weights;
   }
 
  private:
   bool Stopped() const { return hooks_.stop && hooks_.stop(); }
+
+  // Files of finished stages are taken as they are, so the folder must be of the same work. What is
+  // left out (replicas, device, the transformer) may change between stages; checkpoints within a
+  // stage are stricter.
+  void CheckFolder() const {
+    const std::string settings =
+        fmt::format("seed {}\npool {}\nsteps {} {} {} {}\nbatches {} {}\ncode {} {} {}\n",
+                    options_.seed,
+                    options_.pool_videos,
+                    options_.frame_steps,
+                    options_.decoder_steps,
+                    options_.code_steps,
+                    options_.refine_steps,
+                    options_.frame_batch,
+                    options_.code_batch,
+                    options_.code_alignment,
+                    options_.code_smoothness,
+                    options_.code_noise);
+    const std::string path = Path("settings.txt");
+    if (!std::filesystem::exists(path)) {
+      AtomicWriteFile(path, settings);
+    } else if (ReadFile(path) != settings) {
+      ThrowUserError(path, "must be of a training with the same settings; choose another folder");
+    }
+  }
+
   std::string Path(const std::string& name) const {
     return (std::filesystem::path(options_.work_folder) / name).string();
+  }
+
+  // Everything that shapes the autoencoder and the pool.
+  std::string AutoencoderSettings() const {
+    return fmt::format(
+        "seed {} replicas {} bf16 {} steps {} {} {} {} pool {} batches {} {} code {} {} {}",
+        options_.seed,
+        options_.replicas,
+        options_.bf16,
+        options_.frame_steps,
+        options_.decoder_steps,
+        options_.code_steps,
+        options_.refine_steps,
+        options_.pool_videos,
+        options_.frame_batch,
+        options_.code_batch,
+        options_.code_alignment,
+        options_.code_smoothness,
+        options_.code_noise);
+  }
+
+  // Tensors of a finished stage; they must come from a run with the same settings.
+  TensorMap LoadFinished(const std::string& path) const {
+    const auto metadata = SafetensorsFile::Open(path).metadata();
+    const auto it = metadata.find("settings");
+    if (it == metadata.end() || it->second != AutoencoderSettings()) {
+      ThrowUserError(path, "was made with other settings: remove it or choose another work folder");
+    }
+    return LoadTensors(path);
   }
 
   TrainingOptions StageOptions(const std::string& stage, int64_t steps, double rate) const {
@@ -111,6 +176,7 @@ class ShapesTrainer {
       hooks_.report({options.stage,
                      progress.step,
                      options.steps,
+                     progress.first_step,
                      progress.loss,
                      progress.seconds,
                      progress.rate});
@@ -160,6 +226,7 @@ class ShapesTrainer {
   // stalls on a curled one.
   TensorMap TrainCode(TensorMap parameters) {
     MakePool(parameters);
+    if (Stopped()) return parameters;  // the pool may have holes: no step may be made from it
     RandomParameters readout_source(MixSeed(options_.seed, kCode, 1, 0));
     MakeLinear(&readout_source, "readout", options_.autoencoder.code_size, kShapesFactors);
     for (const auto& [name, tensor] : readout_source.tensors()) parameters[name] = tensor;
@@ -236,6 +303,7 @@ class ShapesTrainer {
   // Stage 5: rectified flow, z = (1 - t) x0 + t noise, velocity x0 - noise.
   void TrainTransformer(ShapesWeights* weights) {
     MakeCodes(weights->autoencoder);
+    if (!pool_codes_.defined()) return;
     RandomParameters source(MixSeed(options_.seed, kTransformer, 0, 0));
     const ShapesTransformer initial(&source, options_.transformer);
     const auto loss = [this](const TensorMap& tensors, int64_t step, int replica) {
@@ -277,6 +345,7 @@ class ShapesTrainer {
         hooks_.stop);
     weights->transformer = trained.ema;
     weights->transformer_loss = trained.last_loss;
+    weights->transformer_steps = trained.steps;
   }
 
   void Sample(const TrainingProgress& progress, const ShapesWeights& weights) const {
@@ -345,6 +414,7 @@ class ShapesTrainer {
   // Latents and scenes of the pool's frames, rendered and encoded once; cheap enough to repeat when
   // a run is resumed.
   void MakePool(const TensorMap& parameters) {
+    if (pool_latents_.defined()) return;
     const int64_t frames = options_.pool_videos * kShapesFrames;
     pool_latents_ = at::empty({frames, options_.autoencoder.LatentSize()}, at::kHalf);
     pool_factors_ = at::empty({frames, kShapesFactors}, at::kFloat);
@@ -367,8 +437,17 @@ class ShapesTrainer {
     });
   }
 
-  // Codes of the pool's videos, [videos, channels, 16, side, side].
+  // Codes of the pool's videos, [videos, channels, 16, side, side], kept in a file for resuming.
   void MakeCodes(const TensorMap& parameters) {
+    const std::string path = Path("codes.safetensors");
+    if (std::filesystem::exists(path)) {
+      TensorMap tensors = LoadFinished(path);
+      pool_codes_ = tensors.at("codes");
+      pool_words_ = tensors.at("words");
+      return;
+    }
+    MakePool(parameters);
+    if (Stopped()) return;  // the pool may have holes
     const at::NoGradGuard no_grad;
     SharedParameters source(parameters);
     const FrameCoder model(&source, options_.autoencoder);
@@ -392,6 +471,9 @@ class ShapesTrainer {
                      .transpose(1, 2));
     }
     pool_latents_.reset();
+    SaveTensors(path,
+                {{"codes", pool_codes_}, {"words", pool_words_}},
+                {{"settings", AutoencoderSettings()}});
   }
 
   void ForEachChunk(const std::function<void(int64_t)>& work) const {
@@ -412,7 +494,7 @@ class ShapesTrainer {
   const ShapesTrainingOptions& options_;
   const ShapesTrainingHooks& hooks_;
   at::Tensor pool_latents_;  // [frames, 256] float16
-  at::Tensor pool_factors_;  // [frames, 15]
+  at::Tensor pool_factors_;  // [frames, 19]
   at::Tensor pool_radius_;   // [frames]
   at::Tensor pool_words_;    // [videos, 6] int64
   at::Tensor pool_codes_;    // [videos, 4, 16, 2, 2]

@@ -55,8 +55,9 @@ struct ShapesTrainingReport {
   std::string stage;
   int64_t step = 0;
   int64_t steps = 0;
+  int64_t first_step = 0;  // where this process began
   double loss = 0;
-  double seconds = 0;
+  double seconds = 0;  // of this process
   double rate = 0;
 };
 struct ShapesTrainingHooks {
@@ -71,7 +72,8 @@ struct ShapesWeights {
   TensorMap autoencoder;  // both stages, keys frame.* and code.*
   TensorMap transformer;  // averaged parameters
   double transformer_loss = 0;
-  bool finished = false;  // false: stopped early
+  int64_t transformer_steps = 0;  // done; 0 = the last stage was not reached
+  bool finished = false;          // false: stopped early
 };
 
 ShapesWeights TrainShapes(const ShapesTrainingOptions& options, const ShapesTrainingHooks& hooks);

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <exception>
 #include <filesystem>
+#include <sstream>
 #include <thread>
 
 #include "datasets/error.h"
@@ -119,6 +120,11 @@ class TrainingState {
   }
   const TensorMap& parameters() const { return all_; }
 
+  // Kept with the checkpoint, so that a resumed run reports what an uninterrupted one does.
+  double last_loss = 0;    // mean of the last report
+  double loss_sum = 0;     // since then
+  int64_t loss_count = 0;  // since then
+
   void Save() const {
     if (options_.checkpoint_path.empty()) return;
     TensorMap tensors;
@@ -132,6 +138,7 @@ class TrainingState {
                 tensors,
                 {{"stage", options_.stage},
                  {"step", std::to_string(step_)},
+                 {"loss", fmt::format("{} {} {}", last_loss, loss_sum, loss_count)},
                  {"settings", options_.settings}});
   }
 
@@ -179,6 +186,7 @@ class TrainingState {
     restore("moment1.", &moment1_);
     restore("moment2.", &moment2_);
     step_ = std::stoll(field("step"));
+    std::istringstream(field("loss")) >> last_loss >> loss_sum >> loss_count;
   }
 
   const TrainingOptions& options_;
@@ -300,32 +308,37 @@ TrainedParameters Train(const TensorMap& parameters,
   for (int r = 0; r < options.replicas; ++r) replicas.push_back(state.MakeReplica());
   ReplicaTeam team(&replicas, loss, options);
   const Clock::time_point start = Clock::now();
-  double loss_sum = 0;
-  int64_t loss_count = 0;
-  double last_loss = 0;
+  const int64_t first_step = state.step();
   while (state.step() < options.steps) {
-    loss_sum += team.Backward(state.step());
-    ++loss_count;
+    state.loss_sum += team.Backward(state.step());
+    ++state.loss_count;
     state.Update(&replicas);
     const int64_t step = state.step();
+    const bool log = step % options.log_every == 0 || step == options.steps;
+    if (log) {
+      state.last_loss = state.loss_sum / static_cast<double>(state.loss_count);
+      state.loss_sum = 0;
+      state.loss_count = 0;
+    }
     if (step % options.checkpoint_every == 0) state.Save();
-    if (step % options.log_every == 0 || step == options.steps) {
-      last_loss = loss_sum / static_cast<double>(loss_count);
-      loss_sum = 0;
-      loss_count = 0;
-      if (observer) {
-        const TensorMap averages = state.Averages();
+    if (log && observer) {
+      const TensorMap averages = state.Averages();
+      try {
         observer({step,
-                  last_loss,
+                  first_step,
+                  state.last_loss,
                   SecondsSince(start),
                   options.learning_rate * options.RateAt(step - 1),
                   &averages});
+      } catch (...) {
+        state.Save();
+        throw;
       }
     }
     if (stop && stop()) break;
   }
   state.Save();
-  return {state.parameters(), state.Averages(), last_loss};
+  return {state.parameters(), state.Averages(), state.last_loss, state.step()};
 }
 
 }  // namespace teacache

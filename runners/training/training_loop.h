@@ -41,10 +41,11 @@ struct TrainingOptions {
 };
 
 struct TrainingProgress {
-  int64_t step = 0;    // finished steps
-  double loss = 0;     // mean since the last report
-  double seconds = 0;  // of this process, in this stage
-  double rate = 0;     // learning rate
+  int64_t step = 0;        // finished steps
+  int64_t first_step = 0;  // where this process began (resumed training)
+  double loss = 0;         // mean since the last report
+  double seconds = 0;      // of this process, in this stage
+  double rate = 0;         // learning rate
   const TensorMap* ema = nullptr;
 };
 
@@ -58,6 +59,7 @@ struct TrainedParameters {
   TensorMap parameters;
   TensorMap ema;
   double last_loss = 0;
+  int64_t steps = 0;  // done in all
 };
 
 // Trains the tensors of `parameters` for which `trainable` is true; the others are passed to `loss`
