@@ -29,17 +29,23 @@ inline void AddSystemFlags(CLI::App* app, std::string* model, SystemOptions* sys
                   "of the transformer: float32, bfloat16, float16; default the system's own");
 }
 
-// --prompts FILE or --prompt TEXT..., and --seeds.
+// --prompts FILE, --prompt TEXT... or --demo N, and --seeds.
 struct PromptFlags {
   std::string file;
   std::vector<std::string> texts;
+  int demo = 0;
   std::string seeds = "0";
 
-  std::vector<std::string> Prompts() const {
-    if (file.empty() == texts.empty()) {
-      ThrowUserError("--prompts", "give either --prompts FILE or --prompt TEXT");
+  std::vector<std::string> Prompts(const System& system) const {
+    if ((file.empty() ? 0 : 1) + (texts.empty() ? 0 : 1) + (demo > 0 ? 1 : 0) != 1) {
+      ThrowUserError("--prompts", "give one of --prompts FILE, --prompt TEXT and --demo N");
     }
-    return file.empty() ? texts : ReadPrompts(file);
+    if (!file.empty()) return ReadPrompts(file);
+    if (!texts.empty()) return texts;
+    std::vector<std::string> prompts = system.DemoPrompts(demo);
+    if (prompts.empty())
+      ThrowUserError("--demo", "{} has no prompts of its own", system.info().name);
+    return prompts;
   }
   std::vector<int64_t> Seeds() const { return ParseSeeds(seeds); }
 };
@@ -47,6 +53,8 @@ struct PromptFlags {
 inline void AddPromptFlags(CLI::App* app, PromptFlags* flags) {
   app->add_option("--prompts", flags->file, "file of prompts: one per line, or a JSON list");
   app->add_option("--prompt", flags->texts, "a prompt; may be given several times");
+  app->add_option(
+      "--demo", flags->demo, "so many demonstration prompts of the system, always the same");
   app->add_option("--seeds", flags->seeds, "seeds of the starting noise, like 0-4 or 0,7")
       ->capture_default_str();
 }

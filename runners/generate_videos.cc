@@ -87,7 +87,10 @@ json Settings(const SystemInfo& info, const GenerateOptions& options) {
 }
 
 json ToJson(const VideoTiming& timing) {
-  return {{"prompt", timing.prompt},
+  json scene = json::array();
+  for (const auto& [axis, right] : timing.scene) scene.push_back({axis, right});
+  return {{"scene", scene},
+          {"prompt", timing.prompt},
           {"seed", timing.seed},
           {"file", timing.file},
           {"calls", MaskText(timing.computed)},
@@ -106,6 +109,7 @@ VideoTiming TimingFromJson(const json& j, const std::string& path) {
     j.at("transformer_seconds").get_to(timing.transformer_seconds);
     j.at("decode_seconds").get_to(timing.decode_seconds);
     j.at("total_seconds").get_to(timing.total_seconds);
+    for (const json& axis : j.at("scene")) timing.scene.emplace_back(axis.at(0), axis.at(1));
     return timing;
   } catch (const json::exception& error) {
     ThrowUserError(path, "an entry is not a video's timing: {}", error.what());
@@ -221,6 +225,7 @@ class RunFolder {
     video.fps = system_.info().fps;
     WriteVideo((fs::path(options_.out) / timing.file).string(), made.video, video);
     timing.total_seconds = SecondsSince(start);
+    if (const auto scene = system_.CheckScene(item.prompt, made.video)) timing.scene = scene->axes;
     if (options_.record) {
       const auto branches = system_.Begin(item.prompt)->branches();
       finished.rows = TraceRows(made.sample, branches, item.prompt, item.seed);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "datasets/progress.h"
@@ -51,6 +52,8 @@ struct VideoTiming {
   double transformer_seconds = 0;
   double decode_seconds = 0;
   double total_seconds = 0;  // writing included
+  // Axes of SceneCheck: whether the video shows what the prompt asks for; empty = not known.
+  std::vector<std::pair<std::string, bool>> scene;
 };
 
 struct GenerateSummary {

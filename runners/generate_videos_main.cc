@@ -40,12 +40,34 @@ Polynomial ChoosePolynomial(const System& system, const std::string& coeffs) {
                  system.info().name);
 }
 
-int Generate(GenerateOptions options, const CacheFlags& flags) {
+// For systems whose scenes are known: the share of videos that show what was asked for, by axis.
+void PrintScenes(const GenerateSummary& summary) {
+  std::vector<std::pair<std::string, int>> right;
+  int checked = 0;
+  for (const VideoTiming& timing : summary.videos) {
+    if (timing.scene.empty()) continue;
+    ++checked;
+    right.resize(timing.scene.size());
+    for (size_t i = 0; i < timing.scene.size(); ++i) {
+      right[i].first = timing.scene[i].first;
+      right[i].second += timing.scene[i].second;
+    }
+  }
+  if (checked == 0) return;
+  fmt::print("prompt adherence of {} videos:", checked);
+  for (const auto& [axis, count] : right) {
+    fmt::print(" {} {:.3f}", axis, static_cast<double>(count) / checked);
+  }
+  fmt::print("\n");
+}
+
+int Generate(GenerateOptions options, const PromptFlags& prompts, const CacheFlags& flags) {
   const InterruptGuard guard;
   ProgressPrinter progress;
   options.progress = &progress;
   if (flags.lossless) options.video.codec = VideoWriterOptions::Codec::kFfv1;
   const std::unique_ptr<System> system = LoadSystem(options.model, options.system);
+  options.prompts = prompts.Prompts(*system);
   if (options.policy.name == "teacache") {
     options.policy.polynomial = ChoosePolynomial(*system, flags.coeffs);
   }
@@ -69,6 +91,7 @@ int Generate(GenerateOptions options, const CacheFlags& flags) {
       computed / n,
       system->info().calls,
       seconds / n);
+  PrintScenes(summary);
   return summary.interrupted ? 1 : 0;
 }
 
@@ -92,10 +115,9 @@ int main(int argc, char** argv) {
   app.add_flag("--lossless", flags.lossless, "FFV1 in .mkv instead of H.264 (crf 25) in .mp4");
   app.add_flag("--record", options.record, "write trace.jsonl too");
   return teacache::RunProgram(&app, argc, argv, [&] {
-    options.prompts = prompts.Prompts();
     options.seeds = prompts.Seeds();
     options.shard = teacache::ChooseShard(shard);
     options.argv = teacache::PortableArguments(argc, argv);
-    return teacache::Generate(options, flags);
+    return teacache::Generate(options, prompts, flags);
   });
 }

@@ -26,10 +26,11 @@ int main(int argc, char** argv) {
     const teacache::InterruptGuard guard;
     teacache::ProgressPrinter progress;
     options.progress = &progress;
-    options.prompts = prompts.Prompts();
+    const auto system = teacache::LoadSystem(options.model, options.system);
+    options.prompts = prompts.Prompts(*system);
     options.seeds = prompts.Seeds();
     options.shard = teacache::ChooseShard(shard);
-    const teacache::RecordSummary summary = teacache::RecordDiffs(options);
+    const teacache::RecordSummary summary = teacache::RecordDiffs(*system, options);
     fmt::print("{}: {} runs recorded, {} were there, {} in all\n",
                summary.path,
                summary.recorded,

@@ -16,7 +16,7 @@ std::vector<Video> SampleShapesVideos(const ShapesTransformer& transformer,
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> rows;
   for (const ShapesPrompt& prompt : prompts) rows.push_back(ShapesWordIds(prompt));
-  const at::Tensor words = at::stack(rows);
+  const at::Tensor words = at::stack(rows).to(transformer.device());
   std::vector<int64_t> shape = transformer.config().LatentShape();
   shape.insert(shape.begin(), static_cast<int64_t>(prompts.size()));
   const auto condition =
