@@ -21,6 +21,9 @@ inline int RunProgram(CLI::App* app,
                       int argc,
                       const char* const* argv,
                       const std::function<int()>& run) {
+  app->failure_message([](const CLI::App* failed, const CLI::Error& error) {
+    return fmt::format("{}: {} (see --help)\n", failed->get_name(), error.what());
+  });
   try {
     app->parse(argc, argv);
   } catch (const CLI::ParseError& error) {

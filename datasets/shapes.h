@@ -19,7 +19,7 @@ namespace teacache {
 //     {slowly|fast} on {black|white|gray}
 //
 // 3,528 prompts. The free coordinates and the phase come from a seed. Because the scene is known,
-// what a generated video shows can be measured (metrics/shape_adherence.h).
+// what a generated video shows can be measured (shapes_scene.h).
 
 inline constexpr int kShapesFrames = 16;
 inline constexpr int kShapesSize = 64;  // pixels, both sides
