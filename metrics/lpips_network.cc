@@ -160,13 +160,14 @@ at::Tensor FireModule(const at::Tensor& x, const LpipsWeights& weights, const st
 
 template <typename T>
 void FillInput(const Frame& frame, T* out) {
-  const size_t pixels = size_t(frame.width) * frame.height;
+  std::array<std::array<T, 256>, 3> table;
   for (int c = 0; c < 3; ++c) {
-    std::array<T, 256> table;
     for (int i = 0; i < 256; ++i) {
-      table[i] = (T(i) / T(255) * T(2) - T(1) - T(kShift[c])) / T(kScale[c]);
+      table[c][i] = (T(i) / T(255) * T(2) - T(1) - T(kShift[c])) / T(kScale[c]);
     }
-    for (size_t i = 0; i < pixels; ++i) out[c * pixels + i] = table[frame.rgb[3 * i + c]];
+  }
+  for (size_t i = 0; i < frame.rgb.size(); i += 3) {
+    for (size_t c = 0; c < 3; ++c) out[i + c] = table[c][frame.rgb[i + c]];
   }
 }
 
@@ -177,16 +178,16 @@ void PlainNormalizedDistance(const double* a,
                              size_t channels,
                              size_t pixels,
                              double* out) {
-  for (size_t p = 0; p < pixels; ++p) {
+  for (size_t p = 0; p < pixels; ++p, a += channels, b += channels) {
     double norm_a = 0, norm_b = 0, sum = 0;
     for (size_t c = 0; c < channels; ++c) {
-      norm_a += a[c * pixels + p] * a[c * pixels + p];
-      norm_b += b[c * pixels + p] * b[c * pixels + p];
+      norm_a += a[c] * a[c];
+      norm_b += b[c] * b[c];
     }
     norm_a = std::sqrt(norm_a) + 1e-10;
     norm_b = std::sqrt(norm_b) + 1e-10;
     for (size_t c = 0; c < channels; ++c) {
-      const double difference = a[c * pixels + p] / norm_a - b[c * pixels + p] / norm_b;
+      const double difference = a[c] / norm_a - b[c] / norm_b;
       sum += head[c] * difference * difference;
     }
     out[p] = sum;
@@ -225,7 +226,8 @@ LpipsWeights ReadLpipsWeights(LpipsNet net,
                      LpipsNetName(net),
                      view.name);
     }
-    weights.features[name] = Checked(view, found->second, source, dtype);
+    at::Tensor& tensor = weights.features[name] = Checked(view, found->second, source, dtype);
+    if (tensor.dim() == 4) tensor = tensor.contiguous(at::MemoryFormat::ChannelsLast);
   }
   for (const auto& [name, shape] : shapes) {
     if (weights.features.count(name) == 0) {
@@ -267,7 +269,10 @@ LpipsWeights ReadLpipsWeights(LpipsNet net,
 at::Tensor LpipsInput(std::span<const Frame* const> frames, at::ScalarType dtype) {
   const Frame& first = *frames[0];
   const int64_t n = static_cast<int64_t>(frames.size());
-  const at::Tensor input = at::empty({n, 3, first.height, first.width}, dtype);
+  // Channels last: pooling and convolution are a quarter faster so, and so is LayerDistance.
+  const at::Tensor input =
+      at::empty({n, 3, first.height, first.width},
+                at::TensorOptions(dtype).memory_format(at::MemoryFormat::ChannelsLast));
   const size_t samples = first.rgb.size();
   for (int64_t i = 0; i < n; ++i) {
     if (dtype == at::kDouble) {
@@ -309,7 +314,8 @@ double LayerDistance(const at::Tensor& a,
                      const at::Tensor& head,
                      const std::vector<double>& wy,
                      const std::vector<double>& wx) {
-  const at::Tensor left = a.contiguous(), right = b.contiguous();
+  const at::Tensor left = a.permute({1, 2, 0}).contiguous();
+  const at::Tensor right = b.permute({1, 2, 0}).contiguous();
   const size_t channels = a.size(0), pixels = size_t(a.size(1)) * a.size(2);
   if (a.scalar_type() == at::kDouble) {
     std::vector<double> map(pixels);
@@ -326,7 +332,6 @@ double LayerDistance(const at::Tensor& a,
                      right.const_data_ptr<float>(),
                      head.const_data_ptr<float>(),
                      channels,
-                     pixels,
                      pixels,
                      map.data());
   return WeightedSum(map, wy, wx);

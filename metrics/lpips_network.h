@@ -25,7 +25,8 @@ LpipsWeights ReadLpipsWeights(LpipsNet net,
                               const std::string& source,
                               at::ScalarType dtype);
 
-// 8-bit frames of one size as [N, 3, H, W], scaled as the backbone wants them.
+// 8-bit frames of one size as [N, 3, H, W], channels last in memory, scaled as the backbone wants
+// them.
 at::Tensor LpipsInput(std::span<const Frame* const> frames, at::ScalarType dtype);
 
 // Outputs at the layers that LPIPS compares, [N, C, h, w] each.

@@ -2,6 +2,7 @@
 // definition (maps scaled up to the picture), with the same LibTorch convolutions. Random weights
 // of the real shapes: the time does not depend on their values.
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 
 #include "metrics/lpips.h"
@@ -62,8 +63,9 @@ BENCHMARK(BM_LpipsAlexTwoMethods)->Apply(Sizes);
 // differences, and maps scaled up.
 void BM_LpipsAlexByDefinition(benchmark::State& state) {
   at::set_num_threads(1);
-  const LpipsWeights weights =
+  LpipsWeights weights =
       ReadLpipsWeights(LpipsNet::kAlex, RandomAlexBackbone(), RandomHeads(), "random", at::kFloat);
+  for (auto& item : weights.features) item.second = item.second.contiguous();
   const Pair pair(state);
   const Frame* const gt[] = {&pair.gt};
   const Frame* const gen[] = {&pair.gen};
@@ -71,8 +73,9 @@ void BM_LpipsAlexByDefinition(benchmark::State& state) {
     return f / (f.square().sum(1, true).sqrt() + 1e-10);
   };
   for (auto _ : state) {
-    const auto a = LpipsFeatures(LpipsNet::kAlex, weights, LpipsInput(gt, at::kFloat));
-    const auto b = LpipsFeatures(LpipsNet::kAlex, weights, LpipsInput(gen, at::kFloat));
+    const auto a = LpipsFeatures(LpipsNet::kAlex, weights, LpipsInput(gt, at::kFloat).contiguous());
+    const auto b =
+        LpipsFeatures(LpipsNet::kAlex, weights, LpipsInput(gen, at::kFloat).contiguous());
     double sum = 0;
     for (size_t layer = 0; layer < a.size(); ++layer) {
       const at::Tensor difference = (normalize(a[layer]) - normalize(b[layer])).square();
