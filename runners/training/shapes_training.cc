@@ -63,7 +63,6 @@ class ShapesTrainer {
 
   ShapesWeights Run() {
     MakeFolders(options_.work_folder);
-    CheckFolder();
     RandomParameters autoencoder_source(MixSeed(options_.seed, 0, 0, 0));
     const ShapesAutoencoder autoencoder(&autoencoder_source, options_.autoencoder);
     TensorMap parameters = autoencoder_source.tensors();
@@ -90,31 +89,6 @@ class ShapesTrainer {
 
  private:
   bool Stopped() const { return hooks_.stop && hooks_.stop(); }
-
-  // Files of finished stages are taken as they are, so the folder must be of the same work. What is
-  // left out (replicas, device, the transformer) may change between stages; checkpoints within a
-  // stage are stricter.
-  void CheckFolder() const {
-    const std::string settings =
-        fmt::format("seed {}\npool {}\nsteps {} {} {} {}\nbatches {} {}\ncode {} {} {}\n",
-                    options_.seed,
-                    options_.pool_videos,
-                    options_.frame_steps,
-                    options_.decoder_steps,
-                    options_.code_steps,
-                    options_.refine_steps,
-                    options_.frame_batch,
-                    options_.code_batch,
-                    options_.code_alignment,
-                    options_.code_smoothness,
-                    options_.code_noise);
-    const std::string path = Path("settings.txt");
-    if (!std::filesystem::exists(path)) {
-      AtomicWriteFile(path, settings);
-    } else if (ReadFile(path) != settings) {
-      ThrowUserError(path, "must be of a training with the same settings; choose another folder");
-    }
-  }
 
   std::string Path(const std::string& name) const {
     return (std::filesystem::path(options_.work_folder) / name).string();
