@@ -68,9 +68,9 @@ class GroupedFit {
   struct Fit {
     Polynomial polynomial;
     VectorXd theta;  // of least-squares methods
-    double sse = 0;  // weighted, over the chosen groups
+    double sse = 0;  // over the chosen groups, every pair counting once, whatever its weight
     double sst = 0;
-    double weight = 0;  // sum of the chosen pairs' weights
+    double n = 0;
   };
 
   GroupedFit(const std::vector<Pair>& pairs, const Groups& groups, const FitOptions& options)
@@ -81,21 +81,26 @@ class GroupedFit {
         lower_(MakeLowerBounds(options, 0)),
         sums_(groups.count) {
     if (options.robust()) {
-      for (const Pair& pair : pairs) {
-        xs_.push_back(pair.x);
-        ys_.push_back(pair.y);
+      members_.resize(groups.count);
+      for (size_t i = 0; i < pairs.size(); ++i) {
+        xs_.push_back(pairs[i].x);
+        ys_.push_back(pairs[i].y);
+        members_[groups.of_pair[i]].push_back(i);
       }
       std::vector<double> weights;
       for (const Pair& pair : pairs) weights.push_back(pair.weight);
       start_ = FitPolynomialDirect(xs_, ys_, options, weights);
     } else {
-      ReduceGroups();
+      triangles_ = ReduceGroups(true);
+      const bool weighted = std::any_of(
+          pairs.begin(), pairs.end(), [](const Pair& pair) { return pair.weight != 1; });
+      if (weighted) plain_triangles_ = ReduceGroups(false);
     }
     for (size_t i = 0; i < pairs.size(); ++i) {
       Sums& sums = sums_[groups.of_pair[i]];
-      sums.weight += pairs[i].weight;
-      sums.y += pairs[i].weight * pairs[i].y;
-      sums.yy += pairs[i].weight * pairs[i].y * pairs[i].y;
+      sums.n += 1;
+      sums.y += pairs[i].y;
+      sums.yy += pairs[i].y * pairs[i].y;
     }
   }
 
@@ -104,11 +109,13 @@ class GroupedFit {
     double y = 0;
     double yy = 0;
     for (int g = 0; g < groups_.count; ++g) {
-      fit.weight += counts[g] * sums_[g].weight;
+      if (counts[g] == 0) continue;
+      fit.n += counts[g] * sums_[g].n;
       y += counts[g] * sums_[g].y;
       yy += counts[g] * sums_[g].yy;
+      fit.sse += counts[g] * Sse(fit, g);
     }
-    fit.sst = fit.weight > 0 ? std::max(0.0, yy - y * y / fit.weight) : 0;
+    fit.sst = fit.n > 0 ? std::max(0.0, yy - y * y / fit.n) : 0;
     return fit;
   }
 
@@ -136,23 +143,22 @@ class GroupedFit {
     return fits;
   }
 
-  // Weighted sum of squared residuals of `fit` on the pairs of one group.
+  // Sum of squared residuals of `fit` on the pairs of one group.
   double Sse(const Fit& fit, int group) const {
     if (!options_.robust()) {
-      const MatrixXd& t = triangles_[group];
+      const MatrixXd& t = plain_triangles_.empty() ? triangles_[group] : plain_triangles_[group];
       const int size = basis_.size();
       return (t.leftCols(size) * fit.theta - t.col(size)).squaredNorm();
     }
     double sse = 0;
-    for (size_t i = 0; i < pairs_.size(); ++i) {
-      if (groups_.of_pair[i] != group) continue;
+    for (size_t i : members_[group]) {
       const double r = pairs_[i].y - fit.polynomial(pairs_[i].x);
-      sse += pairs_[i].weight * r * r;
+      sse += r * r;
     }
     return sse;
   }
 
-  double Weight(int group) const { return sums_[group].weight; }
+  double Count(int group) const { return sums_[group].n; }
 
   // The diagonal of the hat matrix: how much each pair's own y moves its prediction.
   std::vector<double> Leverages() const {
@@ -175,7 +181,7 @@ class GroupedFit {
 
  private:
   struct Sums {
-    double weight = 0;
+    double n = 0;
     double y = 0;
     double yy = 0;
   };
@@ -195,19 +201,21 @@ class GroupedFit {
     }
   }
 
-  void ReduceGroups() {
+  std::vector<MatrixXd> ReduceGroups(bool weighted) const {
     const int size = basis_.size();
     std::vector<QrAccumulator> accumulators(groups_.count, QrAccumulator(size));
     std::vector<double> row(size + 1);
     for (size_t i = 0; i < pairs_.size(); ++i) {
       basis_.Evaluate(pairs_[i].x, row.data());
       row[size] = pairs_[i].y;
-      if (pairs_[i].weight != 1) {
+      if (weighted && pairs_[i].weight != 1) {
         for (double& value : row) value *= std::sqrt(pairs_[i].weight);
       }
       accumulators[groups_.of_pair[i]].Add(row.data());
     }
-    for (QrAccumulator& qr : accumulators) triangles_.push_back(qr.Triangle());
+    std::vector<MatrixXd> triangles;
+    for (QrAccumulator& qr : accumulators) triangles.push_back(qr.Triangle());
+    return triangles;
   }
 
   MatrixXd Stack(const std::vector<int>& counts) const {
@@ -219,13 +227,11 @@ class GroupedFit {
   }
 
   Fit SolveStack(const MatrixXd& triangle) const {
-    const int size = basis_.size();
     const double rcond = static_cast<double>(pairs_.size()) * kEpsilon;
     Fit fit;
     fit.theta = lower_.size() > 0 ? SolveBounded(triangle, lower_).theta
                                   : SolveTriangle(triangle, rcond).theta;
     fit.polynomial = Polynomial(basis_.ToPower(fit.theta));
-    fit.sse = (triangle.leftCols(size) * fit.theta - triangle.col(size)).squaredNorm();
     return fit;
   }
 
@@ -236,9 +242,6 @@ class GroupedFit {
     }
     Fit fit;
     fit.polynomial = FitPolynomialDirect(xs_, ys_, options_, weights, &start_).polynomial;
-    for (int g = 0; g < groups_.count; ++g) {
-      if (counts[g] > 0) fit.sse += counts[g] * Sse(fit, g);
-    }
     return fit;
   }
 
@@ -248,8 +251,12 @@ class GroupedFit {
   Basis basis_;
   VectorXd lower_;
   std::vector<Sums> sums_;
-  std::vector<MatrixXd> triangles_;  // [A | b] of each group, reduced; least-squares methods
-  std::vector<double> xs_;           // robust methods
+  // Least-squares methods: [A | b] of each group, reduced, and where pairs have weights the same
+  // without.
+  std::vector<MatrixXd> triangles_;
+  std::vector<MatrixXd> plain_triangles_;
+  std::vector<std::vector<size_t>> members_;  // robust methods: the pairs of each group
+  std::vector<double> xs_;                    // robust methods
   std::vector<double> ys_;
   FitSummary start_;
 };
@@ -368,7 +375,7 @@ void Bootstrap(const GroupedFit& fits,
       values[i].push_back(resampled.polynomial(fit.x.lo + fit.x.width() * i / (points - 1)));
     }
     if (resampled.sst > 0) r2.push_back(1 - resampled.sse / resampled.sst);
-    rmse.push_back(std::sqrt(resampled.sse / resampled.weight));
+    rmse.push_back(std::sqrt(resampled.sse / resampled.n));
   }
   for (int i = 0; i < points; ++i) {
     const double x = fit.x.lo + fit.x.width() * i / (points - 1);
@@ -460,12 +467,12 @@ std::vector<LearningPoint> LearningCurve(const GroupedFit& fits,
       for (int i = 0; i < size; ++i) counts[order[i]] = 1;
       const GroupedFit::Fit fit = fits.Solve(counts);
       double sse = 0;
-      double weight = 0;
+      double n = 0;
       for (int i = size; i < num_groups; ++i) {
         sse += fits.Sse(fit, order[i]);
-        weight += fits.Weight(order[i]);
+        n += fits.Count(order[i]);
       }
-      if (weight > 0) rmse.push_back(std::sqrt(sse / weight));
+      if (n > 0) rmse.push_back(std::sqrt(sse / n));
     }
     if (rmse.empty()) continue;
     curve.push_back({size, Quantile(rmse, 0.5), Interval95(rmse)});

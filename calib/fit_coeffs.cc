@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "datasets/error.h"
@@ -40,6 +42,29 @@ Trace OnlyExpert(const Trace& trace, const std::string& expert) {
     row.mod = {};
     row.res = {};
     row.out = {};
+  }
+  return own;
+}
+
+// The signals that an engine with this branch policy decides by: one branch alone, or the sums of
+// both (one decision for a batched call). kAll and kWorst: every branch decides for itself.
+Trace ForReplay(const Trace& trace, PairOptions::Branches branches) {
+  using Branches = PairOptions::Branches;
+  if (branches == Branches::kAll || branches == Branches::kWorst) return trace;
+  Trace own;
+  own.header = trace.header;
+  std::map<std::tuple<std::string, int64_t, int>, size_t> merged;
+  for (const TraceRow& row : trace.rows) {
+    const bool uncond = row.branch == "uncond";
+    if (branches == Branches::kCond ? uncond : branches == Branches::kUncond && !uncond) continue;
+    const auto [it, inserted] =
+        merged.try_emplace({row.prompt, row.seed, row.call}, own.rows.size());
+    if (inserted) {
+      own.rows.push_back(row);
+      own.rows.back().branch = ToString(branches);
+    } else {
+      own.rows[it->second].mod += row.mod;
+    }
   }
   return own;
 }
@@ -96,7 +121,8 @@ void ReadTraces(const CalibrationInput& input, Calibration* calibration) {
     data.all = ExtractPairs(own, options);
     data.all.expert = expert;
     Append(&calibration->warnings, data.all.warnings);
-    data.replay = MakeReplayInput(own, calibration->rule, &calibration->warnings);
+    data.replay = MakeReplayInput(
+        ForReplay(own, input.pairs.branches), calibration->rule, &calibration->warnings);
     if (trace.header.modulated == "time") data.replay->time_only = true;
     data.magnitude_ratios = MagnitudeRatios(own);
     calibration->experts.push_back(std::move(data));
@@ -129,7 +155,8 @@ void ReadImports(const CalibrationInput& input, Calibration* calibration) {
     data.all = OnlySteps(branches, input.pairs.first_step, input.pairs.last_step);
     Append(&calibration->warnings, runs.pairs.warnings);
     if (runs.pairs.calls > 1) {
-      data.replay = MakeReplayInput(runs.pairs, &calibration->warnings);
+      const bool each = input.pairs.branches == PairOptions::Branches::kWorst;
+      data.replay = MakeReplayInput(each ? runs.pairs : branches, &calibration->warnings);
     }
     calibration->experts.push_back(std::move(data));
   }

@@ -24,6 +24,7 @@ struct FitCoeffsArguments {
   std::string degree = "4";
   std::string target_metric;
   double target_quality = 0;
+  bool worst = false;
   std::vector<std::string> sweep;
   std::string json;
   std::string report;
@@ -105,7 +106,8 @@ inline void AddFitOptions(CLI::App* app, FitCoeffsArguments* a) {
       ->capture_default_str();
   app->add_option("--seed", fit.diagnostics.seed, "Of the resampling")->capture_default_str();
   app->add_option("--emit", fit.emit, "Formats to write, separated by commas (see: list)")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app->add_option("--emit-dir", fit.emit_folder, "Folder for them")->capture_default_str();
   app->add_option("--model", fit.model, "The engine's name for the model, for --emit");
 }
@@ -132,11 +134,10 @@ inline void AddThresholdOptions(CLI::App* app, FitCoeffsArguments* a) {
   quality("--target-lpips", "lpips", "... this LPIPS (lower is better)");
   app->add_option("--sweep",
                   a->sweep,
-                  "Measured quality, one per threshold: THRESHOLD=results.json of eval-metrics");
+                  "Measured quality, once per threshold: THRESHOLD=results.json of eval-metrics")
+      ->allow_extra_args(false);
   app->add_flag(
-      "--worst",
-      [a](int64_t) { a->fit.threshold.target_quality = QualityTarget{}; },
-      "The target is for the 5 % of videos that are worst, not for the mean");
+      "--worst", a->worst, "The target is for the 5 % of videos that are worst, not for the mean");
 }
 
 inline void FinishFitOptions(FitCoeffsArguments* a) {
@@ -151,11 +152,9 @@ inline void FinishFitOptions(FitCoeffsArguments* a) {
       ThrowUserError("--degree", "must be a number or auto but is \"{}\"", a->degree);
     }
   }
-  const bool worst = fit.threshold.target_quality.has_value();
-  fit.threshold.target_quality.reset();
   if (!a->target_metric.empty()) {
-    fit.threshold.target_quality = QualityTarget{a->target_metric, a->target_quality, worst};
-  } else if (worst) {
+    fit.threshold.target_quality = QualityTarget{a->target_metric, a->target_quality, a->worst};
+  } else if (a->worst) {
     ThrowUserError("--worst", "needs --target-psnr, --target-ssim or --target-lpips");
   }
   for (const std::string& item : a->sweep) {

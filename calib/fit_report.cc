@@ -387,6 +387,18 @@ std::string FitReportJson(const FitCoeffsResult& result) {
     e["pairs"] = PairsJson(expert.data);
     e["sweep"] = SweepJson(expert.sweep);
     e["replay"] = expert.replay ? ReplayJson(expert.data, *expert.replay) : ordered_json(nullptr);
+    e["static_mask"] = ScheduleText(expert.static_mask);
+    e["engines"] = ordered_json::array();
+    for (const EngineReplay& engine : expert.engines) {
+      e["engines"].push_back({{"engine", engine.engine},
+                              {"mean_skips", engine.point.mean_skips},
+                              {"longest_run", engine.point.longest_run},
+                              {"speedup", Number(engine.point.speedup)}});
+    }
+    e["signs"] = ordered_json::array();
+    for (const SignConsequence& sign : expert.signs) {
+      e["signs"].push_back({{"engines", sign.engines}, {"text", sign.text}});
+    }
     j["experts"].push_back(std::move(e));
   }
   return Dump(j);

@@ -14,7 +14,8 @@ std::string ScoreReportText(const ScoreResult& result);
 //   {"format": "teacache-fit", "version": 1, "coefficients": {...as in a coefficients file...},
 //    "engine": {"name", "description"}, "threshold": {"text", "reached"}, "warnings": [...],
 //    "written": [...], "experts": [{"expert", "fit", "quality", "cross_validation", "bands",
-//    "steps", "learning", "drift", "stretches", "verdict", "pairs", "sweep", "replay"}]}
+//    "steps", "learning", "drift", "stretches", "verdict", "pairs", "sweep", "replay",
+//    "static_mask", "engines", "signs"}]}
 // "pairs" has columns: {"x": [...], "y": [...], "prompt": [...], "call": [...], "branch": [...],
 // "fitted": [...]}. There is no NaN or Infinity: such a number is null.
 std::string FitReportJson(const FitCoeffsResult& result);

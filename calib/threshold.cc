@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <map>
 #include <random>
 #include <utility>
@@ -163,7 +164,8 @@ ThresholdChoice ChooseThreshold(const ReplayInput& input,
   }
   // Four digits are enough for a person, if they still reach it.
   const double unit = hi > 0 ? std::pow(10, std::floor(std::log10(hi)) - 3) : 1;
-  const double rounded = std::ceil(hi / unit) * unit;
+  const std::string digits = fmt::format("{:.4g}", std::ceil(hi / unit) * unit);
+  const double rounded = std::strtod(digits.c_str(), nullptr);
   choice.threshold = MeanSkips(input, options, rounded) >= enough ? rounded : hi;
   choice.mean_skips = MeanSkips(input, options, choice.threshold);
   choice.speedup = SpeedUp(input, choice.mean_skips);

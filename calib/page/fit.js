@@ -14,6 +14,7 @@
       paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
       font: {color: style('--ink'), size: 12}, margin: {l: 56, r: 16, t: 8, b: 44},
       legend: {orientation: 'h', y: 1.12}, hovermode: 'closest', showlegend: true,
+      modebar: {bgcolor: 'rgba(0,0,0,0)', color: style('--muted'), orientation: 'v'},
     };
     const merged = Object.assign(base, extra);
     for (const name of ['xaxis', 'yaxis', 'yaxis2']) {
@@ -118,11 +119,11 @@
       {x: l.map(p => p.prompts), y: l.map(p => p.rmse), mode: 'lines+markers', name: 'error',
         line: {color: colors.fit}},
     ], () => ({xaxis: {title: {text: `${expert.cross_validation.left_out}s fitted`}, type: 'log'},
-      yaxis: {title: {text: 'RMSE on the others'}, rangemode: 'tozero'}}));
+      yaxis: {title: {text: 'RMSE on the others'}, type: 'log'}}));
   }
 
   function drawReplay(root, expert) {
-    const sweep = expert.sweep;
+    const sweep = expert.sweep.filter(p => p.threshold > 0);
     const slider = root.querySelector('input[type=range]');
     const output = root.querySelector('output');
     const schedules = expert.schedules;
@@ -140,9 +141,10 @@
         name: 'speed-up', line: {color: colors.second}},
       {x: [chosen().threshold, chosen().threshold], y: [0, sweep[sweep.length - 1].mean_skips],
         mode: 'lines', name: 'chosen', line: {color: colors.warn, dash: 'dash'}},
-    ], () => ({xaxis: {title: {text: 'threshold'}, rangemode: 'tozero'},
+    ], () => ({xaxis: {title: {text: 'threshold'}, type: 'log'},
       yaxis: {title: {text: 'mean skipped calls'}, rangemode: 'tozero'},
-      yaxis2: {title: {text: 'predicted speed-up'}, overlaying: 'y', side: 'right', showgrid: false}}));
+      yaxis2: {title: {text: 'predicted speed-up'}, overlaying: 'y', side: 'right',
+        showgrid: false, rangemode: 'tozero', tickformat: '.2f'}}));
     const map = draw(root.querySelector('[data-figure=skips]'), () => [
       {z: chosen().runs.map(run => [...run].map(c => c === 'S' ? 1 : 0)), type: 'heatmap',
         y: expert.runs.map((name, i) => i), zmin: 0, zmax: 1, showscale: false, xgap: 1,
@@ -151,7 +153,7 @@
         customdata: expert.runs.map((name, i) => [...chosen().runs[i]].map(() => name)),
         hovertemplate: '%{customdata}<br>call %{x}<extra></extra>'},
     ], () => ({showlegend: false, xaxis: {title: {text: 'call'}},
-      yaxis: {title: {text: 'run'}, autorange: 'reversed'}}));
+      yaxis: {title: {text: 'run'}, autorange: 'reversed', tickformat: 'd'}}));
 
     const tell = () => {
       const c = chosen();

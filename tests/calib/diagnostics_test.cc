@@ -305,6 +305,23 @@ TEST(Diagnose, RobustAndConstrainedFits) {
   }
 }
 
+// Weights change the fit, not what R2 and RMSE are of.
+TEST(Diagnose, IntervalsOfWeightedFitsAreUnweighted) {
+  PairSet set = MakePairs({.noise = 0.05});
+  for (Pair& pair : set.pairs) pair.weight = pair.call == 1 ? 0.01 : 3;
+  for (Method method : {Method::kPolyfit, Method::kHuber}) {
+    FitOptions options;
+    options.method = method;
+    options.degree = 2;
+    const FitSummary fit = FitPolynomial(Xs(set), Ys(set), options, Weights(set));
+    const Diagnostics d = Diagnose(set, set, options, fit, {.bootstrap = 100});
+    EXPECT_LT(d.r2.lo, fit.r2);
+    EXPECT_GT(d.r2.hi, fit.r2);
+    EXPECT_LT(d.rmse.lo, fit.rmse);
+    EXPECT_GT(d.rmse.hi, fit.rmse);
+  }
+}
+
 TEST(ChooseDegree, TakesTheSimplest) {
   PairSet set = MakePairs({.noise = 0.001});
   EXPECT_EQ(ChooseDegree(set, {}), 2);

@@ -153,6 +153,47 @@ TEST(RunFitCoeffs, EachExpertHasItsOwnFit) {
               ThrowsMessage<UserError>(HasSubstr("\"high\", \"low\"")));
 }
 
+TEST(ReadCalibration, BranchPolicyDecidesTheSignal) {
+  TempDir dir;
+  TraceHeader header;
+  header.model = "m";
+  header.steps = header.calls = 4;
+  {
+    TraceWriter writer(dir / "t.jsonl", header);
+    std::vector<TraceRow> rows;
+    for (const char* branch : {"cond", "uncond"}) {
+      for (int call = 0; call < 4; ++call) {
+        TraceRow row;
+        row.prompt = "a";
+        row.branch = branch;
+        row.call = row.step = call;
+        if (call > 0) {
+          const bool cond = row.branch == "cond";
+          row.mod = {cond ? 1.0 * call : 9.0, cond ? 10.0 : 30.0, 5};
+          row.res = {1, 2, 5};
+        }
+        rows.push_back(row);
+      }
+    }
+    writer.Append(rows);
+  }
+  CalibrationInput input;
+  input.files = {dir / "t.jsonl"};
+  const auto signals = [&](PairOptions::Branches branches) {
+    input.pairs.branches = branches;
+    std::vector<double> x;
+    for (const SignalRun& run : ReadCalibration(input).experts[0].replay->runs)
+      x.push_back(run.x[2]);
+    return x;
+  };
+  using Branches = PairOptions::Branches;
+  EXPECT_TRUE(Near(signals(Branches::kAll), std::vector{0.2, 0.3}, 1e-15, 0));
+  EXPECT_TRUE(Near(signals(Branches::kWorst), std::vector{0.2, 0.3}, 1e-15, 0));
+  EXPECT_TRUE(Near(signals(Branches::kCond), std::vector{0.2}, 1e-15, 0));
+  EXPECT_TRUE(Near(signals(Branches::kUncond), std::vector{0.3}, 1e-15, 0));
+  EXPECT_TRUE(Near(signals(Branches::kAverage), std::vector{11.0 / 40}, 1e-15, 0));
+}
+
 TEST(RunFitCoeffs, ChoosesTheDegree) {
   TempDir dir;
   WriteTrace(dir / "t.jsonl", 0, 12);
@@ -333,6 +374,12 @@ TEST_F(Program, FitsScoresAndLists) {
   EXPECT_EQ(json::parse(Text("stdout"))["format"], "teacache-fit");
   EXPECT_EQ(Run("score " + trace + " --coeffs " + (dir_ / "c.json")), 0);
   EXPECT_THAT(Text("stdout"), HasSubstr("best possible here"));
+  EXPECT_EQ(Run("--degree 2 --bootstrap 50 --threshold 0.5 --emit vllm-omni,sd-cpp --emit-dir " +
+                (dir_ / "emitted") + " --report " + (dir_ / "fit.html") + " " + trace),
+            0)
+      << Text("stderr");
+  EXPECT_TRUE(std::filesystem::exists(dir_ / "emitted/sd-cpp.txt"));
+  EXPECT_GT(std::filesystem::file_size(dir_ / "fit.html"), 1'000'000u);
   EXPECT_EQ(Run("list"), 0);
   EXPECT_THAT(Text("stdout"), HasSubstr("wan2.1-t2v-14b"));
 }

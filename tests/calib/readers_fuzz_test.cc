@@ -81,7 +81,7 @@ TEST(Fuzz, Trace) {
 {"prompt":"a","seed":0,"branch":"cond","call":1,"step":1,"mod":{"diff_l1":1.5,"prev_l1":7,"n":9},"lookback":[null]}
 {"prompt":"a","seed":0,"branch":"cond","call":2,"step":2,"mod":{"diff_l1":1.5,"prev_l1":7,"n":9},"ms_head":3}
 )",
-      3000,
+      800,
       [&](const std::string& text) {
         std::ofstream(dir / "t.jsonl", std::ios::binary) << text;
         ReadTrace(dir / "t.jsonl");
