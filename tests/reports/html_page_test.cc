@@ -103,6 +103,17 @@ TEST_F(HtmlPage, OtherAxisAndDarkTheme) {
               HasSubstr("computed calls, %"));
 }
 
+TEST_F(HtmlPage, OddFileNamesAreFound) {
+  SweepReport report = SyntheticSweep({.prompts = 1, .seeds = 1});
+  for (SweepRow& row : report.rows) row.videos[0].path = "videos/" + row.id + "/50 % #1? ö-0.mp4";
+  Write(report);
+  WriteSyntheticVideos(report, folder_.path().string());
+  const LoadedPage page = Open("threshold=0.1");
+  EXPECT_EQ(SourceOf(page.dom, "video-cached"),
+            "videos/teacache-0.1/50%20%25%20%231%3F%20%C3%B6-0.mp4");
+  EXPECT_EQ(Count(page.dom, "<video [^>]*data-loaded=\"yes\""), 2);
+}
+
 TEST_F(HtmlPage, MissingVideosAreSaid) {
   Write(SyntheticSweep());
   const LoadedPage page = Open("threshold=0.1");
