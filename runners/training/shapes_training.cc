@@ -13,6 +13,7 @@
 #include "datasets/files.h"
 #include "datasets/safetensors.h"
 #include "datasets/torch_tensors.h"
+#include "runners/training/autocast.h"
 #include "runners/training/shapes_data.h"
 
 namespace teacache {
@@ -395,6 +396,7 @@ class ShapesTrainer {
     pool_radius_ = at::empty({frames}, at::kFloat);
     pool_words_ = at::empty({options_.pool_videos, kShapesSlots}, at::kLong);
     ForEachChunk([&](int64_t chunk) {
+      const AutocastScope autocast(options_.bf16, options_.device.type());
       SharedParameters source(parameters);
       const FrameAutoencoder model(&source, options_.autoencoder);
       const ShapesVideos videos =

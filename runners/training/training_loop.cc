@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <ATen/autocast_mode.h>
 
 #include <algorithm>
 #include <barrier>
@@ -16,6 +15,7 @@
 #include "datasets/error.h"
 #include "datasets/safetensors.h"
 #include "datasets/torch_tensors.h"
+#include "runners/training/autocast.h"
 
 namespace teacache {
 namespace {
@@ -25,28 +25,6 @@ using Clock = std::chrono::steady_clock;
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
-
-// Autocast for the calling thread, off again at the end of the scope.
-class AutocastScope {
- public:
-  AutocastScope(bool enabled, at::DeviceType device) : enabled_(enabled), device_(device) {
-    if (!enabled_) return;
-    at::autocast::set_autocast_enabled(device_, true);
-    at::autocast::set_autocast_dtype(device_, at::kBFloat16);
-    at::autocast::increment_nesting();
-  }
-  ~AutocastScope() {
-    if (!enabled_) return;
-    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
-    at::autocast::set_autocast_enabled(device_, false);
-  }
-  AutocastScope(const AutocastScope&) = delete;
-  AutocastScope& operator=(const AutocastScope&) = delete;
-
- private:
-  bool enabled_;
-  at::DeviceType device_;
-};
 
 // Parameters, averages and the optimizer's moments of the trained tensors, in a fixed order.
 class TrainingState {
