@@ -103,6 +103,8 @@ class PairState {
   VideoScore TakeScore() {
     score_.gt = gt_.info();
     score_.gen = reader_->info();
+    if (score_.gt.num_frames < 0) score_.gt.num_frames = gt_frames_;
+    if (score_.gen.num_frames < 0) score_.gen.num_frames = gen_frames_;
     if (score_.ok()) AddWarnings(&score_);
     return std::move(score_);
   }
@@ -119,6 +121,8 @@ class PairState {
 
   // The ground truth ended; `has_more`: this video did not.
   void EndOfGt(bool has_more) {
+    gt_frames_ = score_.frames;
+    if (!has_more) gen_frames_ = score_.frames;
     if (score_.frames == 0) return Fail("the ground truth has no frames");
     if (has_more && options_.length == LengthPolicy::kStrict) return Fail(TooLong());
     if (has_more) WarnCut("generated video");
@@ -127,6 +131,7 @@ class PairState {
 
   // This video ended, the ground truth did not.
   void EndOfGen() {
+    gen_frames_ = score_.frames;
     if (score_.frames == 0) return Fail("the generated video has no frames");
     if (options_.length == LengthPolicy::kStrict) {
       return Fail(fmt::format("must have as many frames as the ground truth but has only {}{}",
@@ -178,6 +183,8 @@ class PairState {
   const VideoReader& gt_;
   const ScoreOptions& options_;
   VideoScore score_;
+  int64_t gt_frames_ = -1;  // once known by reading
+  int64_t gen_frames_ = -1;
   bool active_ = true;
   std::map<std::string, std::vector<double>> values_;
 };

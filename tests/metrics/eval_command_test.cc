@@ -88,6 +88,8 @@ TEST_F(EvalCommandTest, WritesResultsThatReadBack) {
   EXPECT_EQ(read.videos[1].per_frame.at("psnr")[2], Psnr(gt.frames[2], gen.frames[2]));
   EXPECT_EQ(read.videos[1].gt.codec, "ffv1");
   EXPECT_EQ(read.videos[1].gen.width, kWidth);
+  EXPECT_EQ(read.videos[1].gt.num_frames, kFrames);
+  EXPECT_EQ(read.videos[1].gen.num_frames, kFrames);
   EXPECT_EQ(ResultsToJson(read), ReadFile(command.out));
   EXPECT_EQ(ResultsToJson(outcome.results[0]), ReadFile(command.out));
   const std::string csv = ReadFile(dir_ / "per_video.csv");

@@ -1,21 +1,26 @@
 // LPIPS against the reference program's values (lpips_tensors.json; alex and vgg with generated
 // weights, squeeze with the real ones) in float32 and in double.
 #include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 
 #include "datasets/error.h"
 #include "datasets/safetensors.h"
+#include "datasets/torch_pickle.h"
 #include "datasets/torch_tensors.h"
 #include "metrics/lpips.h"
 #include "metrics/lpips_network.h"
+#include "metrics/lpips_weights.h"
 #include "tests/metrics/generated_weights.h"
 #include "tests/support/golden.h"
 #include "tests/support/matchers.h"
+#include "tests/support/temp_dir.h"
 #include "tests/support/torch_matchers.h"
 
 namespace teacache {
@@ -223,6 +228,80 @@ TEST(LpipsGolden, SmallestSizes) {
       EXPECT_THROW(lpips.Distances(small, small_gen), UserError);
     }
   }
+}
+
+// The example in torchmetrics' documentation: uniform noise from LibTorch's generator.
+TEST(LpipsGolden, TorchmetricsExample) {
+  const auto heads = SharedGoldenFile("lpips/squeeze.pth");
+  const auto backbone = SharedGoldenFile("lpips/squeeze.backbone.pth");
+  if (!heads || !backbone) GTEST_SKIP() << "needs lpips/*.pth of the shared golden data";
+  const LpipsWeights weights = ReadLpipsWeights(LpipsNet::kSqueeze,
+                                                ReadWeightsFile(backbone->string()),
+                                                ReadWeightsFile(heads->string()),
+                                                "shared",
+                                                at::kFloat);
+  const at::Generator generator = at::detail::createCPUGenerator(42);
+  const auto input = [&] {
+    const at::Tensor x = at::rand({2, 3, 100, 100}, generator) * 2 - 1;
+    const at::Tensor shift = at::tensor({-.030f, -.088f, -.188f}).view({1, 3, 1, 1});
+    const at::Tensor scale = at::tensor({.458f, .448f, .450f}).view({1, 3, 1, 1});
+    return LpipsFeatures(LpipsNet::kSqueeze, weights, (x - shift) / scale);
+  };
+  const auto a = input(), b = input();
+  std::vector<double> distances(2);
+  for (size_t layer = 0; layer < a.size(); ++layer) {
+    for (int i = 0; i < 2; ++i) {
+      distances[i] += LayerDistance(a[layer][i],
+                                    b[layer][i],
+                                    weights.heads[layer],
+                                    UpsampleMeanWeights(a[layer].size(2), 0),
+                                    UpsampleMeanWeights(a[layer].size(3), 0));
+    }
+  }
+  EXPECT_NEAR(distances[0], 0.1024, 5.1e-5);
+  EXPECT_NEAR(distances[1], 0.0938, 5.1e-5);
+}
+
+TEST(FindLpipsFiles, LooksInTheFolderAndSaysWhatIsMissing) {
+  const TempDir dir;
+  const LpipsFiles none = FindLpipsFiles(LpipsNet::kAlex, dir.path().string());
+  EXPECT_FALSE(none.complete());
+  EXPECT_THAT(none.how_to,
+              testing::AllOf(HasSubstr("alexnet-owt-7be5be79.pth"),
+                             HasSubstr("alex.pth"),
+                             HasSubstr(dir.path().string()),
+                             HasSubstr("--weights")));
+  EXPECT_THROW(LoadLpips({}, none), UserError);
+  std::filesystem::create_directory(dir / "lpips");
+  std::ofstream(dir / "lpips/alex.pth") << "x";
+  const LpipsFiles heads = FindLpipsFiles(LpipsNet::kAlex, dir.path().string());
+  EXPECT_EQ(heads.heads, dir / "lpips/alex.pth");
+  EXPECT_THAT(heads.how_to, testing::Not(HasSubstr("alex.pth (weights")));
+  std::ofstream(dir / "alexnet.safetensors") << "x";
+  EXPECT_TRUE(FindLpipsFiles(LpipsNet::kAlex, dir.path().string()).complete());
+  EXPECT_FALSE(FindLpipsFiles(LpipsNet::kVgg, dir.path().string()).complete());
+}
+
+// The files as eval-metrics finds them: a safetensors backbone and the package's own heads.
+TEST(LoadLpips, FromFiles) {
+  const auto heads = SharedGoldenFile("lpips/alex.pth");
+  if (!heads) GTEST_SKIP() << "needs lpips/alex.pth of the shared golden data";
+  const TempDir dir;
+  for (const GoldenCase& golden : FindGoldenCases("lpips_tensors")) {
+    const auto backbone = golden.folder / "alex_random_backbone.safetensors";
+    if (!std::filesystem::exists(backbone)) continue;
+    std::filesystem::copy_file(backbone, dir / "alexnet.safetensors");
+    std::filesystem::copy_file(*heads, dir / "alex.pth");
+    const auto lpips = LoadLpips({}, FindLpipsFiles(LpipsNet::kAlex, dir.path().string()));
+    const auto tensors =
+        SafetensorsFile::Open((golden.folder / (golden.name + ".safetensors")).string());
+    const auto& item = golden.json["cases"][0];
+    const auto [a, b] = Images(item, tensors);
+    const Frame* const gens[] = {&b};
+    EXPECT_NEAR(lpips->Distances(a, gens)[0], double(item["spatial_mean_f64"]), 1e-6);
+    return;
+  }
+  FAIL() << "no golden folder has alex_random_backbone.safetensors";
 }
 
 class LpipsWeightsTest : public testing::Test {
