@@ -98,8 +98,9 @@ TEST(TrainShapes, InterruptedRunsEndAsUninterruptedOnes) {
   ASSERT_TRUE(whole.finished);
   const ShapesTrainingOptions options = Miniature(folder / "parts");
   int runs = 0;
-  // Polls of `stop` before it says yes; the fourth run is stopped while the pool is made.
-  for (const int patience : {2, 4, 6, 5, 16, 18}) {
+  // Polls of `stop` before it says yes: in stages 1 and 2, twice while the pool is made, at the end
+  // of stage 4, while the pool is made again for the codes, in stage 5.
+  for (const int patience : {2, 4, 6, 5, 16, 5, 11}) {
     std::atomic<int> polls = 0;
     ShapesTrainingHooks hooks;
     hooks.stop = [&] { return ++polls >= patience; };
@@ -108,7 +109,7 @@ TEST(TrainShapes, InterruptedRunsEndAsUninterruptedOnes) {
     ++runs;
   }
   const ShapesWeights resumed = TrainShapes(options, {});
-  EXPECT_EQ(runs, 6);
+  EXPECT_EQ(runs, 7);
   ASSERT_TRUE(resumed.finished);
   ExpectEqual(resumed, whole);
   EXPECT_DOUBLE_EQ(resumed.transformer_loss, whole.transformer_loss);
