@@ -27,11 +27,11 @@ struct ShapesTrainingOptions {
   std::string work_folder;  // checkpoints, sample sheets, training.jsonl
 
   int64_t frame_steps = 1200;    // stage 1
-  int64_t decoder_steps = 1800;  // stage 2
+  int64_t decoder_steps = 1400;  // stage 2
   int64_t pool_videos = 32768;   // stages 3 and 5; 16 frames each
-  int64_t code_steps = 6000;     // stage 3
-  int64_t refine_steps = 1500;   // stage 4
-  int64_t transformer_steps = 12000;
+  int64_t code_steps = 4500;     // stage 3
+  int64_t refine_steps = 2500;   // stage 4
+  int64_t transformer_steps = 4200;
 
   int64_t frame_batch = 32;        // frames per replica, stages 1, 2 and 4
   int64_t code_batch = 1024;       // frames per replica, stage 3
@@ -72,8 +72,8 @@ struct ShapesWeights {
   TensorMap autoencoder;  // both stages, keys frame.* and code.*
   TensorMap transformer;  // averaged parameters
   double transformer_loss = 0;
-  int64_t transformer_steps = 0;  // done; 0 = the last stage was not reached
-  bool finished = false;          // false: stopped early
+  int64_t transformer_steps = 4200;  // done; 0 = the last stage was not reached
+  bool finished = false;             // false: stopped early
 };
 
 ShapesWeights TrainShapes(const ShapesTrainingOptions& options, const ShapesTrainingHooks& hooks);
