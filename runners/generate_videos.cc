@@ -148,8 +148,8 @@ class RunFolder {
     WriteRunFile();  // only now: the journal refuses other settings than the folder's
     if (options.record) {
       const std::string path = ShardFile(options.out, "trace", options.shard);
-      recorded_ = RecordedRuns(path);
       trace_.emplace(path, MakeTraceHeader(system.info(), options.prompts, options.shard));
+      recorded_ = RecordedRuns(*trace_);
     }
   }
 

@@ -31,10 +31,9 @@ struct Item {
 
 }  // namespace
 
-std::set<std::pair<std::string, int64_t>> RecordedRuns(const std::string& trace_path) {
+std::set<std::pair<std::string, int64_t>> RecordedRuns(const TraceWriter& writer) {
   std::set<std::pair<std::string, int64_t>> runs;
-  if (!fs::exists(trace_path)) return runs;
-  for (const TraceRow& row : ReadTrace(trace_path).rows) runs.emplace(row.prompt, row.seed);
+  for (const TraceRun& run : writer.runs()) runs.emplace(run.prompt, run.seed);
   return runs;
 }
 
@@ -51,7 +50,9 @@ RecordSummary RecordDiffs(const System& system, const RecordOptions& options) {
   summary.path = ShardPath(options.out, options.shard);
   const fs::path folder = fs::path(summary.path).parent_path();
   if (!folder.empty()) MakeFolders(folder.string());
-  const auto recorded = RecordedRuns(summary.path);
+  // A run that was cut off is removed here, so it counts as not recorded.
+  TraceWriter writer(summary.path, MakeTraceHeader(system.info(), options.prompts, options.shard));
+  const auto recorded = RecordedRuns(writer);
   std::vector<Item> items;
   int64_t number = 0;
   for (const std::string& prompt : options.prompts) {
@@ -65,7 +66,6 @@ RecordSummary RecordDiffs(const System& system, const RecordOptions& options) {
       }
     }
   }
-  TraceWriter writer(summary.path, MakeTraceHeader(system.info(), options.prompts, options.shard));
   ProgressSink& progress = options.progress ? *options.progress : NoProgress();
   const auto report = [&](const std::string& name) {
     progress.Report({"recording", "runs", summary.recorded + summary.resumed, summary.total, name});

@@ -8,6 +8,7 @@
 
 #include "datasets/progress.h"
 #include "datasets/shard.h"
+#include "datasets/trace.h"
 #include "runners/system.h"
 
 namespace teacache {
@@ -38,7 +39,7 @@ struct RecordSummary {
 RecordSummary RecordDiffs(const RecordOptions& options);
 RecordSummary RecordDiffs(const System& system, const RecordOptions& options);
 
-// (prompt, seed) of the runs in a trace; empty when there is no such file.
-std::set<std::pair<std::string, int64_t>> RecordedRuns(const std::string& trace_path);
+// (prompt, seed) of the runs in a trace.
+std::set<std::pair<std::string, int64_t>> RecordedRuns(const TraceWriter& writer);
 
 }  // namespace teacache
