@@ -14,7 +14,7 @@
       paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
       font: {color: style('--ink'), size: 12}, margin: {l: 56, r: 16, t: 8, b: 44},
       legend: {orientation: 'h', y: 1.12}, hovermode: 'closest', showlegend: true,
-      modebar: {bgcolor: 'rgba(0,0,0,0)', color: style('--muted'), orientation: 'v'},
+      modebar: {bgcolor: 'rgba(0,0,0,0)', color: style('--muted')},
     };
     const merged = Object.assign(base, extra);
     for (const name of ['xaxis', 'yaxis', 'yaxis2']) {
@@ -26,7 +26,7 @@
   const drawn = [];
   function draw(element, data, extra) {
     const redraw = () => Plotly.react(element, data(), layout(extra()),
-      {responsive: true, displaylogo: false});
+      {responsive: true, displaylogo: false, displayModeBar: 'hover'});
     drawn.push(redraw);
     redraw();
     return redraw;
