@@ -69,8 +69,9 @@ TEST_F(MistakesTest, UnknownWordInAPrompt) {
                                        "--prompts",
                                        WritePrompts("p.txt", {wrong})});
   EXPECT_EQ(sweep.exit_code, 2);
-  EXPECT_EQ(sweep.ErrLines().size(), 1u) << sweep.err;
-  EXPECT_THAT(sweep.err, HasSubstr("unknown word 'dog'"));
+  // A note that LPIPS is left out may come first.
+  EXPECT_LE(sweep.ErrLines().size(), 2u) << sweep.err;
+  EXPECT_THAT(sweep.ErrLines().back(), HasSubstr("unknown word 'dog'"));
   EXPECT_FALSE(fs::exists(folder_ / "out"));
   EXPECT_FALSE(fs::exists(folder_ / "t.jsonl"));
 }
@@ -133,8 +134,8 @@ TEST_F(MistakesTest, UnwritableOutput) {
   const ProcessResult sweep =
       RunTool("sweep-report", {"--weights", Weights(), "--out", below("sweep")});
   EXPECT_EQ(sweep.exit_code, 2);
-  EXPECT_EQ(sweep.ErrLines().size(), 1u) << sweep.err;
-  EXPECT_THAT(sweep.err, HasSubstr("file"));
+  EXPECT_LE(sweep.ErrLines().size(), 2u) << sweep.err;
+  EXPECT_THAT(sweep.ErrLines().back(), HasSubstr(below("sweep")));
 }
 
 TEST_F(MistakesTest, UnknownModelDeviceDtypeAndPolicy) {

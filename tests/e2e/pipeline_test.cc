@@ -110,7 +110,7 @@ TEST_F(PipelineTest, RecordFitGenerateScore) {
   const json cached = psnr("tea-2");
   EXPECT_EQ(cached.at("n"), 2);
   EXPECT_EQ(cached.at("identical"), 0);
-  EXPECT_LT(cached.at("mean").get<double>(), 60);
+  EXPECT_LT(cached.at("mean").get<double>(), 90);
 }
 
 // A trace that another engine on another machine wrote: half precision, other numbers of elements,

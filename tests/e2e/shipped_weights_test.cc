@@ -69,6 +69,8 @@ class ShippedWeights : public ::testing::Test {
 };
 System* ShippedWeights::system_ = nullptr;
 
+// 64 of 64 were right on every axis (overlap 0.94) when the weights were made; a processor with
+// other rounding may lose one.
 TEST_F(ShippedWeights, DrawWhatThePromptSays) {
   const std::vector<ShapesPrompt> asked = Prompts(64, 77);
   const auto policy = MakeNoCachePolicy();
@@ -77,15 +79,15 @@ TEST_F(ShippedWeights, DrawWhatThePromptSays) {
   });
   const ShapesAdherence adherence = MeasureShapesAdherence(asked, seen);
   fmt::print("[ measured ] {}\n", Describe(adherence));
-  EXPECT_GE(adherence.all, 0.75);
-  EXPECT_GE(adherence.size, 0.88);
-  EXPECT_GE(adherence.color, 0.88);
-  EXPECT_GE(adherence.shape, 0.88);
-  EXPECT_GE(adherence.motion, 0.88);
-  EXPECT_GE(adherence.speed, 0.88);
-  EXPECT_GE(adherence.background, 0.88);
-  EXPECT_GE(adherence.largest_piece, 0.95);
-  EXPECT_GE(adherence.overlap, 0.75);
+  EXPECT_GE(adherence.all, 0.9);
+  EXPECT_GE(adherence.size, 0.95);
+  EXPECT_GE(adherence.color, 0.95);
+  EXPECT_GE(adherence.shape, 0.95);
+  EXPECT_GE(adherence.motion, 0.95);
+  EXPECT_GE(adherence.speed, 0.95);
+  EXPECT_GE(adherence.background, 0.95);
+  EXPECT_GE(adherence.largest_piece, 0.97);
+  EXPECT_GE(adherence.overlap, 0.88);
 }
 
 struct SignalPairs {
@@ -174,7 +176,7 @@ TEST_F(ShippedWeights, CachedVideosStayRight) {
   });
   const ShapesAdherence adherence = MeasureShapesAdherence(asked, seen);
   fmt::print("[ measured ] half of the calls: {}\n", Describe(adherence));
-  EXPECT_GE(adherence.all, 0.6);
+  EXPECT_GE(adherence.all, 0.8);
 }
 
 TEST_F(ShippedWeights, AreSmallAndSayHowTheyWereMade) {
