@@ -53,6 +53,9 @@ if(TEACACHE_CUDA)
   _torch_library(_torch_cuda torch_cuda)
   _torch_library(_c10_cuda c10_cuda)
   # LibTorch registers its CUDA kernels from static constructors: the linker must keep the library.
+  # They need libraries (NVSHMEM, cuSPARSELt, cuFile) that lie only where PyTorch is installed with its
+  # GPU wheels: they are wanted when a program runs, not when it is linked.
+  target_link_options(teacache_torch INTERFACE -Wl,--allow-shlib-undefined)
   target_link_libraries(teacache_torch INTERFACE
                         -Wl,--no-as-needed ${_torch_cuda} ${_c10_cuda} -Wl,--as-needed CUDA::cudart)
   list(APPEND _rpath ${CUDAToolkit_LIBRARY_DIR})
