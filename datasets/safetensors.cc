@@ -1,23 +1,17 @@
 #include "datasets/safetensors.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
-#include <system_error>
 
 #include "datasets/error.h"
 #include "datasets/files.h"
+#include "datasets/mapped_file.h"
 
 namespace teacache {
 namespace {
@@ -68,44 +62,6 @@ DType ParseDType(const std::string& where, const std::string& name) {
   }
   ThrowUserError(where, "dtype must be a known one (F32, BF16, ...) but is \"{}\"", name);
 }
-
-// A whole file in memory, copy on write.
-class Mapping {
- public:
-  explicit Mapping(const std::string& path) {
-    const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-      ThrowUserError(path, "cannot be opened: {}", std::generic_category().message(errno));
-    }
-    struct stat status {};
-    const bool is_file = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
-    size_ = is_file ? static_cast<size_t>(status.st_size) : 0;
-    if (size_ > 0) {
-      data_ = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
-    }
-    const int error = errno;
-    close(fd);
-    if (!is_file) {
-      ThrowUserError(path, "must be a file but is not");
-    }
-    if (data_ == MAP_FAILED) {
-      ThrowUserError(path, "cannot be mapped: {}", std::generic_category().message(error));
-    }
-  }
-  ~Mapping() {
-    if (size_ > 0 && data_ != MAP_FAILED) {
-      munmap(data_, size_);
-    }
-  }
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-
-  std::span<const std::byte> bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
-
- private:
-  void* data_ = nullptr;
-  size_t size_ = 0;
-};
 
 // Parses JSON that must be an object in which no name appears twice.
 nlohmann::json ParseStrictObject(const std::string& path, std::string_view text) {
@@ -254,7 +210,7 @@ struct Shard {
 };
 
 Shard OpenShard(const std::string& path) {
-  auto mapping = std::make_shared<const Mapping>(path);
+  auto mapping = std::make_shared<const MappedFile>(path);
   const std::span<const std::byte> bytes = mapping->bytes();
   uint64_t header_size = 0;
   if (bytes.size() < sizeof(header_size)) {
@@ -311,18 +267,9 @@ std::string ShardPath(const std::string& index_path, const std::string& name) {
 }
 
 Shard OpenIndex(const std::string& path) {
-  const nlohmann::json json = ParseStrictObject(path, ReadFile(path, kMaxIndexBytes));
-  const auto map = json.find("weight_map");
-  if (map == json.end() || !map->is_object()) {
-    ThrowUserError(path, "must have an object \"weight_map\"");
-  }
   std::map<std::string, Shard> shards;
   Shard all;
-  for (const auto& [name, file] : map->items()) {
-    if (!file.is_string()) {
-      ThrowUserError(path, "weight_map must give a file name for \"{}\"", name);
-    }
-    const std::string shard_path = ShardPath(path, file.get<std::string>());
+  for (const auto& [name, shard_path] : ReadShardIndex(path)) {
     auto it = shards.find(shard_path);
     if (it == shards.end()) {
       it = shards.emplace(shard_path, OpenShard(shard_path)).first;
@@ -338,6 +285,22 @@ Shard OpenIndex(const std::string& path) {
 }
 
 }  // namespace
+
+std::map<std::string, std::string> ReadShardIndex(const std::string& path) {
+  const nlohmann::json json = ParseStrictObject(path, ReadFile(path, kMaxIndexBytes));
+  const auto map = json.find("weight_map");
+  if (map == json.end() || !map->is_object()) {
+    ThrowUserError(path, "must have an object \"weight_map\"");
+  }
+  std::map<std::string, std::string> shards;
+  for (const auto& [name, file] : map->items()) {
+    if (!file.is_string()) {
+      ThrowUserError(path, "weight_map must give a file name for \"{}\"", name);
+    }
+    shards[name] = ShardPath(path, file.get<std::string>());
+  }
+  return shards;
+}
 
 std::string_view DTypeName(DType dtype) { return RowOf(dtype).name; }
 int64_t DTypeSize(DType dtype) { return RowOf(dtype).size; }

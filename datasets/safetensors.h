@@ -74,6 +74,10 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
+// Tensor name -> path of the shard that holds it, from a *.index.json (of .safetensors or .bin
+// shards). Throws UserError for a damaged one and for shards that would lie outside its folder.
+std::map<std::string, std::string> ReadShardIndex(const std::string& path);
+
 // Writes a file by a temporary name and a rename. The bytes depend only on the arguments: tensors
 // are laid out by size of value (largest first, so that each is aligned), then by name. Throws
 // UserError for two tensors of one name or a size that does not fit the shape.

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "datasets/error.h"
-#include "datasets/files.h"
+#include "datasets/mapped_file.h"
 
 namespace teacache {
 namespace {
@@ -716,20 +716,6 @@ bool StartsWith(Bytes bytes, std::string_view prefix) {
          std::memcmp(bytes.data(), prefix.data(), prefix.size()) == 0;
 }
 
-// Whole files are held in memory; the largest backbone has 553 MB.
-std::shared_ptr<const std::string> Load(const std::string& path) {
-  return std::make_shared<const std::string>(ReadFile(path, uint64_t{4} << 30));
-}
-
-std::vector<TensorView> ParseOwned(const std::shared_ptr<const std::string>& bytes,
-                                   const std::string& path) {
-  std::vector<TensorView> views = ParseTorchFile(std::as_bytes(std::span(*bytes)), path);
-  for (TensorView& view : views) {
-    if (!view.owner) view.owner = bytes;
-  }
-  return views;
-}
-
 }  // namespace
 
 std::vector<TensorView> ParseTorchFile(std::span<const std::byte> bytes, const std::string& where) {
@@ -739,10 +725,39 @@ std::vector<TensorView> ParseTorchFile(std::span<const std::byte> bytes, const s
 }
 
 std::vector<TensorView> ReadTorchFile(const std::string& path) {
-  return ParseOwned(Load(path), path);
+  const auto file = std::make_shared<const MappedFile>(path);
+  std::vector<TensorView> views = ParseTorchFile(file->bytes(), path);
+  for (TensorView& view : views) {
+    if (!view.owner) view.owner = file;
+  }
+  return views;
 }
 
+namespace {
+
+std::vector<TensorView> ReadShards(const std::string& index) {
+  std::map<std::string, std::map<std::string, TensorView>> shards;
+  std::vector<TensorView> all;
+  for (const auto& [name, path] : ReadShardIndex(index)) {
+    const auto [shard, is_new] = shards.try_emplace(path);
+    if (is_new) {
+      for (TensorView& view : ReadWeightsFile(path)) {
+        shard->second.emplace(view.name, std::move(view));
+      }
+    }
+    const auto it = shard->second.find(name);
+    if (it == shard->second.end()) {
+      ThrowUserError(path, "must have tensor \"{}\", as {} says, but has not", name, index);
+    }
+    all.push_back(it->second);
+  }
+  return all;
+}
+
+}  // namespace
+
 std::vector<TensorView> ReadWeightsFile(const std::string& path) {
+  if (path.ends_with(".index.json")) return ReadShards(path);
   // A safetensors file has the size of its JSON header in its first eight bytes.
   char head[9] = {};
   std::ifstream(path, std::ios::binary).read(head, sizeof(head));

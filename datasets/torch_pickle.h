@@ -19,13 +19,15 @@ namespace teacache {
 
 // The tensors in the order of the file, row-major, from files like
 //   {"name": tensor, ...} or {"state_dict": {"name": tensor, ...}, ...}.
-// Throws UserError naming the file for anything else.
+// Throws UserError naming the file for anything else. The file is mapped: values come from the disk
+// when touched.
 std::vector<TensorView> ReadTorchFile(const std::string& path);
 
 // The same from memory, which must outlive the views; `where` starts the messages.
 std::vector<TensorView> ParseTorchFile(std::span<const std::byte> bytes, const std::string& where);
 
-// Tensors of a .safetensors or torch.save file, told apart by content.
+// Tensors of a .safetensors or torch.save file, told apart by content, or of all shards of an index
+// file (*.index.json).
 std::vector<TensorView> ReadWeightsFile(const std::string& path);
 
 }  // namespace teacache

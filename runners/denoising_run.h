@@ -2,7 +2,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace teacache {
@@ -47,6 +49,12 @@ class DenoisingRun {
   // Default: the first and the last.
   virtual bool IsFirst(int call, int /*calls*/) const { return call == 0; }
   virtual bool IsLast(int call, int calls) const { return call == calls - 1; }
+
+  // Keeps the model that the run refers to alive as long as the run.
+  void KeepAlive(std::shared_ptr<const void> model) { model_ = std::move(model); }
+
+ private:
+  std::shared_ptr<const void> model_;
 };
 
 }  // namespace teacache

@@ -12,5 +12,7 @@ at::Device ParseDevice(const std::string& text);
 
 // "float32" (also ""), "bfloat16", "float16". Throws UserError.
 at::ScalarType ParseDtype(const std::string& text);
+// The text of one of these three.
+std::string DtypeName(at::ScalarType dtype);
 
 }  // namespace teacache

@@ -4,6 +4,7 @@
 #include <ATen/Functions.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -42,22 +43,44 @@ at::Tensor CheckpointParameters::Get(const std::string& name,
   const auto it = tensors_.find(name);
   if (it == tensors_.end()) {
     missing_.push_back(name);
-    return at::zeros(shape, at::TensorOptions(dtype_).device(device_));
+    return at::zeros(shape, at::TensorOptions(DtypeOf(name)).device(device_));
   }
   if (it->second.sizes() != at::IntArrayRef(shape)) {
     misshaped_.push_back(fmt::format("{} must be [{}] but is [{}]",
                                      name,
                                      fmt::join(shape, ", "),
                                      fmt::join(it->second.sizes(), ", ")));
-    return at::zeros(shape, at::TensorOptions(dtype_).device(device_));
+    return at::zeros(shape, at::TensorOptions(DtypeOf(name)).device(device_));
   }
-  return it->second.to(device_, dtype_);
+  at::Tensor tensor = it->second.to(device_, DtypeOf(name));
+  taken_elements_ += tensor.numel();
+  taken_bytes_ += static_cast<int64_t>(tensor.nbytes());
+  return tensor;
+}
+
+at::ScalarType CheckpointParameters::DtypeOf(const std::string& name) const {
+  const bool stays = std::ranges::any_of(
+      float32_endings_, [&](const std::string& end) { return name.ends_with(end); });
+  return stays ? at::kFloat : dtype_;
+}
+
+void CheckpointParameters::Rename(const std::function<std::string(const std::string&)>& new_name) {
+  TensorMap renamed;
+  for (auto& [name, tensor] : tensors_) {
+    const std::string today = new_name(name);
+    if (!renamed.emplace(today, std::move(tensor)).second) {
+      ThrowUserError(origin_, "must hold tensor \"{}\" once but it is there twice", today);
+    }
+  }
+  tensors_ = std::move(renamed);
 }
 
 void CheckpointParameters::Finish() const {
   std::vector<std::string> unexpected;
   for (const auto& [name, tensor] : tensors_) {
-    if (!used_.contains(name)) unexpected.push_back(name);
+    const bool ignored = std::ranges::any_of(
+        ignored_prefixes_, [&](const std::string& prefix) { return name.starts_with(prefix); });
+    if (!ignored && !used_.contains(name)) unexpected.push_back(name);
   }
   const std::string complaint = ListOf("missing", missing_) + ListOf("unexpected", unexpected) +
                                 ListOf("misshaped", misshaped_);
@@ -103,6 +126,26 @@ at::Tensor SharedParameters::Get(const std::string& name,
   const at::Tensor& tensor = tensors_.at(name);
   if (tensor.sizes() != at::IntArrayRef(shape)) throw std::logic_error("shape of " + name);
   return tensor;
+}
+
+at::Tensor ShapeParameters::Get(const std::string& name,
+                                const std::vector<int64_t>& shape,
+                                Init /*init*/,
+                                double /*spread*/) {
+  if (!shapes_.emplace(name, shape).second) {
+    throw std::logic_error("parameter asked for twice: " + name);
+  }
+  return at::empty(shape, at::TensorOptions(at::kFloat).device(at::kMeta));
+}
+
+int64_t ShapeParameters::elements() const {
+  int64_t count = 0;
+  for (const auto& [name, shape] : shapes_) {
+    int64_t elements = 1;
+    for (const int64_t size : shape) elements *= size;
+    count += elements;
+  }
+  return count;
 }
 
 int64_t CountElements(const TensorMap& tensors) {

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -38,7 +39,7 @@ class ParameterSource {
 class CheckpointParameters : public ParameterSource {
  public:
   // `tensors` are converted to `dtype` on `device` as they are taken; `origin` names the file in
-  // messages.
+  // messages. On at::kMeta no values are read.
   CheckpointParameters(TensorMap tensors,
                        std::string origin,
                        at::ScalarType dtype = at::kFloat,
@@ -49,13 +50,27 @@ class CheckpointParameters : public ParameterSource {
                  Init init = Init::kXavierUniform,
                  double spread = 1.0) override;
 
-  // Keys that some checkpoints carry and the model does not need (buffers).
+  // Keys that some checkpoints carry and the model does not need (buffers), and whole parts of them
+  // ("encoder.").
   void Ignore(const std::string& name) { used_.insert(name); }
+  void IgnorePrefix(const std::string& prefix) { ignored_prefixes_.push_back(prefix); }
+  // Tensors whose names end so stay in float32, whatever the dtype.
+  void KeepFloat32(const std::string& ending) { float32_endings_.push_back(ending); }
+  // Gives every tensor its name of today; call it before anything is taken.
+  void Rename(const std::function<std::string(const std::string&)>& new_name);
+
+  // Elements and bytes, as converted, of what has been taken so far.
+  int64_t taken_elements() const { return taken_elements_; }
+  int64_t taken_bytes() const { return taken_bytes_; }
+  at::ScalarType dtype() const { return dtype_; }
+  at::Device device() const { return device_; }
 
   // Throws UserError naming every missing, unexpected and misshaped tensor.
   void Finish() const;
 
  private:
+  at::ScalarType DtypeOf(const std::string& name) const;
+
   TensorMap tensors_;
   std::string origin_;
   at::ScalarType dtype_;
@@ -63,6 +78,26 @@ class CheckpointParameters : public ParameterSource {
   std::set<std::string> used_;
   std::vector<std::string> missing_;
   std::vector<std::string> misshaped_;
+  std::vector<std::string> ignored_prefixes_;
+  std::vector<std::string> float32_endings_;
+  int64_t taken_elements_ = 0;
+  int64_t taken_bytes_ = 0;
+};
+
+// Names and shapes only: what a model would ask for, without any values (the tensors given out are
+// on the meta device). For checks of a published config at full size.
+class ShapeParameters : public ParameterSource {
+ public:
+  at::Tensor Get(const std::string& name,
+                 const std::vector<int64_t>& shape,
+                 Init init = Init::kXavierUniform,
+                 double spread = 1.0) override;
+
+  const std::map<std::string, std::vector<int64_t>>& shapes() const { return shapes_; }
+  int64_t elements() const;
+
+ private:
+  std::map<std::string, std::vector<int64_t>> shapes_;
 };
 
 // Fresh random parameters from `seed`, drawn on the CPU in float32 in the order of the requests.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "calib/polynomial.h"
+#include "datasets/progress.h"
 #include "datasets/shard.h"
 #include "datasets/trace.h"
 #include "datasets/video.h"
@@ -25,6 +26,29 @@ struct SystemOptions {
   std::string dtype;           // "float32", "bfloat16", "float16"
   int steps = 0;               // denoising steps
   double guidance = -1;        // classifier-free guidance scale; < 0 = default, 1 = none
+
+  // Systems of published checkpoints only (systems/checkpoint_system.h):
+  // Folders or files of single parts; "" = found in `weights` by their published names.
+  std::string transformer;
+  std::string vae;
+  std::string text_encoder;
+  std::string tokenizer;
+  std::string prompt_embeddings;  // prompts file (text/prompts_file.h) instead of a text encoder
+  bool offload = false;           // parts take turns on the device
+  int frames = 0;
+  int width = 0;  // pixels; both or neither
+  int height = 0;
+  std::string resolution;    // "144p", "240p", ... where the system has such names
+  std::string aspect_ratio;  // "9:16", ...
+};
+
+// What one part of a system takes.
+struct PartPlan {
+  std::string part;  // "transformer"
+  std::string path;
+  int64_t parameters = 0;
+  int64_t file_bytes = 0;
+  int64_t memory_bytes = 0;  // of its weights on the device, in the dtype chosen
 };
 
 // Facts of a loaded system, for traces, reports and file names.
@@ -60,6 +84,10 @@ class System {
   virtual const SystemInfo& info() const = 0;
   // Throws UserError saying what is wrong with a prompt, before any work is done.
   virtual void CheckPrompt(const std::string& prompt) const = 0;
+  // Does what can be done for all of `prompts` in advance (encoding them), so that Begin() is
+  // quick; says through `progress` when a prompt is longer than the model takes. May be left out.
+  virtual void Prepare(const std::vector<std::string>& /*prompts*/,
+                       ProgressSink* /*progress*/) const {}
   virtual std::unique_ptr<DenoisingRun> Begin(const std::string& prompt) const = 0;
   virtual std::unique_ptr<Scheduler> MakeScheduler() const = 0;
   // Starting noise of a seed, drawn on the CPU in float32 so that every device starts alike.
@@ -72,6 +100,8 @@ class System {
                                                const Video& /*video*/) const {
     return std::nullopt;
   }
+  // Its parts, known before anything is loaded; empty for systems too small to ask.
+  virtual std::vector<PartPlan> Plan() const { return {}; }
   // Coefficients published for it, highest power first; none where there are none.
   virtual std::optional<Polynomial> PublishedCoefficients() const { return std::nullopt; }
 };

@@ -1,0 +1,153 @@
+#include "runners/systems/checkpoint_system.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Functions.h>
+#include <c10/core/GradMode.h>
+#include <fmt/ranges.h>
+
+#include <filesystem>
+
+#include "datasets/error.h"
+#include "runners/device.h"
+#include "runners/out_of_memory.h"
+
+namespace teacache {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The folder of a part: `given` by its own flag, or the first of `names` in the weights folder.
+std::string FindPart(const std::string& what,
+                     const std::string& given,
+                     const std::string& weights,
+                     const std::vector<std::string>& names) {
+  if (!given.empty()) return given;
+  if (weights.empty()) {
+    ThrowUserError("--weights",
+                   "must be the folder of the published weights, with the {} in {}",
+                   what,
+                   fmt::join(names, " or "));
+  }
+  for (const std::string& name : names) {
+    const fs::path folder = name.empty() ? fs::path(weights) : fs::path(weights) / name;
+    if (fs::exists(folder)) return folder.string();
+  }
+  ThrowUserError(weights,
+                 "must hold the {} in a folder named {}, but there is none",
+                 what,
+                 fmt::join(names, " or "));
+}
+
+at::ScalarType ChooseDtype(const std::string& text, at::Device device, at::ScalarType published) {
+  if (!text.empty()) return ParseDtype(text);
+  return device.is_cpu() ? at::kFloat : published;
+}
+
+}  // namespace
+
+CheckpointSystem::CheckpointSystem(const SystemOptions& options,
+                                   const PartFolders& folders,
+                                   const TextRule& text,
+                                   at::ScalarType default_dtype)
+    : options_(options),
+      folders_(folders),
+      text_rule_(text),
+      device_(ParseDevice(options.device)),
+      dtype_(ChooseDtype(options.dtype, device_, default_dtype)),
+      transformer_{"transformer",
+                   Checkpoint::Open(FindPart(
+                       "transformer", options.transformer, options.weights, folders.transformer)),
+                   nullptr},
+      decoder_{"decoder",
+               Checkpoint::Open(FindPart("decoder", options.vae, options.weights, folders.decoder)),
+               nullptr} {
+  info_.weights_digest = transformer_.checkpoint.Digest();
+  info_.dtype = DtypeName(dtype_);
+  info_.device = options.device;
+  info_.modulated = "input";
+}
+
+template <typename T, typename Make>
+void CheckpointSystem::CheckPart(const Part<T>& part, const Make& make) {
+  CheckpointParameters source = part.checkpoint.Parameters(dtype_, at::kMeta);
+  make(&source);
+  source.Finish();
+  plan_.push_back({part.name,
+                   part.checkpoint.weights_path(),
+                   source.taken_elements(),
+                   part.checkpoint.file_bytes(),
+                   source.taken_bytes()});
+}
+
+void CheckpointSystem::CheckParts() {
+  const at::NoGradGuard no_grad;
+  if (options_.prompt_embeddings.empty()) {
+    ThrowUserError("--prompt-embeddings", "must be a prompts file");
+  }
+  text_ = MakePromptsFileSource(options_.prompt_embeddings, text_rule_, TextChannels());
+  plan_ = text_->Plan();
+  CheckPart(transformer_, [&](CheckpointParameters* source) { MakeTransformer(source); });
+  info_.parameters = plan_.back().parameters;
+  CheckPart(decoder_, [&](CheckpointParameters* source) { MakeDecoder(source); });
+}
+
+template <typename T, typename Make>
+std::shared_ptr<const T> CheckpointSystem::Use(const Part<T>& part, const Make& make) const {
+  const std::lock_guard lock(mutex_);
+  MakeRoom(&part);
+  if (!part.loaded) {
+    const at::NoGradGuard no_grad;
+    part.loaded = NamingPart(part.name, [&] {
+      CheckpointParameters source = part.checkpoint.Parameters(dtype_, device_);
+      std::shared_ptr<const T> model = make(&source);
+      source.Finish();
+      return model;
+    });
+  }
+  return part.loaded;
+}
+
+void CheckpointSystem::MakeRoom(const void* needed) const {
+  if (!options_.offload) return;
+  if (needed != &transformer_) transformer_.loaded.reset();
+  if (needed != &decoder_) decoder_.loaded.reset();
+  if (needed != text_.get()) text_->Release();
+}
+
+void CheckpointSystem::CheckPrompt(const std::string& prompt) const { text_->Check(prompt); }
+
+void CheckpointSystem::Prepare(const std::vector<std::string>& prompts,
+                               ProgressSink* progress) const {
+  const std::lock_guard lock(mutex_);
+  MakeRoom(text_.get());
+  NamingPart("text encoder", [&] { text_->Prepare(prompts, progress); });
+}
+
+std::unique_ptr<DenoisingRun> CheckpointSystem::Begin(const std::string& prompt) const {
+  const at::NoGradGuard no_grad;
+  const PromptEmbedding text = [&] {
+    const std::lock_guard lock(mutex_);
+    if (!text_->Ready(prompt)) MakeRoom(text_.get());
+    return NamingPart("text encoder", [&] { return text_->Get(prompt); });
+  }();
+  const std::shared_ptr<const TransformerPart> transformer =
+      Use(transformer_, [&](CheckpointParameters* source) { return MakeTransformer(source); });
+  std::unique_ptr<DenoisingRun> run =
+      NamingPart(transformer_.name, [&] { return transformer->Begin(text); });
+  run->KeepAlive(transformer);
+  return run;
+}
+
+at::Tensor CheckpointSystem::Noise(int64_t seed) const {
+  const auto generator = at::detail::createCPUGenerator(static_cast<uint64_t>(seed));
+  return at::randn(LatentShape(), generator, at::kFloat).to(device_, dtype_);
+}
+
+Video CheckpointSystem::Decode(const at::Tensor& latent) const {
+  const at::NoGradGuard no_grad;
+  const std::shared_ptr<const DecoderPart> decoder =
+      Use(decoder_, [&](CheckpointParameters* source) { return MakeDecoder(source); });
+  return NamingPart(decoder_.name, [&] { return decoder->Decode(latent); });
+}
+
+}  // namespace teacache

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+
+namespace teacache {
+
+// A prompt as a transformer takes it: L rows of C numbers, one per text token. L is the number of
+// the prompt's real tokens: what the text encoder gives for padding is cut off.
+struct PromptEmbedding {
+  at::Tensor cond;  // [L, C]
+  // The negative prompt's rows for the same L; undefined where the transformer has its own.
+  at::Tensor uncond;  // [L, C] or undefined
+};
+
+// How a system turns a prompt into tokens.
+struct TextRule {
+  int max_tokens = 120;      // end-of-text token included; longer prompts are cut
+  bool has_negative = true;  // whether the negative prompt "" goes through the encoder too
+  std::string suffix;        // put behind every prompt, before cleaning
+  bool operator==(const TextRule&) const = default;
+};
+
+// [L, C] -> [max_tokens, C] with zeros below, and its mask [max_tokens] int64, ones first: for
+// transformers that take padded text and look at rows of mask 1 only.
+at::Tensor PadText(const at::Tensor& rows, int64_t max_tokens);
+at::Tensor TextMask(int64_t rows, int64_t max_tokens);
+
+}  // namespace teacache
