@@ -1,5 +1,7 @@
 #pragma once
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <optional>
@@ -52,7 +54,7 @@ inline void AddInputOptions(CLI::App* app, FitCoeffsArguments* a) {
   app->add_option("--steps", a->steps, "Only denoising steps A:B, both included, e.g. 3:27");
   app->add_option("--format",
                   a->format,
-                  "Of imported files: auto, sglang, mlx-teacache, difflet, vllm-omni or csv")
+                  fmt::format("Of imported files: auto, {}", fmt::join(ImportFormats(), ", ")))
       ->capture_default_str();
   app->add_option("--signal", input.import.signal, "Of mlx-teacache files with several: A or B");
   app->add_option("--json", a->json, "Write everything found as JSON to this file; - = stdout");
@@ -63,7 +65,8 @@ inline void FinishInputOptions(FitCoeffsArguments* a) {
   CalibrationInput& input = a->fit.input;
   input.pairs.target = ParseTarget(a->target);
   input.pairs.branches = ParseBranches(a->branch);
-  input.import.format = ParseImportFormat(a->format);
+  input.import.format = a->format;
+  CheckImportFormat(a->format);
   if (!a->expert.empty()) input.pairs.expert = a->expert;
   if (a->steps.empty()) return;
   int first = 0, last = 0;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "calib/pairs.h"
@@ -9,19 +10,12 @@
 namespace teacache {
 
 // Files that other programs write while calibrating. They hold ratios, not sums: shards of one
-// tensor cannot be added up, and the denominators' epsilon is the other program's.
-enum class ImportFormat {
-  kAuto,      // by content
-  kSglang,    // {expert: {"step": [count, mean x, mean y]}}: means over prompts, the spread is lost
-  kMlx,       // mlx-teacache: "x_values", "y_values", per signal in newer files
-  kDifflet,   // {"trajectories": [{"prompt", "seed", "trajectory": [{"step", "signal", "delta"}]}]}
-  kVllmOmni,  // {"input_diffs": [...], "output_diffs": [...]} or [[x, y], ...]
-  kCsv,       // columns x, y and optionally prompt, seed, branch, expert, step
-};
+// tensor cannot be added up, and the denominators' epsilon is the other program's. The formats are
+// in calib/importers, one file each.
 
 struct ImportOptions {
-  ImportFormat format = ImportFormat::kAuto;
-  std::string signal;  // of mlx files with several: "A", "B"; "" = "A"
+  std::string format = "auto";  // one of ImportFormats(); "auto" = by content
+  std::string signal;           // of mlx files with several: "A", "B"; "" = "A"
 };
 
 // What a file says about its runs besides the pairs. Zeros and "" = nothing.
@@ -29,6 +23,7 @@ struct ImportedRuns {
   PairSet pairs;  // of one expert
   std::string model;
   std::string source;  // the program
+  bool means = false;  // the pairs are means over prompts, their weights the counts
   double guidance = 0;
   int width = 0;
   int height = 0;
@@ -38,7 +33,7 @@ struct ImportedRuns {
 // One entry per expert, in order of name. Throws UserError naming the file (and line or field) for
 // anything that is malformed, not finite, negative, given twice, or not of the format.
 std::vector<ImportedRuns> ImportPairs(const std::string& path, const ImportOptions& options = {});
-std::vector<ImportedRuns> ImportPairsFromText(const std::string& text,
+std::vector<ImportedRuns> ImportPairsFromText(std::string_view text,
                                               const std::string& where,
                                               const ImportOptions& options = {});
 
@@ -46,8 +41,8 @@ std::vector<ImportedRuns> ImportPairsFromText(const std::string& text,
 bool IsTraceFile(const std::string& path);
 
 // Joins the same expert's pairs of several files. Throws UserError for different steps or models
-// and for a pair (prompt, seed, branch, call) in two files, except SGLang's means, which are
-// weighted by their counts.
+// and for a pair (prompt, seed, branch, call) in two files, except means, which are weighted by
+// their counts.
 std::vector<ImportedRuns> MergeImported(const std::vector<std::vector<ImportedRuns>>& files,
                                         const std::vector<std::string>& names);
 
@@ -57,6 +52,9 @@ PairSet CombineBranches(const PairSet& set, PairOptions::Branches branches);
 // Only steps first ... last (-1 = the last one). Throws UserError when nothing is left.
 PairSet OnlySteps(PairSet set, int first, int last);
 
-ImportFormat ParseImportFormat(const std::string& text);
+// Names of the formats, as on the command line.
+std::vector<std::string> ImportFormats();
+// Throws UserError listing the names unless it is "auto" or one of them.
+void CheckImportFormat(const std::string& name);
 
 }  // namespace teacache

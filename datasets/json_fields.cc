@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "datasets/error.h"
+#include "datasets/plain_json.h"
 
 namespace teacache {
 namespace {
@@ -99,6 +100,7 @@ std::vector<std::string> JsonFields::Unknown(std::initializer_list<std::string_v
 }
 
 nlohmann::json ParseJson(std::string_view text, std::string_view where) {
+  if (nlohmann::json document; ParsePlainJson(text, &document)) return document;
   try {
     return nlohmann::json::parse(text);
   } catch (const nlohmann::json::exception& e) {

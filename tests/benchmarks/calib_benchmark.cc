@@ -1,4 +1,5 @@
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
 
 #include <cmath>
 #include <random>
@@ -109,6 +110,49 @@ void BM_ImportCsv(benchmark::State& state) {
   state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * csv.size()));
 }
 BENCHMARK(BM_ImportCsv)->Unit(benchmark::kMillisecond);
+
+// Texts of programs, 250,000 pairs each, with 17 digits as they write them.
+std::string JsonText(int format) {
+  std::mt19937 random(4);
+  std::uniform_real_distribution<double> uniform(0.01, 0.5);
+  constexpr int kPairs = 250000;
+  const auto list = [&] {
+    std::string text = "[";
+    for (int i = 0; i < kPairs; ++i)
+      text += fmt::format("{}{}", i > 0 ? ", " : "", uniform(random));
+    return text + "]";
+  };
+  if (format == 0) return fmt::format(R"({{"x_values": {}, "y_values": {}}})", list(), list());
+  if (format == 1) {
+    std::string text = "[";
+    for (int i = 0; i < kPairs; ++i) {
+      text += fmt::format("{}[{}, {}]", i > 0 ? ", " : "", uniform(random), uniform(random));
+    }
+    return text + "]";
+  }
+  std::string text = R"({"num_steps": 50, "trajectories": [)";
+  for (int i = 0; i < kPairs; ++i) {
+    if (i % 49 == 0) {
+      text +=
+          fmt::format(R"({}{{"prompt": "p {}", "seed": 1, "trajectory": [)", i ? "]}, " : "", i);
+    }
+    text += fmt::format("{}{{\"step\": {}, \"signal\": {}, \"delta\": {}}}",
+                        i % 49 > 0 ? ", " : "",
+                        i % 49 + 1,
+                        uniform(random),
+                        uniform(random));
+  }
+  return text + "]}]}";
+}
+
+void BM_ImportJson(benchmark::State& state) {
+  const std::string text = JsonText(static_cast<int>(state.range(0)));
+  for (auto _ : state) benchmark::DoNotOptimize(ImportPairsFromText(text, "json"));
+  state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * text.size()));
+  const char* names[] = {"mlx-teacache", "vLLM-Omni", "Difflet"};
+  state.SetLabel(names[state.range(0)]);
+}
+BENCHMARK(BM_ImportJson)->DenseRange(0, 2)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace teacache

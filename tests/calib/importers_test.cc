@@ -59,7 +59,7 @@ TEST(ImportSglang, ShardsAreMergedByCount) {
 }
 
 TEST(ImportSglang, Mistakes) {
-  const ImportOptions sglang{ImportFormat::kSglang, ""};
+  const ImportOptions sglang{"sglang", ""};
   ExpectRefused(R"({"single": {"one": [1, 0.5, 0.9]}})", "step number");
   ExpectRefused(R"({"single": {"1": [1, 0.5]}})", "[count, mean x, mean y]");
   ExpectRefused(R"({"single": {"1": [0, 0.5, 0.5]}})", "count must be positive");
@@ -89,8 +89,8 @@ TEST(ImportMlx, NamedSignals) {
   const std::string text = R"({"num_inference_steps": 2, "signals": {
     "A": {"x_values": [1, 2], "y_values": [3, 4]}, "B": {"x_values": [5, 6], "y_values": [7, 8]}}})";
   EXPECT_EQ(Import(text)[0].pairs.pairs[0].x, 1);
-  EXPECT_EQ(Import(text, {ImportFormat::kAuto, "B"})[0].pairs.pairs[0].x, 5);
-  ExpectRefused(text, "signal \"C\"", {ImportFormat::kAuto, "C"});
+  EXPECT_EQ(Import(text, {"auto", "B"})[0].pairs.pairs[0].x, 5);
+  ExpectRefused(text, "signal \"C\"", {"auto", "C"});
 }
 
 TEST(ImportMlx, UnknownStructureIsAWarning) {
@@ -181,6 +181,27 @@ TEST(ImportCsv, StepsCountedFromZeroAreShifted) {
   EXPECT_EQ(runs[0].pairs.calls, 3);
 }
 
+TEST(ImportCsv, UnsortedRowsAreSortedWithAWarning) {
+  const auto runs = Import("prompt,step,x,y\na,1,0.1,0.2\na,3,0.3,0.4\nb,1,0.1,0.1\na,2,0.2,0.3\n");
+  const PairSet& set = runs[0].pairs;
+  EXPECT_EQ(Xs(set), (std::vector<double>{0.1, 0.2, 0.3, 0.1}));
+  ASSERT_EQ(set.warnings.size(), 1u);
+  EXPECT_THAT(set.warnings[0], HasSubstr("file:5: steps of a run should ascend"));
+  // Step by step over the prompts is an order, too.
+  const auto by_step = Import("prompt,step,x,y\na,1,1,1\nb,1,2,2\na,2,3,3\nb,2,4,4\n");
+  EXPECT_EQ(Xs(by_step[0].pairs), (std::vector<double>{1, 3, 2, 4}));
+  EXPECT_TRUE(by_step[0].pairs.warnings.empty());
+}
+
+TEST(ImportCsv, BlanksSignsQuotesAndByteOrderMark) {
+  const auto runs = Import("\xEF\xBB\xBFprompt, step ,x,y\n p q , 1 ,\"0.5\", +2e0\n");
+  EXPECT_EQ(runs[0].pairs.prompts[0], "p q");
+  EXPECT_EQ(runs[0].pairs.pairs[0].call, 1);
+  EXPECT_EQ(runs[0].pairs.pairs[0].x, 0.5);
+  EXPECT_EQ(runs[0].pairs.pairs[0].y, 2);
+  EXPECT_EQ(Import("0.5,1\r\n0.25,2\r\n")[0].pairs.pairs[1].y, 2);
+}
+
 TEST(ImportCsv, MistakesNameTheLine) {
   ExpectRefused("x,y\n1,2\n1,nan\n", "file:3");
   ExpectRefused("x,y\n1,2\n1,inf\n", "file:3");
@@ -196,7 +217,10 @@ TEST(ImportCsv, MistakesNameTheLine) {
   ExpectRefused("1,2,3\n", "2 columns");
   ExpectRefused("x,y,step\n1,2,1.5\n", "integer");
   ExpectRefused("x,y,step\n1,2,-1\n", "between");
-  ExpectRefused("x,y,step\n1,2,3\n1,2,3\n", "twice");
+  ExpectRefused("x,y,step\n1,2,3\n1,2,4\n\n1,2,3\n",
+                "file:5: pairs must be different but prompt \"all\", seed 0, branch \"batched\", "
+                "call 3 is there twice, also on line 2");
+  ExpectRefused("x,y\n1,2\n0.5\n", "file:3: must have 2 columns but has 1");
   ExpectRefused("prompt,x,y\n\"a,1,2\n", "quote");
 }
 
@@ -260,9 +284,11 @@ TEST(IsTraceFile, ByContent) {
   EXPECT_FALSE(IsTraceFile(dir / "none"));
 }
 
-TEST(ParseImportFormat, Names) {
-  EXPECT_EQ(ParseImportFormat("csv"), ImportFormat::kCsv);
-  EXPECT_THROW(ParseImportFormat("xml"), UserError);
+TEST(CheckImportFormat, Names) {
+  for (const std::string& name : ImportFormats()) EXPECT_NO_THROW(CheckImportFormat(name));
+  EXPECT_NO_THROW(CheckImportFormat("auto"));
+  EXPECT_THAT([] { CheckImportFormat("xml"); },
+              ThrowsMessage<UserError>(HasSubstr("auto, difflet")));
 }
 
 }  // namespace
