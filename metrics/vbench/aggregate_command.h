@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "metrics/vbench/aggregate.h"
+
+namespace teacache {
+
+// vbench-score aggregate as a function.
+struct VbenchAggregateCommand {
+  std::string scores;  // folder of *_eval_results.json
+  std::string out;     // folder for the totals; "" = `scores` for kTeaCache, otherwise none
+  VbenchCompat compat = VbenchCompat::kNone;
+  bool partial = false;  // totals over the dimensions that are there
+  bool json = false;     // print JSON instead of a table
+};
+
+// Reads, adds up, writes (kTeaCache: all_results.json and scaled_results.json as cal_vbench.py;
+// otherwise vbench_totals.json) and returns what to print. Throws UserError.
+std::string RunVbenchAggregate(const VbenchAggregateCommand& command);
+
+}  // namespace teacache
