@@ -4,11 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "calib/pairs.h"
 #include "calib/polynomial.h"
 #include "calib/replay.h"
 #include "datasets/coefficients.h"
-#include "datasets/trace.h"
 
 namespace teacache {
 
@@ -30,12 +28,21 @@ struct EmittedFile {
   std::string text;
 };
 
+// What a format makes of the input.
+struct EmittedText {
+  std::string name;  // of the file
+  std::string text;
+  std::string usage;               // how the engine is given the file
+  std::vector<std::string> notes;  // of this format
+};
+
 // A format that an engine reads.
 struct EmitFormat {
   std::string name;         // "vllm-omni"
   std::string description;  // one line
   std::string rule;         // name of the engine's rule, see EngineRules()
   enum class Needs { kCoefficients, kMask, kMagnitudeRatios } needs = Needs::kCoefficients;
+  EmittedText (*write)(const EmitInput& input) = nullptr;
 };
 
 const std::vector<EmitFormat>& EmitFormats();
@@ -50,30 +57,5 @@ std::vector<EmittedFile> Emit(const std::string& format, const EmitInput& input)
 // Writes the files into a folder (made if needed), each by a temporary name and a rename.
 std::vector<std::string> WriteEmitted(const std::string& folder,
                                       const std::vector<EmittedFile>& files);
-
-// What the engine will do where f is negative or decreases; empty = nothing to warn of. Looked at
-// is the calibrated range of x, where it is not known the observed one, where that is not known [0,
-// 0.6].
-std::vector<std::string> EngineWarnings(const CoefficientSet& set,
-                                        const EngineRule& rule,
-                                        const Range& observed = {});
-
-// What all engines will do with f < 0 within `range`, by their sign rule; empty where f >= 0.
-struct SignConsequence {
-  std::vector<std::string> engines;  // names of rules
-  std::string text;
-};
-std::vector<SignConsequence> SignConsequences(const Polynomial& f, const Range& range);
-
-// A schedule for engines without coefficients: calls accumulate the mean y of their number, as if
-// it were the signal, and are skipped below a threshold that gives at least `skips` skips (or as
-// many as are possible). First and last call computed.
-std::vector<bool> StaticMask(const PairSet& pairs, double skips);
-
-// Mean over runs of sum|residual_t| / sum|residual_t-1| for each call, 1 for the first call; the
-// last one repeats its predecessor, since a trace holds only sums of previous tensors. By branch.
-// MagCache defines it with the L2 norm per token: L1 sums of whole tensors are close to it, not
-// equal.
-std::map<std::string, std::vector<double>> MagnitudeRatios(const Trace& trace);
 
 }  // namespace teacache

@@ -10,6 +10,7 @@
 #include <tuple>
 #include <utility>
 
+#include "calib/fixed_schedules.h"
 #include "datasets/error.h"
 #include "datasets/version.h"
 

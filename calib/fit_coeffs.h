@@ -7,6 +7,7 @@
 
 #include "calib/diagnostics.h"
 #include "calib/emit.h"
+#include "calib/engine_warnings.h"
 #include "calib/fit.h"
 #include "calib/importers.h"
 #include "calib/pairs.h"

@@ -137,7 +137,7 @@ const std::vector<PublishedSet>& PublishedSets() {
        "ali-vilab/TeaCache TeaCache4Wan2.1; also TensorRT-LLM's early tables of FLUX.1-dev and "
        "FLUX.2-dev"},
       {"wan2.1-i2v-720p-ret",
-       "Wan2.1-I2V-720P with use_ret_steps",
+       "Wan2.1-I2V-720P with use_ret_steps (VideoX-Fun uses it for all of Wan2.2 and Qwen-Image)",
        {8107.05460, 2133.93892, -372.934672, 16.6203073, -0.0417769401},
        "time embedding e0",
        "ali-vilab/TeaCache TeaCache4Wan2.1"},
@@ -147,7 +147,7 @@ const std::vector<PublishedSet>& PublishedSets() {
        "time embedding e",
        "ali-vilab/TeaCache TeaCache4Wan2.1"},
       {"wan2.1-i2v-720p",
-       "Wan2.1-I2V-720P (VideoX-Fun uses it for all of Wan2.2)",
+       "Wan2.1-I2V-720P",
        {-114.36346466, 65.26524496, -18.82220707, 4.91518089, -0.23412683},
        "time embedding e",
        "ali-vilab/TeaCache TeaCache4Wan2.1"},

@@ -18,66 +18,6 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-std::vector<EngineRule> MakeRules() {
-  using Sign = EngineRule::Sign;
-  using Epsilon = EngineRule::Epsilon;
-  std::vector<EngineRule> rules;
-  const auto add = [&rules](std::string name, std::string description) {
-    rules.emplace_back();
-    rules.back().name = std::move(name);
-    rules.back().description = std::move(description);
-    return &rules.back();
-  };
-  add("teacache", "ali-vilab/TeaCache: raw f, first and last call computed");
-  EngineRule* rule =
-      add("teacache-ret", "TeaCache with use_ret_steps (Wan2.1): raw f, first 5 calls");
-  rule->first_computed = 5;
-  rule->last_computed = 0;
-  rule = add("sglang", "SGLang: raw f, start_skipping 5, last call computed");
-  rule->first_computed = 5;
-  add("xdit", "xDiT: raw f, first and last call computed");
-  rule = add("comfyui", "ComfyUI-TeaCache, all models but FLUX: raw f, first call computed");
-  rule->last_computed = 0;
-  rule = add("comfyui-flux", "ComfyUI-TeaCache for FLUX: |f|, first call computed");
-  rule->sign = Sign::kAbsolute;
-  rule->last_computed = 0;
-  rule = add("vllm-omni", "vLLM-Omni: |f|, first call computed, 1e-8 added to mean|previous|");
-  rule->sign = Sign::kAbsolute;
-  rule->last_computed = 0;
-  rule->epsilon_kind = Epsilon::kAdd;
-  rule->epsilon = 1e-8;
-  rule = add("tensorrt-llm", "TensorRT-LLM: |f|, sum capped at 2 thresholds, first and last call");
-  rule->sign = Sign::kAbsolute;
-  rule->cap = 2;
-  rule->epsilon_kind = Epsilon::kAdd;
-  rule->epsilon = 1e-8;
-  rule = add("tensorrt-llm-ret", "TensorRT-LLM with use_ret_steps: first 5 calls, no cut-off");
-  rule->sign = Sign::kAbsolute;
-  rule->cap = 2;
-  rule->epsilon_kind = Epsilon::kAdd;
-  rule->epsilon = 1e-8;
-  rule->first_computed = 5;
-  rule->last_computed = 0;
-  rule = add("wan2gp", "Wan2GP: |f|, first and last call computed");
-  rule->sign = Sign::kAbsolute;
-  rule = add("difflet", "Difflet: |f|, 5 calls of warm-up and of cool-down");
-  rule->sign = Sign::kAbsolute;
-  rule->first_computed = 5;
-  rule->last_computed = 5;
-  rule->epsilon_kind = Epsilon::kFloor;
-  rule->epsilon = 1e-8;
-  rule = add("mlx-teacache",
-             "mlx-teacache: max(0, f), range guard, at most 8 skips in a row, first and last call");
-  rule->sign = Sign::kClamp;
-  rule->epsilon_kind = Epsilon::kFloor;
-  rule->epsilon = 1e-12;
-  rule->keeps_sum_when_forced = true;
-  rule->seeds_cache = true;
-  rule->max_consecutive_skips = 8;
-  rule->guards_range = true;
-  return rules;
-}
-
 // What one call contributes to the accumulator; NaN = compute whatever the sum.
 double Contribution(double x, const ReplayOptions& options) {
   if (!std::isfinite(x)) return kNan;
@@ -220,21 +160,66 @@ double Disagreement(const ReplayInput& input, const std::vector<ReplayedRun>& ru
   return total > 0 ? static_cast<double>(different) / static_cast<double>(total) : 0;
 }
 
+// The runs whose branches are decided together, in order; otherwise each run alone.
+std::vector<std::vector<size_t>> DecidedTogether(const ReplayInput& input, const EngineRule& rule) {
+  std::vector<std::vector<size_t>> groups;
+  std::map<std::pair<int, int64_t>, size_t> index;
+  for (size_t i = 0; i < input.runs.size(); ++i) {
+    size_t group = groups.size();
+    if (rule.branches != EngineRule::Branches::kSeparate) {
+      group = index.try_emplace({input.runs[i].prompt, input.runs[i].seed}, group).first->second;
+    }
+    if (group == groups.size()) groups.emplace_back();
+    groups[group].push_back(i);
+  }
+  return groups;
+}
+
+// Which of the runs decides for all; -1 = they all do.
+int Decider(const ReplayInput& input, const EngineRule& rule, const std::vector<size_t>& group) {
+  if (rule.branches != EngineRule::Branches::kCond) return -1;
+  for (size_t i = 0; i < group.size(); ++i) {
+    const std::string& branch = input.runs[group[i]].branch;
+    if (branch == "cond" || branch == "pos") return static_cast<int>(i);
+  }
+  return 0;
+}
+
+// What is computed once the branches' own decisions are joined.
+void JoinDecisions(const ReplayInput& input, const EngineRule& rule, ReplaySummary* summary) {
+  for (const std::vector<size_t>& group : DecidedTogether(input, rule)) {
+    if (group.size() < 2) continue;
+    const int decider = Decider(input, rule, group);
+    std::vector<bool> computed(input.calls, false);
+    for (size_t i = 0; i < group.size(); ++i) {
+      if (decider >= 0 && static_cast<int>(i) != decider) continue;
+      for (int call = 0; call < input.calls; ++call) {
+        computed[call] = computed[call] || summary->runs[group[i]].computed[call];
+      }
+    }
+    for (size_t i : group) summary->runs[i].computed = computed;
+  }
+}
+
 // State of all thresholds at one moment of one run: plain arrays, so that the compiler can take
 // several thresholds into one instruction.
 struct Lanes {
-  explicit Lanes(size_t n) : sum(n), skips(n), streak(n), longest(n) {}
+  explicit Lanes(size_t n) : sum(n), streak(n), skip(n) {}
 
   void Reset() {
     std::fill(sum.begin(), sum.end(), 0.0);
-    std::fill(skips.begin(), skips.end(), 0.0);
     std::fill(streak.begin(), streak.end(), 0.0);
   }
 
+  void Compute(bool keep_sum) {
+    if (!keep_sum) std::fill(sum.begin(), sum.end(), 0.0);
+    std::fill(streak.begin(), streak.end(), 0.0);
+    std::fill(skip.begin(), skip.end(), 0.0);
+  }
+
   std::vector<double> sum;
-  std::vector<double> skips;
-  std::vector<double> streak;   // skips in a row until now
-  std::vector<double> longest;  // of all runs
+  std::vector<double> streak;  // skips in a row that the run decided on
+  std::vector<double> skip;    // 1 = this call is skipped
 };
 
 void AdvanceLanes(double value,
@@ -245,42 +230,41 @@ void AdvanceLanes(double value,
   const size_t n = thresholds.size();
   const double* threshold = thresholds.data();
   double* sum = lanes->sum.data();
-  double* skips = lanes->skips.data();
   double* streak = lanes->streak.data();
-  double* longest = lanes->longest.data();
+  double* skip = lanes->skip.data();
   for (size_t t = 0; t < n; ++t) {
     const double next = std::min(sum[t] + value, cap * threshold[t]);
-    const bool skip = (next < threshold[t]) & (streak[t] < max_streak);
-    sum[t] = skip ? next : 0.0;
-    skips[t] += skip ? 1.0 : 0.0;
-    streak[t] = skip ? streak[t] + 1.0 : 0.0;
-    longest[t] = std::max(longest[t], streak[t]);
+    const bool skips = (next < threshold[t]) & (streak[t] < max_streak);
+    sum[t] = skips ? next : 0.0;
+    streak[t] = skips ? streak[t] + 1.0 : 0.0;
+    skip[t] = skips ? 1.0 : 0.0;
   }
 }
+
+// What became of the runs that were decided together, for all thresholds.
+struct LaneCounts {
+  explicit LaneCounts(size_t n) : skips(n), streak(n), longest(n) {}
+
+  void Reset() {
+    std::fill(skips.begin(), skips.end(), 0.0);
+    std::fill(streak.begin(), streak.end(), 0.0);
+  }
+
+  void Add(const std::vector<double>& skip) {
+    const size_t n = skip.size();
+    for (size_t t = 0; t < n; ++t) {
+      skips[t] += skip[t];
+      streak[t] = skip[t] * (streak[t] + 1.0);
+      longest[t] = std::max(longest[t], streak[t]);
+    }
+  }
+
+  std::vector<double> skips;
+  std::vector<double> streak;
+  std::vector<double> longest;  // of all runs
+};
 
 }  // namespace
-
-const std::vector<EngineRule>& EngineRules() {
-  static const std::vector<EngineRule> rules = MakeRules();
-  return rules;
-}
-
-const EngineRule& FindEngineRule(const std::string& name) {
-  std::vector<std::string> names;
-  for (const EngineRule& rule : EngineRules()) {
-    if (rule.name == name) return rule;
-    names.push_back(rule.name);
-  }
-  ThrowUserError("engine", "must be one of {} but is \"{}\"", fmt::join(names, ", "), name);
-}
-
-std::vector<bool> ForcedCalls(const EngineRule& rule, int calls) {
-  std::vector<bool> forced(calls, false);
-  for (int call = 0; call < calls; ++call) {
-    forced[call] = call < std::max(1, rule.first_computed) || call >= calls - rule.last_computed;
-  }
-  return forced;
-}
 
 ReplayInput MakeReplayInput(const Trace& trace,
                             const EngineRule& rule,
@@ -370,8 +354,10 @@ ReplaySummary Replay(const ReplayInput& input, const ReplayOptions& options) {
   summary.threshold = options.threshold;
   summary.min_skips = input.calls;
   for (const SignalRun& run : input.runs) {
-    ReplayedRun replayed;
-    replayed.computed = ReplayRun(run, options);
+    summary.runs.push_back({ReplayRun(run, options)});
+  }
+  JoinDecisions(input, options.rule, &summary);
+  for (ReplayedRun& replayed : summary.runs) {
     int streak = 0;
     for (bool computed : replayed.computed) {
       streak = computed ? 0 : streak + 1;
@@ -382,7 +368,6 @@ ReplaySummary Replay(const ReplayInput& input, const ReplayOptions& options) {
     summary.min_skips = std::min(summary.min_skips, replayed.skips);
     summary.max_skips = std::max(summary.max_skips, replayed.skips);
     summary.longest_run = std::max(summary.longest_run, replayed.longest_run);
-    summary.runs.push_back(std::move(replayed));
   }
   summary.mean_skips /= static_cast<double>(input.runs.size());
   summary.skips95 = BootstrapSkips(input, summary.runs);
@@ -414,29 +399,41 @@ std::vector<SweepPoint> Sweep(const ReplayInput& input,
     points[t].threshold = thresholds[t];
     points[t].min_skips = input.calls;
   }
-  Lanes lanes(n);
-  for (const SignalRun& run : input.runs) {
-    lanes.Reset();
+  std::vector<Lanes> lanes;
+  LaneCounts counts(n);
+  for (const std::vector<size_t>& group : DecidedTogether(input, rule)) {
+    while (lanes.size() < group.size()) lanes.emplace_back(n);
+    for (Lanes& lane : lanes) lane.Reset();
+    counts.Reset();
+    const int decider = Decider(input, rule, group);
     for (int call = 0; call < input.calls; ++call) {
-      const double value = always[call] ? kNan : Contribution(run.x[call], options);
-      if (std::isnan(value)) {
-        const bool keep = forced[call] && rule.keeps_sum_when_forced;
-        if (!keep) std::fill(lanes.sum.begin(), lanes.sum.end(), 0.0);
-        std::fill(lanes.streak.begin(), lanes.streak.end(), 0.0);
-      } else {
-        AdvanceLanes(value, thresholds, cap, max_streak, &lanes);
+      for (size_t i = 0; i < group.size(); ++i) {
+        const double value =
+            always[call] ? kNan : Contribution(input.runs[group[i]].x[call], options);
+        if (std::isnan(value)) {
+          lanes[i].Compute(forced[call] && rule.keeps_sum_when_forced);
+        } else {
+          AdvanceLanes(value, thresholds, cap, max_streak, &lanes[i]);
+        }
       }
+      std::vector<double>& skip = lanes[std::max(decider, 0)].skip;
+      if (decider < 0) {
+        for (size_t i = 1; i < group.size(); ++i) {
+          for (size_t t = 0; t < n; ++t) skip[t] *= lanes[i].skip[t];
+        }
+      }
+      counts.Add(skip);
     }
     for (size_t t = 0; t < n; ++t) {
-      const int skips = thresholds[t] > 0 ? static_cast<int>(lanes.skips[t]) : 0;
-      points[t].mean_skips += skips;
+      const int skips = thresholds[t] > 0 ? static_cast<int>(counts.skips[t]) : 0;
+      points[t].mean_skips += skips * static_cast<double>(group.size());
       points[t].min_skips = std::min(points[t].min_skips, skips);
       points[t].max_skips = std::max(points[t].max_skips, skips);
     }
   }
   for (size_t t = 0; t < n; ++t) {
     points[t].mean_skips /= static_cast<double>(input.runs.size());
-    points[t].longest_run = thresholds[t] > 0 ? static_cast<int>(lanes.longest[t]) : 0;
+    points[t].longest_run = thresholds[t] > 0 ? static_cast<int>(counts.longest[t]) : 0;
     points[t].speedup = SpeedUp(input, points[t].mean_skips);
   }
   return points;

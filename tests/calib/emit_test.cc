@@ -10,7 +10,6 @@
 #include <regex>
 #include <sstream>
 
-#include "calib/registry.h"
 #include "datasets/error.h"
 #include "tests/support/matchers.h"
 #include "tests/support/temp_dir.h"
@@ -21,7 +20,6 @@ namespace {
 using nlohmann::json;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
 using testing::ThrowsMessage;
 
 const std::vector<double> kFit = {1.0 / 3, -20.5, 7e-3, 0.1, 0.02};
@@ -136,6 +134,26 @@ TEST(Emit, LightX2v) {
   EXPECT_EQ(j["coefficients"][1].get<std::vector<double>>(), kFit);
 }
 
+TEST(Emit, LightX2vVariants) {
+  EmitInput input = Input();
+  input.rule = FindEngineRule("teacache-ret");
+  EXPECT_EQ(json::parse(TextOf("lightx2v-ret", input))["use_ret_steps"], true);
+  // HunyuanVideo's loader takes one list.
+  const json flat = json::parse(TextOf("lightx2v-flat", Input()));
+  EXPECT_EQ(flat["coefficients"].get<std::vector<double>>(), kFit);
+  EXPECT_FALSE(flat.contains("use_ret_steps"));
+}
+
+// YAML 1.1 takes "1e-05" for text: a number needs its point.
+TEST(Emit, YamlNumbersHaveAPoint) {
+  EmitInput input = Input();
+  input.coefficients.set.coefficients = {1e30, -2e-7, 1.5e-9, 3, 0};
+  input.threshold = 1e-5;
+  const std::string text = TextOf("tensorrt-llm", input);
+  EXPECT_THAT(text, HasSubstr("[1.0e+30, -2.0e-07, 1.5e-09, 3, 0]"));
+  EXPECT_EQ(YamlValue(text, "teacache_thresh"), "1.0e-05");
+}
+
 TEST(Emit, DiffletIsAscending) {
   EmitInput input = Input();
   input.rule = FindEngineRule("difflet");
@@ -191,7 +209,12 @@ TEST(Emit, Masks) {
   const std::vector<int> mask = {1, 0, 1, 1, 0, 1};
   const json smooth = json::parse(TextOf("smoothcache", Input()));
   EXPECT_EQ(smooth["attn1"].get<std::vector<int>>(), mask);
-  const auto lists = Lists(TextOf("cache-dit", Input()));
+  const std::string yaml = TextOf("cache-dit", Input());
+  EXPECT_EQ(yaml.rfind("cache_config:\n", 0), 0u);
+  // Dynamic, the default, would look at residuals again.
+  EXPECT_EQ(YamlValue(yaml, "steps_computation_policy"), "static");
+  EXPECT_EQ(YamlValue(yaml, "num_inference_steps"), "6");
+  const auto lists = Lists(yaml);
   EXPECT_THAT(lists, ElementsAre(std::vector<double>(mask.begin(), mask.end())));
   EXPECT_EQ(TextOf("sd-cpp", Input()),
             "--cache-mode dbcache --scm-mask \"1,0,1,1,0,1\" --scm-policy static\n");
@@ -238,101 +261,6 @@ TEST(Emit, RefusesWhatTheEngineCannotTake) {
               ThrowsMessage<UserError>(HasSubstr("\"high\" and \"low\"")));
   EXPECT_THAT([] { Emit("onnx", Input()); },
               ThrowsMessage<UserError>(HasSubstr("vllm-omni, sglang")));
-}
-
-TEST(EngineWarnings, SayWhatTheEngineDoes) {
-  CoefficientSet set;
-  set.coefficients = {1, -0.2};  // negative below 0.2
-  set.x_min = 0.1;
-  set.x_max = 0.4;
-  const auto raw = EngineWarnings(set, FindEngineRule("teacache"));
-  ASSERT_EQ(raw.size(), 2u);
-  EXPECT_THAT(raw[0], HasSubstr("f is negative for x in [0.1, 0.2]; teacache adds it raw"));
-  EXPECT_THAT(raw[1], HasSubstr("does not guard"));
-  EXPECT_THAT(EngineWarnings(set, FindEngineRule("vllm-omni"))[0], HasSubstr("adds |f|"));
-  const auto clamp = EngineWarnings(set, FindEngineRule("mlx-teacache"));
-  ASSERT_EQ(clamp.size(), 1u);
-  EXPECT_THAT(clamp[0], HasSubstr("counts it as 0"));
-  set.coefficients = {-1, 1};
-  EXPECT_THAT(EngineWarnings(set, FindEngineRule("mlx-teacache"))[0], HasSubstr("f decreases"));
-  set.coefficients = {1, 1};
-  EXPECT_THAT(EngineWarnings(set, FindEngineRule("mlx-teacache")), IsEmpty());
-}
-
-TEST(SignConsequences, NameEveryEngineOnce) {
-  EXPECT_TRUE(SignConsequences(Polynomial({1, 0}), {0, 1}).empty());
-  const auto signs = SignConsequences(Polynomial({1, -0.5}), {0, 1});
-  ASSERT_EQ(signs.size(), 3u);
-  size_t engines = 0;
-  for (const SignConsequence& sign : signs) {
-    engines += sign.engines.size();
-    EXPECT_FALSE(sign.text.empty());
-  }
-  EXPECT_EQ(engines, EngineRules().size());
-  EXPECT_THAT(signs[0].engines, testing::Contains("teacache"));
-  EXPECT_THAT(signs[1].engines, testing::Contains("vllm-omni"));
-  EXPECT_THAT(signs[2].engines, ElementsAre("mlx-teacache"));
-}
-
-// calibration.md 0: 26 of the shipped sets are negative or decrease somewhere in [0, 0.6].
-TEST(EngineWarnings, MostPublishedSetsMisbehave) {
-  int clean = 0;
-  for (const PublishedSet& set : PublishedSets()) {
-    CoefficientSet given;
-    given.coefficients = set.coefficients;
-    const auto warnings = EngineWarnings(given, FindEngineRule("teacache"));
-    const bool misbehaves = warnings.size() > 1;  // the range is not known
-    clean += misbehaves ? 0 : 1;
-    if (set.name == "open-sora-plan-1.1" || set.name == "ltx-video-0.9.1" ||
-        set.name == "cosmos-1.0-7b" || set.name == "identity") {
-      EXPECT_FALSE(misbehaves) << set.name;
-    }
-    if (set.name == "flux.1-dev" || set.name == "wan2.1-t2v-14b") {
-      EXPECT_TRUE(misbehaves);
-    }
-  }
-  EXPECT_LT(clean, 10);
-}
-
-TEST(StaticMask, FollowsTheMeanChange) {
-  PairSet pairs;
-  pairs.calls = 8;
-  pairs.branches = {"batched"};
-  for (int call = 1; call < 8; ++call) {
-    Pair pair;
-    pair.call = call;
-    pair.y = call == 4 ? 10 : 1;
-    pairs.pairs.push_back(pair);
-  }
-  const auto mask = StaticMask(pairs, 3);
-  EXPECT_EQ(std::count(mask.begin(), mask.end(), false) >= 3, true);
-  EXPECT_TRUE(mask[0]);
-  EXPECT_TRUE(mask[4]);  // the large change
-  EXPECT_TRUE(mask[7]);
-  EXPECT_EQ(StaticMask(pairs, 0), std::vector<bool>(8, true));
-  const auto all = StaticMask(pairs, 100);
-  EXPECT_EQ(std::count(all.begin(), all.end(), true), 2);
-}
-
-TEST(MagnitudeRatios, FromSumsOfPreviousTensors) {
-  Trace trace;
-  trace.header.calls = 4;
-  const double norms[] = {10, 5, 4};  // |residual| at calls 0, 1, 2
-  for (int prompt = 0; prompt < 2; ++prompt) {
-    for (int call = 0; call < 4; ++call) {
-      TraceRow row;
-      row.prompt = std::to_string(prompt);
-      row.branch = "batched";
-      row.call = call;
-      if (call > 0) row.res = {1, norms[call - 1] * (1 + prompt), 100};
-      trace.rows.push_back(row);
-    }
-  }
-  const auto ratios = MagnitudeRatios(trace);
-  ASSERT_EQ(ratios.size(), 1u);
-  EXPECT_TRUE(Near(ratios.at("batched"), std::vector{1.0, 0.5, 0.8, 0.8}, 0, 1e-15));
-  trace.rows.clear();
-  EXPECT_TRUE(MagnitudeRatios(trace).empty());
 }
 
 TEST(WriteEmitted, WritesAll) {

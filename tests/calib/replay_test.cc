@@ -85,6 +85,7 @@ TEST(ReplayRun, ForcedCalls) {
   EXPECT_EQ(Schedule("teacache", f, 1, x), "CSSSSSSSSSSSSC");
   EXPECT_EQ(Schedule("teacache-ret", f, 1, x), "CCCCCSSSSSSSSS");
   EXPECT_EQ(Schedule("sglang", f, 1, x), "CCCCCSSSSSSSSC");
+  EXPECT_EQ(Schedule("videox-fun", f, 1, x), "CCCCCSSSSSSSSS");
   EXPECT_EQ(Schedule("tensorrt-llm", f, 1, x), "CSSSSSSSSSSSSC");
   EXPECT_EQ(Schedule("tensorrt-llm-ret", f, 1, x), "CCCCCSSSSSSSSS");
   EXPECT_EQ(Schedule("difflet", f, 1, x), "CCCCCSSSSCCCCC");
@@ -206,6 +207,33 @@ TEST(Replay, CountsAndSpread) {
   EXPECT_DOUBLE_EQ(summary.speedup, 6 / (6 - 11.0 / 4));
   EXPECT_LE(summary.skips95.lo, summary.mean_skips);
   EXPECT_GE(summary.skips95.hi, summary.mean_skips);
+}
+
+// Branches that are computed in one batch: both when either needs it, each keeping its own sum.
+TEST(Replay, BranchesOfOneBatch) {
+  ReplayInput input;
+  input.calls = 7;
+  input.prompts = {"a", "b"};
+  // Own decisions at threshold 0.5: cond CSSSCSS (0.15 a call), uncond CSCSCSC (0.3 a call).
+  input.runs = {{0, 0, "uncond", {0, .3, .3, .3, .3, .3, .3}},
+                {0, 0, "cond", {0, .15, .15, .15, .15, .15, .15}},
+                {1, 0, "cond", {0, .15, .15, .15, .15, .15, .15}}};
+  const auto schedules = [&](const char* engine) {
+    const ReplaySummary summary =
+        Replay(input, {FindEngineRule(engine), Polynomial({1, 0}), 0.5, {}});
+    std::string text;
+    for (const ReplayedRun& run : summary.runs) text += ScheduleText(run.computed) + " ";
+    return text;
+  };
+  EXPECT_EQ(schedules("wan2gp"), "CSCSCSC CSSSCSC CSSSCSC ");
+  EXPECT_EQ(schedules("vllm-omni"), "CSCSCSC CSSSCSS CSSSCSS ");
+  EXPECT_EQ(schedules("comfyui"), "CSCSCSC CSCSCSC CSSSCSS ");
+  // VideoX-Fun: 5 calls first, then the conditional branch decides.
+  EXPECT_EQ(schedules("videox-fun"), "CCCCCSS CCCCCSS CCCCCSS ");
+  const ReplaySummary either =
+      Replay(input, {FindEngineRule("comfyui"), Polynomial({1, 0}), 0.5, {}});
+  EXPECT_EQ(either.disagreement, 0);
+  EXPECT_EQ(either.mean_skips, (3 + 3 + 5) / 3.0);
 }
 
 // The sweep against one plain replay per threshold, all rules, odd numbers of thresholds.
