@@ -40,6 +40,7 @@ json PolicyJson(const PolicyOptions& policy) {
   if (policy.name == "teacache") {
     j["threshold"] = policy.threshold;
     j["coefficients"] = policy.polynomial.coefficients();
+    j["teacache_mode"] = TeaCacheModeName(policy.teacache_mode);
   }
   if (policy.name == "uniform") j["computed_calls"] = policy.computed_calls;
   if (policy.name == "mask") j["mask"] = policy.mask;
@@ -211,6 +212,7 @@ class RunFolder {
     const Clock::time_point start = Clock::now();
     SampleOptions sample_options;
     sample_options.record = options_.record;
+    sample_options.teacache_mode = options_.policy.teacache_mode;
     const GeneratedVideo made =
         GenerateVideo(system_, *policy_, item.prompt, item.seed, sample_options);
     FinishedItem finished;

@@ -10,6 +10,7 @@ namespace {
 
 struct CacheFlags {
   std::string coeffs;
+  std::string teacache_mode = "strict";
   bool lossless = false;
 };
 
@@ -25,6 +26,13 @@ void AddCacheFlags(CLI::App* app, PolicyOptions* policy, CacheFlags* flags) {
   app->add_option("--coeffs",
                   flags->coeffs,
                   "teacache: coefficients file of fit-coeffs; default the published ones");
+  app->add_option(
+         "--teacache-mode",
+         flags->teacache_mode,
+         "teacache: strict = change measured exactly, first and last call always computed; "
+         "reference = as the published code, with its rounding to the model's dtype and its "
+         "comparison of timesteps, which may leave the last call to the threshold")
+      ->capture_default_str();
   app->add_option("--computed-calls",
                   policy->computed_calls,
                   "uniform: how many calls to compute, evenly spaced");
@@ -65,6 +73,7 @@ int Generate(GenerateOptions options, const PromptFlags& prompts, const CacheFla
   const InterruptGuard guard;
   ProgressPrinter progress;
   options.progress = &progress;
+  options.policy.teacache_mode = ParseTeaCacheMode(flags.teacache_mode);
   if (flags.lossless) options.video.codec = VideoWriterOptions::Codec::kFfv1;
   const std::unique_ptr<System> system = LoadSystem(options.model, options.system);
   options.prompts = prompts.Prompts(*system);

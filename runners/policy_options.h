@@ -6,6 +6,7 @@
 
 #include "calib/cache_policy.h"
 #include "calib/polynomial.h"
+#include "runners/teacache_mode.h"
 
 namespace teacache {
 
@@ -14,8 +15,9 @@ struct PolicyOptions {
   std::string name = "none";  // "none", "teacache", "uniform", "mask"
   double threshold = 0.1;     // teacache: >= 0
   Polynomial polynomial;      // teacache
-  int computed_calls = 0;     // uniform
-  std::string mask;           // mask: "CCSC...", C computed, S skipped, one letter per call
+  TeaCacheMode teacache_mode = TeaCacheMode::kStrict;
+  int computed_calls = 0;  // uniform
+  std::string mask;        // mask: "CCSC...", C computed, S skipped, one letter per call
 
   // Throws UserError for anything that does not fit a run of `calls` calls.
   std::unique_ptr<CachePolicy> Make(int calls) const;

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <deque>
 
+#include "runners/relative_l1.h"
+
 namespace teacache {
 namespace {
 
@@ -109,8 +111,7 @@ class SamplingLoop {
     if (modulated.defined()) {
       if (state->modulated.defined()) {
         if (options_.record) record->mod = MeasureL1(modulated, state->modulated);
-        record->r = options_.metric_dtype == MetricDtype::kModel
-                        ? ReferenceRelativeL1(modulated, state->modulated)
+        record->r = reference()       ? ReferenceRelativeL1(modulated, state->modulated)
                     : options_.record ? record->mod.Ratio()
                                       : MeasureL1(modulated, state->modulated).Ratio();
       }
@@ -118,10 +119,13 @@ class SamplingLoop {
       state->modulated = modulated;
     }
     const int calls = scheduler_->num_calls();
-    return policy_.Decide(
-        {call, calls, record->r, run_->IsFirst(call, calls), run_->IsLast(call, calls)},
-        &state->policy);
+    PolicyCall position = PositionalCall(call, calls, record->r);
+    position.is_first = run_->IsFirst(call, calls) || (!reference() && position.is_first);
+    position.is_last = run_->IsLast(call, calls) || (!reference() && position.is_last);
+    return policy_.Decide(position, &state->policy);
   }
+
+  bool reference() const { return options_.teacache_mode == TeaCacheMode::kReference; }
 
   void Measure(const Streams& output,
                const Streams& residual,
@@ -170,24 +174,6 @@ SampleResult Sample(DenoisingRun* run,
                     const SampleOptions& options) {
   const at::NoGradGuard no_grad;
   return SamplingLoop(run, scheduler, policy, options).Run(noise);
-}
-
-L1Sums MeasureL1(const at::Tensor& a, const at::Tensor& b) {
-  L1Sums sums;
-  sums.diff_l1 = at::sub(a, b).abs_().sum(at::kDouble).item<double>();
-  sums.prev_l1 = b.abs().sum(at::kDouble).item<double>();
-  sums.n = a.numel();
-  return sums;
-}
-
-L1Sums MeasureL1(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
-  L1Sums sums;
-  for (size_t i = 0; i < a.size(); ++i) sums += MeasureL1(a[i], b[i]);
-  return sums;
-}
-
-double ReferenceRelativeL1(const at::Tensor& a, const at::Tensor& b) {
-  return ((a - b).abs().mean() / b.abs().mean()).item<double>();
 }
 
 std::vector<TraceRow> TraceRows(const SampleResult& result,

@@ -10,14 +10,9 @@
 #include "datasets/trace.h"
 #include "runners/denoising_run.h"
 #include "runners/schedulers/scheduler.h"
+#include "runners/teacache_mode.h"
 
 namespace teacache {
-
-// How the relative L1 change of the signal is computed.
-enum class MetricDtype {
-  kFloat32,  // sums in double of float32 values
-  kModel,    // as the reference: two means in the model's dtype, their ratio rounded to it
-};
 
 struct SampleOptions {
   // Measure every call (see CallRecord); costs copies of the streams. Needs every call computed for
@@ -25,7 +20,8 @@ struct SampleOptions {
   bool record = false;
   // Look-back distances of the residual for k = 2 ... lookback; 0 or 1 = none. Only with `record`.
   int lookback = 0;
-  MetricDtype metric_dtype = MetricDtype::kFloat32;
+  // How r is rounded and which calls are computed whatever it is.
+  TeaCacheMode teacache_mode = TeaCacheMode::kStrict;
   // Keep the latent before every call and the final one (tests).
   bool keep_latents = false;
 };
@@ -66,13 +62,6 @@ SampleResult Sample(DenoisingRun* run,
                     const CachePolicy& policy,
                     const at::Tensor& noise,
                     const SampleOptions& options = {});
-
-// sum|a - b| and sum|b| in double.
-L1Sums MeasureL1(const at::Tensor& a, const at::Tensor& b);
-// The same over several streams.
-L1Sums MeasureL1(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b);
-// mean|a - b| / mean|b| as TeaCache's forward functions compute it, in the tensors' dtype.
-double ReferenceRelativeL1(const at::Tensor& a, const at::Tensor& b);
 
 // Trace rows of a recorded run.
 std::vector<TraceRow> TraceRows(const SampleResult& result,

@@ -10,6 +10,7 @@
 
 #include "calib/fit.h"
 #include "runners/generate_videos.h"
+#include "runners/relative_l1.h"
 #include "runners/sampler.h"
 #include "runners/shapes_weights.h"
 

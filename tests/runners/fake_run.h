@@ -51,10 +51,12 @@ class FakeRun : public DenoisingRun {
     return sum;
   }
   bool IsFirst(int call, int) const override { return call <= last_first_call; }
+  bool IsLast(int call, int calls) const override { return last_call_is_last && call == calls - 1; }
 
   int signals_asked = 0;
   int blocks_run = 0;
-  int last_first_call = 0;    // calls up to this one count as first
+  int last_first_call = 0;  // calls up to this one count as first
+  bool last_call_is_last = true;
   std::vector<double> heads;  // every output of a head, in order
 
  private:

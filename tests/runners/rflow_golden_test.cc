@@ -89,7 +89,7 @@ void CompareRun(const GoldenCase& golden, const GoldenTensors& tensors, const Go
       model, condition, timesteps, golden.json.at("scheduler").at("cfg_scale"), run.dtype);
   const auto scheduler = MakeRflowScheduler(rflow);
   SampleOptions options;
-  options.metric_dtype = MetricDtype::kModel;
+  options.teacache_mode = TeaCacheMode::kReference;
   options.keep_latents = true;
   const auto policy = PolicyOf(run.json);
   const SampleResult result = Sample(&denoising, scheduler.get(), *policy, noise, options);

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,6 +11,7 @@
 
 #include "datasets/error.h"
 #include "runners/policy_options.h"
+#include "runners/relative_l1.h"
 #include "tests/runners/fake_run.h"
 #include "tests/support/matchers.h"
 #include "tests/support/torch_matchers.h"
@@ -115,6 +117,28 @@ TEST(Sample, TheRunSaysWhichCallsAreFirst) {
               ElementsAre(true, true, false, true));
 }
 
+// As Open-Sora's reference, whose comparison of timesteps may miss the last call.
+TEST(Sample, TheModesDifferInTheLastCall) {
+  const auto policy = MakeTeaCachePolicy({0.5, Polynomial({1, 0})});
+  const auto computed = [&](TeaCacheMode mode) {
+    FakeRun run({Branch({1, 1, 1, 1}, {1, 1, 1, 1})});
+    run.last_call_is_last = false;
+    FakeScheduler scheduler(4);
+    SampleOptions options;
+    options.teacache_mode = mode;
+    return Sample(&run, &scheduler, *policy, One(), options).Computed();
+  };
+  EXPECT_THAT(computed(TeaCacheMode::kReference), ElementsAre(true, false, false, false));
+  EXPECT_THAT(computed(TeaCacheMode::kStrict), ElementsAre(true, false, false, true));
+}
+
+TEST(TeaCacheMode, Names) {
+  EXPECT_EQ(ParseTeaCacheMode("strict"), TeaCacheMode::kStrict);
+  EXPECT_EQ(ParseTeaCacheMode(TeaCacheModeName(TeaCacheMode::kReference)),
+            TeaCacheMode::kReference);
+  EXPECT_THROW(ParseTeaCacheMode("Strict"), UserError);
+}
+
 TEST(Sample, OneCallIsComputed) {
   FakeRun run({Branch({1}, {1})});
   FakeScheduler scheduler(1);
@@ -217,8 +241,8 @@ TEST(MeasureL1, DirectSums) {
     }
     const L1Sums sums = MeasureL1(a, b);
     EXPECT_EQ(sums.n, 7 * 33 * 5);
-    // The difference is rounded to the tensors' type, the sums are not.
-    EXPECT_NEAR(sums.diff_l1, diff, (dtype == at::kFloat ? 1e-6 : 3e-3) * diff);
+    // Differences are float32 whatever the tensors' type, sums are double.
+    EXPECT_NEAR(sums.diff_l1, diff, 1e-7 * diff);
     EXPECT_NEAR(sums.prev_l1, prev, 1e-9 * prev);
     // Strides do not matter.
     const L1Sums turned = MeasureL1(a.transpose(0, 2), b.transpose(0, 2));
@@ -230,6 +254,29 @@ TEST(MeasureL1, DirectSums) {
     EXPECT_NEAR(ReferenceRelativeL1(a, b),
                 sums.Ratio(),
                 (dtype == at::kFloat ? 1e-5 : 1e-2) * sums.Ratio());
+  }
+}
+
+// The plain loop over all values, in whose order rounding errors do not matter here: the values are
+// multiples of 2^-10 and the sums are exact.
+TEST(MeasureL1, EqualsTheLoopAtEverySize) {
+  auto generator = at::detail::createCPUGenerator(5);
+  for (const int64_t n : {1, 7, 8, 9, 1000, 65535, 65536, 65537, 3 * 65536 + 5}) {
+    const at::Tensor a = at::randint(-4096, 4096, {n}, generator, at::kFloat) / 1024;
+    const at::Tensor b = at::randint(-4096, 4096, {n}, generator, at::kFloat) / 1024;
+    double diff = 0, prev = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      diff += std::abs(a.const_data_ptr<float>()[i] - b.const_data_ptr<float>()[i]);
+      prev += std::abs(b.const_data_ptr<float>()[i]);
+    }
+    for (const int threads : {1, 2}) {
+      at::set_num_threads(threads);
+      const L1Sums sums = MeasureL1(a, b);
+      EXPECT_EQ(sums.diff_l1, diff) << n;
+      EXPECT_EQ(sums.prev_l1, prev) << n;
+      EXPECT_EQ(sums.n, n);
+    }
+    at::set_num_threads(1);
   }
 }
 
@@ -250,7 +297,7 @@ TEST(ReferenceRelativeL1, RoundsAsTheModelsDtype) {
   FakeRun run({Branch({3, 4, 4}, {1, 1, 1})});
   FakeScheduler scheduler(3);
   SampleOptions options;
-  options.metric_dtype = MetricDtype::kModel;
+  options.teacache_mode = TeaCacheMode::kReference;
   const auto policy = MakeTeaCachePolicy({0.5, Polynomial({1, 0})});
   const SampleResult result = Sample(&run, &scheduler, *policy, One(), options);
   EXPECT_EQ(result.calls[1].r, static_cast<double>(1.0F / 3.0F));

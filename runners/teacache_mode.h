@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+namespace teacache {
+
+// TeaCache's published code and its equations differ in details that change decisions.
+enum class TeaCacheMode {
+  // By the equations: r from sums in double, whatever the model's dtype; the first and the last
+  // call are always computed.
+  kStrict,
+  // As the reference code: r as two means and their ratio, each rounded to the model's dtype; a
+  // call is computed for sure when its timestep, as the model sees it, equals the first or last of
+  // the reference's list (DenoisingRun::IsFirst, IsLast), which need not hold for the last call.
+  kReference,
+};
+
+// "strict", "reference"; throws UserError for others.
+TeaCacheMode ParseTeaCacheMode(const std::string& name);
+std::string TeaCacheModeName(TeaCacheMode mode);
+
+}  // namespace teacache
