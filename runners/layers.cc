@@ -40,9 +40,27 @@ at::Tensor LayerNorm(const at::Tensor& x, double eps) {
   return at::layer_norm(x, {x.size(-1)}, /*weight=*/{}, /*bias=*/{}, eps);
 }
 
-at::Tensor Modulate(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale) {
-  return LayerNorm(x) * (scale + 1) + shift;
+at::Tensor Modulate(const at::Tensor& x,
+                    const at::Tensor& shift,
+                    const at::Tensor& scale,
+                    double eps) {
+  return LayerNorm(x, eps) * (scale + 1) + shift;
 }
+
+std::vector<at::Tensor> AdaLnSingle(const at::Tensor& table, const at::Tensor& t) {
+  const at::Tensor rows = table.unsqueeze(0) + t.view({t.size(0), -1, table.size(1)});
+  std::vector<at::Tensor> parts;
+  for (int64_t i = 0; i < table.size(0); ++i) {
+    parts.push_back(rows.select(1, i).unsqueeze(1).unsqueeze(1));
+  }
+  return parts;
+}
+
+at::Tensor SplitHeads(const at::Tensor& x, int64_t heads) {
+  return x.unflatten(-1, {heads, -1}).transpose(1, 2);
+}
+
+at::Tensor MergeHeads(const at::Tensor& x) { return x.transpose(1, 2).flatten(2); }
 
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   const at::Tensor wide = x.to(at::kFloat);

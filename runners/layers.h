@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "runners/parameters.h"
 
@@ -53,9 +54,20 @@ struct Mlp {
 // Layer normalisation over the last dimension without affine parameters.
 at::Tensor LayerNorm(const at::Tensor& x, double eps = 1e-6);
 // LayerNorm(x) * (1 + scale) + shift, broadcast.
-at::Tensor Modulate(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale);
+at::Tensor Modulate(const at::Tensor& x,
+                    const at::Tensor& shift,
+                    const at::Tensor& scale,
+                    double eps = 1e-6);
+// adaLN-single (PixArt-alpha, arXiv 2310.00426): the k rows of a learned table [k, D] plus what the
+// timestep adds to them, t [B, k D], or [B, D] for all alike -> k tensors [B, 1, 1, D], which
+// broadcast over frames and tokens.
+std::vector<at::Tensor> AdaLnSingle(const at::Tensor& table, const at::Tensor& t);
 // Root-mean-square normalisation over the last dimension, computed in float32 as LLaMA's RMSNorm.
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps = 1e-6);
+
+// [B, N, heads * head_dim] <-> [B, heads, N, head_dim].
+at::Tensor SplitHeads(const at::Tensor& x, int64_t heads);
+at::Tensor MergeHeads(const at::Tensor& x);
 
 enum class AttentionKernel {
   kFused,  // scaled_dot_product_attention: for inference

@@ -9,31 +9,15 @@ namespace {
 
 constexpr int64_t kFrequencies = 256;  // of the sinusoidal embedding of scalars
 
-// [B, N, D] -> [B, heads, N, head_dim].
-at::Tensor SplitHeads(const at::Tensor& x, int64_t heads) {
-  return x.unflatten(-1, {heads, -1}).transpose(1, 2);
-}
-
-at::Tensor MergeHeads(const at::Tensor& x) { return x.transpose(1, 2).flatten(2); }
-
-// Per-frame choice between the modulation of t and of t = 0: [B, k, D] -> k tensors [B, M, 1, D].
+// AdaLnSingle, choosing per frame between t and t = 0: k tensors [B, M, 1, D].
 std::vector<at::Tensor> FrameModulation(const at::Tensor& table,
                                         const at::Tensor& t,
                                         const FrameMask& frames) {
-  const int64_t count = table.size(0);
-  const auto expand = [&](const at::Tensor& value) {  // -> [B, k, 1, 1, D]
-    return (table.unsqueeze(0) + value.view({value.size(0), -1, table.size(1)}))
-        .unsqueeze(2)
-        .unsqueeze(2);
-  };
-  at::Tensor modulation = expand(t);
-  if (frames.mask.defined()) {
-    const at::Tensor mask =
-        frames.mask.unsqueeze(1).unsqueeze(-1).unsqueeze(-1);  // [B, 1, T, 1, 1]
-    modulation = at::where(mask, modulation, expand(frames.t_zero));
-  }
-  std::vector<at::Tensor> parts;
-  for (int64_t i = 0; i < count; ++i) parts.push_back(modulation.select(1, i));
+  std::vector<at::Tensor> parts = AdaLnSingle(table, t);
+  if (!frames.mask.defined()) return parts;
+  const std::vector<at::Tensor> zero = AdaLnSingle(table, frames.t_zero);
+  const at::Tensor mask = frames.mask.unsqueeze(-1).unsqueeze(-1);  // [B, T, 1, 1]
+  for (size_t i = 0; i < parts.size(); ++i) parts[i] = at::where(mask, parts[i], zero[i]);
   return parts;
 }
 
@@ -197,13 +181,10 @@ FinalLayer::FinalLayer(ParameterSource* source, const StDiT3Config& config, Init
                          weight_init)) {}
 
 HeadModulation FinalLayer::Modulation(const at::Tensor& t, const FrameMask& frames) const {
-  const auto parts = [&](const at::Tensor& value) {
-    return FrameModulation(scale_shift_table_, at::cat({value, value}, -1), {});
-  };
-  const std::vector<at::Tensor> now = parts(t);
+  const std::vector<at::Tensor> now = AdaLnSingle(scale_shift_table_, t);
   HeadModulation modulation{now[0], now[1], {}, {}, {}};
   if (frames.mask.defined()) {
-    const std::vector<at::Tensor> zero = parts(frames.t_zero);
+    const std::vector<at::Tensor> zero = AdaLnSingle(scale_shift_table_, frames.t_zero);
     modulation.frame_mask = frames.mask;
     modulation.shift_zero = zero[0];
     modulation.scale_zero = zero[1];

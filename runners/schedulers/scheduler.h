@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <string>
+#include <vector>
 
 namespace teacache {
 
@@ -18,6 +19,12 @@ class Scheduler {
   virtual int StepOf(int call) const = 0;
   // What the model is told, usually in [0, 1000].
   virtual double TimestepOf(int call) const = 0;
+  // TimestepOf() of all calls.
+  std::vector<double> Timesteps() const {
+    std::vector<double> timesteps;
+    for (int call = 0; call < num_calls(); ++call) timesteps.push_back(TimestepOf(call));
+    return timesteps;
+  }
   // The next latent, from the guided model output of call `call`. Calls must come in order.
   virtual at::Tensor Step(int call, const at::Tensor& output, const at::Tensor& latent) = 0;
 };
