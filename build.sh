@@ -13,7 +13,7 @@ readonly BUILD_PACKAGES=(
   build-essential g++ cmake ninja-build pkg-config ccache git ca-certificates
   python3 python3-pip
   libopencv-dev libceres-dev libeigen3-dev libcli11-dev nlohmann-json3-dev libfmt-dev libhwy-dev
-  libsentencepiece-dev libavformat-dev libavcodec-dev libswscale-dev libavutil-dev
+  libsentencepiece-dev libicu-dev libavformat-dev libavcodec-dev libswscale-dev libavutil-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 readonly TEST_PACKAGES=(ffmpeg)

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "datasets/error.h"
@@ -22,6 +23,15 @@ std::string Trim(const std::string& text) {
   return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
 }
 
+// nlohmann's writer is strict about UTF-8, and every prompt ends in a JSON file.
+bool IsUtf8(const std::string& text) {
+  try {
+    return !nlohmann::json(text).dump().empty();
+  } catch (const nlohmann::json::exception&) {
+    return false;
+  }
+}
+
 std::vector<std::string> ReadLines(const std::string& path) {
   std::vector<std::string> prompts;
   std::istringstream lines(ReadFile(path, kMaxFileBytes));
@@ -31,6 +41,7 @@ std::vector<std::string> ReadLines(const std::string& path) {
     ++number;
     const std::string prompt = Trim(line);
     if (prompt.empty() || prompt.front() == '#') continue;
+    if (!IsUtf8(prompt)) ThrowUserError(path, "line {} must be UTF-8 text but is not", number);
     const auto [it, is_new] = seen.emplace(prompt, number);
     if (!is_new) {
       ThrowUserError(path,
@@ -44,16 +55,34 @@ std::vector<std::string> ReadLines(const std::string& path) {
   return prompts;
 }
 
-std::vector<std::string> ReadJsonList(const std::string& path) {
+bool IsVBenchEntry(const nlohmann::json& item) {
+  return item.is_object() && item.contains("prompt_en") && item["prompt_en"].is_string();
+}
+
+PromptList ReadVBenchList(const nlohmann::json& list) {
+  PromptList result;
+  std::set<std::string> seen;
+  for (const nlohmann::json& item : list) {
+    const std::string prompt = item["prompt_en"];
+    (seen.insert(prompt).second ? result.prompts : result.repeated).push_back(prompt);
+  }
+  return result;
+}
+
+PromptList ReadJsonList(const std::string& path) {
   const nlohmann::json list =
       nlohmann::json::parse(ReadFile(path, kMaxFileBytes), nullptr, /*allow_exceptions=*/false);
+  if (list.is_array() && !list.empty() && std::all_of(list.begin(), list.end(), IsVBenchEntry)) {
+    return ReadVBenchList(list);
+  }
   const auto is_text = [](const nlohmann::json& item) { return item.is_string(); };
   if (!list.is_array() || !std::all_of(list.begin(), list.end(), is_text)) {
-    ThrowUserError(path, "must be a JSON list of strings");
+    ThrowUserError(path,
+                   "must be a JSON list of strings, or VBench's list of objects with prompt_en");
   }
-  auto prompts = list.get<std::vector<std::string>>();
-  CheckDistinct(prompts, path);
-  return prompts;
+  PromptList result{list.get<std::vector<std::string>>(), {}};
+  CheckDistinct(result.prompts, path);
+  return result;
 }
 
 int64_t ParseSeed(std::string_view text, const std::string& whole) {
@@ -67,10 +96,14 @@ int64_t ParseSeed(std::string_view text, const std::string& whole) {
 
 }  // namespace
 
+PromptList ReadPromptList(const std::string& path) {
+  PromptList list = path.ends_with(".json") ? ReadJsonList(path) : PromptList{ReadLines(path), {}};
+  if (list.prompts.empty()) ThrowUserError(path, "must hold at least one prompt");
+  return list;
+}
+
 std::vector<std::string> ReadPrompts(const std::string& path) {
-  std::vector<std::string> prompts = path.ends_with(".json") ? ReadJsonList(path) : ReadLines(path);
-  if (prompts.empty()) ThrowUserError(path, "must hold at least one prompt");
-  return prompts;
+  return ReadPromptList(path).prompts;
 }
 
 void CheckDistinct(const std::vector<std::string>& prompts, const std::string& where) {

@@ -6,9 +6,19 @@
 
 namespace teacache {
 
-// Prompts of a file: one per line (.txt; blank lines and lines that begin with # are left out), or
-// a JSON list of strings (.json). Throws UserError for an empty file and for a prompt that occurs
-// twice (its videos would overwrite each other), naming both lines.
+// The prompts of a file.
+struct PromptList {
+  std::vector<std::string> prompts;   // each once
+  std::vector<std::string> repeated;  // those that VBench's list has twice
+};
+
+// Prompts of a file: one per line (.txt; blank lines and lines that begin with # are left out), a
+// JSON list of strings (.json), or VBench's VBench_full_info.json (a JSON list of objects with
+// "prompt_en"). Texts are UTF-8. Throws UserError for an empty file and for a prompt that occurs
+// twice (its videos would overwrite each other), naming both places; only VBench's own list may
+// repeat prompts: each is taken once.
+PromptList ReadPromptList(const std::string& path);
+// The prompts alone.
 std::vector<std::string> ReadPrompts(const std::string& path);
 
 // Throws UserError naming the first prompt that occurs twice; `where` names the list.

@@ -50,6 +50,7 @@ class CheckpointParameters : public ParameterSource {
                  Init init = Init::kXavierUniform,
                  double spread = 1.0) override;
 
+  bool Has(const std::string& name) const { return tensors_.contains(name); }
   // Keys that some checkpoints carry and the model does not need (buffers), and whole parts of them
   // ("encoder.").
   void Ignore(const std::string& name) { used_.insert(name); }

@@ -45,6 +45,21 @@ at::ScalarType ChooseDtype(const std::string& text, at::Device device, at::Scala
 
 }  // namespace
 
+std::unique_ptr<PromptEncoder> MakePromptEncoder(const SystemOptions& options,
+                                                 const PartFolders& folders,
+                                                 const TextRule& rule,
+                                                 at::ScalarType dtype,
+                                                 at::Device device) {
+  const std::string encoder =
+      FindPart("text encoder", options.text_encoder, options.weights, folders.text_encoder);
+  // The tokenizer may lie in the encoder's own folder.
+  const bool beside = options.tokenizer.empty() && fs::exists(fs::path(encoder) / "spiece.model");
+  const std::string tokenizer =
+      beside ? encoder
+             : FindPart("tokenizer", options.tokenizer, options.weights, folders.tokenizer);
+  return std::make_unique<PromptEncoder>(encoder, tokenizer, rule, dtype, device);
+}
+
 CheckpointSystem::CheckpointSystem(const SystemOptions& options,
                                    const PartFolders& folders,
                                    const TextRule& text,
@@ -81,14 +96,25 @@ void CheckpointSystem::CheckPart(const Part<T>& part, const Make& make) {
 
 void CheckpointSystem::CheckParts() {
   const at::NoGradGuard no_grad;
-  if (options_.prompt_embeddings.empty()) {
-    ThrowUserError("--prompt-embeddings", "must be a prompts file");
-  }
-  text_ = MakePromptsFileSource(options_.prompt_embeddings, text_rule_, TextChannels());
+  text_ = MakeText();
   plan_ = text_->Plan();
   CheckPart(transformer_, [&](CheckpointParameters* source) { MakeTransformer(source); });
   info_.parameters = plan_.back().parameters;
   CheckPart(decoder_, [&](CheckpointParameters* source) { MakeDecoder(source); });
+}
+
+std::unique_ptr<PromptSource> CheckpointSystem::MakeText() const {
+  if (!options_.prompt_embeddings.empty()) {
+    return MakePromptsFileSource(options_.prompt_embeddings, text_rule_, TextChannels());
+  }
+  auto encoder = MakePromptEncoder(options_, folders_, text_rule_, dtype_, device_);
+  if (encoder->channels() != TextChannels()) {
+    ThrowUserError(encoder->plan().path,
+                   "must give {} channels, as the transformer takes, but gives {}",
+                   TextChannels(),
+                   encoder->channels());
+  }
+  return MakeEncoderSource(std::move(encoder));
 }
 
 template <typename T, typename Make>

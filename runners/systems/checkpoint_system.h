@@ -15,6 +15,7 @@
 #include "runners/denoising_run.h"
 #include "runners/system.h"
 #include "runners/text/prompt_embedding.h"
+#include "runners/text/prompt_encoder.h"
 #include "runners/text/prompt_source.h"
 
 namespace teacache {
@@ -47,8 +48,15 @@ struct PartFolders {
   std::vector<std::string> transformer = {"transformer"};
   std::vector<std::string> decoder = {"vae"};
   std::vector<std::string> text_encoder = {"text_encoder"};
-  std::vector<std::string> tokenizer = {"tokenizer", "text_encoder"};  // holding spiece.model
+  std::vector<std::string> tokenizer = {"tokenizer"};  // unless spiece.model lies by the encoder
 };
+
+// The text encoder of a system, found as its other parts are.
+std::unique_ptr<PromptEncoder> MakePromptEncoder(const SystemOptions& options,
+                                                 const PartFolders& folders,
+                                                 const TextRule& rule,
+                                                 at::ScalarType dtype,
+                                                 at::Device device);
 
 class CheckpointSystem : public System {
  public:
@@ -104,6 +112,7 @@ class CheckpointSystem : public System {
   std::shared_ptr<const T> Use(const Part<T>& part, const Make& make) const;
   template <typename T, typename Make>
   void CheckPart(const Part<T>& part, const Make& make);
+  std::unique_ptr<PromptSource> MakeText() const;
   // Takes off the device what is not `needed`. Only with offload.
   void MakeRoom(const void* needed) const;
 
