@@ -1,5 +1,6 @@
 #include "calib/cache_policy.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -122,6 +123,41 @@ class MaskPolicy : public CachePolicy {
   std::vector<bool> mask_;
 };
 
+class MagCachePolicy : public CachePolicy {
+ public:
+  explicit MagCachePolicy(MagCacheOptions options) : options_(std::move(options)) {}
+
+  std::string name() const override { return "magcache"; }
+  bool needs_signal() const override { return false; }
+
+  PolicyDecision Decide(const PolicyCall& call, PolicyState* state) const override {
+    CheckPosition(call);
+    if (call.calls != static_cast<int>(options_.ratios.size())) {
+      ThrowUserError("magcache",
+                     "ratios must be one per call ({}) but are {}",
+                     call.calls,
+                     options_.ratios.size());
+    }
+    if (call.call == 0) *state = {};
+    if (call.call < std::max(1, static_cast<int>(call.calls * options_.retention))) {
+      return Position(true);
+    }
+    state->ratio *= options_.ratios[call.call];
+    ++state->skipped;
+    state->accumulated += std::abs(1 - state->ratio);
+    PolicyDecision decision;
+    decision.forced = false;
+    decision.accumulated = state->accumulated;
+    decision.compute =
+        !(state->accumulated < options_.threshold) || state->skipped > options_.max_skips;
+    if (decision.compute) *state = {};
+    return decision;
+  }
+
+ private:
+  MagCacheOptions options_;
+};
+
 }  // namespace
 
 PolicyCall PositionalCall(int call, int calls, double r) {
@@ -162,6 +198,26 @@ std::unique_ptr<CachePolicy> MakeMaskPolicy(std::vector<bool> mask) {
                    mask.empty() ? "is empty" : "skips it");
   }
   return std::make_unique<MaskPolicy>(std::move(mask));
+}
+
+std::unique_ptr<CachePolicy> MakeMagCachePolicy(MagCacheOptions options) {
+  if (!std::isfinite(options.threshold) || options.threshold < 0) {
+    ThrowUserError(
+        "magcache", "threshold must be a finite number >= 0 but is {}", options.threshold);
+  }
+  if (options.max_skips < 1) {
+    ThrowUserError("magcache", "skips in a row must be at least 1 but are {}", options.max_skips);
+  }
+  if (!(options.retention >= 0 && options.retention <= 1)) {
+    ThrowUserError("magcache", "retention must be between 0 and 1 but is {}", options.retention);
+  }
+  if (options.ratios.empty()) ThrowUserError("magcache", "ratios must be given but are empty");
+  for (const double ratio : options.ratios) {
+    if (!std::isfinite(ratio) || ratio <= 0) {
+      ThrowUserError("magcache", "ratios must be finite and above 0 but one is {}", ratio);
+    }
+  }
+  return std::make_unique<MagCachePolicy>(std::move(options));
 }
 
 std::vector<bool> UniformMask(int calls, int computed_calls) {

@@ -29,6 +29,8 @@ PolicyCall PositionalCall(int call, int calls, double r);
 
 struct PolicyState {
   double accumulated = 0;
+  double ratio = 1;  // of MagCache: the residual's size now over its size when it was computed
+  int skipped = 0;   // calls since the last computed one, of MagCache
 };
 
 struct PolicyDecision {
@@ -41,7 +43,7 @@ struct PolicyDecision {
 class CachePolicy {
  public:
   virtual ~CachePolicy() = default;
-  // "none", "teacache", "uniform", "mask"
+  // "none", "teacache", "uniform", "mask", "magcache"
   virtual std::string name() const = 0;
   // Whether `r` is looked at, so that callers can save its computation.
   virtual bool needs_signal() const = 0;
@@ -60,6 +62,19 @@ struct TeaCacheOptions {
   Polynomial polynomial;   // highest power first
 };
 
+// MagCache (arXiv 2506.09045; reference behaviour: Zehong-Ma/MagCache, MagCache4Wan2.1):
+//   forced for the first int(calls * retention) calls: compute
+//   otherwise ratio *= ratios[call], skipped += 1, acc += |1 - ratio|;
+//   skip iff acc < threshold and skipped <= max_skips, else compute and start over (1, 0, 0).
+// No signal is looked at. The last call is not forced, as in the reference. Its code for Open-Sora
+// differs in adding 1 - ratio without the absolute value and in skipping at equality.
+struct MagCacheOptions {
+  double threshold = 0.12;     // >= 0; 0 = never skip
+  int max_skips = 3;           // in a row, >= 1; "K" in the reference
+  double retention = 0.2;      // share of the run that is computed at its start, 0 to 1
+  std::vector<double> ratios;  // [calls] size of the residual over that of the call before
+};
+
 std::unique_ptr<CachePolicy> MakeNoCachePolicy();
 // Throws UserError for a threshold that is negative or not finite, and for a polynomial that has no
 // coefficients or one that is not finite.
@@ -69,6 +84,10 @@ std::unique_ptr<CachePolicy> MakeTeaCachePolicy(const TeaCacheOptions& options);
 std::unique_ptr<CachePolicy> MakeUniformPolicy(int computed_calls);
 // Computes call i where mask[i] is true; a run must have exactly mask.size() calls.
 std::unique_ptr<CachePolicy> MakeMaskPolicy(std::vector<bool> mask);
+
+// A run must have exactly options.ratios.size() calls. Throws UserError for values outside the
+// ranges above.
+std::unique_ptr<CachePolicy> MakeMagCachePolicy(MagCacheOptions options);
 
 // The evenly spaced call numbers of MakeUniformPolicy: round(i * (calls - 1) / (computed - 1)),
 // halves up, i = 0 ... computed - 1. Throws UserError unless 2 <= computed <= calls or both are 1.

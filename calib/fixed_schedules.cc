@@ -1,38 +1,120 @@
 #include "calib/fixed_schedules.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <limits>
 #include <tuple>
 
-#include "calib/polynomial.h"
-#include "calib/replay.h"
-#include "calib/threshold.h"
 #include "datasets/error.h"
 
 namespace teacache {
+namespace {
 
-std::vector<bool> StaticMask(const PairSet& pairs, double skips) {
-  ReplayInput input;
-  input.calls = pairs.calls;
-  if (input.calls < 2) {
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr size_t kMostThresholds = 2000;
+
+// Every value that the accumulated error can have before a run of at most `max_skips` skips ends.
+std::vector<double> ErrorsOfRuns(const std::vector<double>& ratios, int max_skips) {
+  std::vector<double> errors;
+  const int calls = static_cast<int>(ratios.size());
+  for (int begin = 1; begin < calls; ++begin) {
+    double ratio = 1;
+    double error = 0;
+    for (int call = begin; call < std::min(calls, begin + max_skips); ++call) {
+      ratio *= ratios[call];
+      error += std::abs(1 - ratio);
+      errors.push_back(error);
+    }
+  }
+  std::ranges::sort(errors);
+  errors.erase(std::unique(errors.begin(), errors.end()), errors.end());
+  return errors;
+}
+
+// One threshold between each two neighbours of `errors`, and one above all; thinned out evenly.
+std::vector<double> ThresholdsBetween(const std::vector<double>& errors) {
+  std::vector<double> thresholds;
+  const size_t step = std::max<size_t>(1, errors.size() / kMostThresholds);
+  for (size_t i = 0; i + 1 < errors.size(); i += step) {
+    thresholds.push_back((errors[i] + errors[i + 1]) / 2);
+  }
+  if (!errors.empty()) thresholds.push_back(errors.back() * 1.01 + 1e-9);
+  return thresholds;
+}
+
+int ComputedCalls(const MagCacheOptions& options) {
+  return static_cast<int>(std::ranges::count(MagCacheSchedule(options), true));
+}
+
+}  // namespace
+
+std::vector<double> MeanChangeByCall(const PairSet& pairs) {
+  if (pairs.calls < 2) {
     ThrowUserError("mask", "must know the calls of a run (>= 2) but has {}", pairs.calls);
   }
-  input.prompts = {""};
-  SignalRun run;
-  run.x.assign(input.calls, 0);
-  std::vector<double> count(input.calls, 0);
+  std::vector<double> change(pairs.calls, 0);
+  std::vector<double> count(pairs.calls, 0);
   for (const Pair& pair : pairs.pairs) {
-    run.x[pair.call] += pair.y;
+    change[pair.call] += pair.y;
     ++count[pair.call];
   }
-  for (int call = 0; call < input.calls; ++call) {
-    // A call that was never measured is computed.
-    run.x[call] = count[call] > 0 ? run.x[call] / count[call] : std::nan("");
+  double largest = 0;
+  for (int call = 1; call < pairs.calls; ++call) {
+    if (count[call] > 0) change[call] /= count[call];
+    largest = std::max(largest, change[call]);
   }
-  input.runs = {run};
-  ReplayOptions options{FindEngineRule("teacache"), Polynomial({1, 0}), 0, {}};
-  if (skips <= 0) return std::vector<bool>(input.calls, true);
-  options.threshold = ChooseThreshold(input, options, {.skips = skips}).threshold;
-  return ReplayRun(run, options);
+  for (int call = 1; call < pairs.calls; ++call) {
+    if (count[call] == 0) change[call] = largest;
+  }
+  return change;
+}
+
+std::vector<bool> StepMask(const std::vector<double>& change, int computed) {
+  const int calls = static_cast<int>(change.size());
+  const bool single = calls == 1 && computed == 1;
+  if (!single && (computed < 2 || computed > calls)) {
+    ThrowUserError(
+        "mask", "computed calls must be between 2 and the run's {} but is {}", calls, computed);
+  }
+  if (single) return {true};
+  // total[i] = change from call 0 to call i; sums[i] = total[0] + ... + total[i - 1].
+  std::vector<double> total(calls, 0);
+  std::vector<double> sums(calls + 1, 0);
+  for (int i = 0; i < calls; ++i) {
+    total[i] = i == 0 ? 0 : total[i - 1] + change[i];
+    sums[i + 1] = sums[i] + total[i];
+  }
+  // Calls i and j computed, none between them.
+  const auto cost = [&](int i, int j) { return sums[j] - sums[i + 1] - (j - i - 1) * total[i]; };
+  // best[c][j]: least cost up to call j, which is the (c + 1)-th computed one; from[c][j]: the one
+  // before it.
+  std::vector<std::vector<double>> best(computed, std::vector<double>(calls, kInfinity));
+  std::vector<std::vector<int>> from(computed, std::vector<int>(calls, -1));
+  best[0][0] = 0;
+  for (int c = 1; c < computed; ++c) {
+    for (int j = c; j < calls; ++j) {
+      for (int i = c - 1; i < j; ++i) {
+        const double value = best[c - 1][i] + cost(i, j);
+        if (value >= best[c][j]) continue;
+        best[c][j] = value;
+        from[c][j] = i;
+      }
+    }
+  }
+  std::vector<bool> mask(calls, false);
+  int call = calls - 1;
+  for (int c = computed - 1; c >= 0; --c) {
+    mask[call] = true;
+    call = from[c][call];
+  }
+  return mask;
+}
+
+std::vector<bool> StaticMask(const PairSet& pairs, double skips) {
+  const std::vector<double> change = MeanChangeByCall(pairs);
+  const double most = pairs.calls - 2;
+  return StepMask(change, pairs.calls - static_cast<int>(std::ceil(std::clamp(skips, 0.0, most))));
 }
 
 std::map<std::string, std::vector<double>> MagnitudeRatios(const Trace& trace) {
@@ -69,6 +151,43 @@ std::map<std::string, std::vector<double>> MagnitudeRatios(const Trace& trace) {
     if (any) ratios[branch] = list;
   }
   return ratios;
+}
+
+std::vector<bool> MagCacheSchedule(const MagCacheOptions& options) {
+  const auto policy = MakeMagCachePolicy(options);
+  PolicyState state;
+  std::vector<bool> computed;
+  const int calls = static_cast<int>(options.ratios.size());
+  for (int call = 0; call < calls; ++call) {
+    computed.push_back(policy->Decide(PositionalCall(call, calls, 0), &state).compute);
+  }
+  return computed;
+}
+
+MagCacheOptions MatchMagCache(const std::vector<double>& ratios, int computed) {
+  const int calls = static_cast<int>(ratios.size());
+  MagCacheOptions options;
+  options.ratios = ratios;
+  options.threshold = 0;
+  MagCacheOptions nearest = options;
+  int distance = std::abs(calls - computed);
+  const int published = options.max_skips;
+  for (const double retention : {options.retention, 0.1, 0.05, 0.0}) {
+    options.retention = retention;
+    for (int skips = published; skips < std::max(calls, published + 1);
+         skips += skips < 8 ? 1 : skips / 4) {
+      options.max_skips = skips;
+      for (const double threshold : ThresholdsBetween(ErrorsOfRuns(ratios, skips))) {
+        if (distance == 0) return nearest;
+        options.threshold = threshold;
+        const int off = std::abs(ComputedCalls(options) - computed);
+        if (off >= distance) continue;
+        distance = off;
+        nearest = options;
+      }
+    }
+  }
+  return nearest;
 }
 
 }  // namespace teacache

@@ -65,6 +65,19 @@ Interval BootstrapMean(std::span<const double> values, int samples, uint64_t see
   return {lo, Percentile(std::move(means), 0.975)};
 }
 
+Interval BootstrapPercentile(std::span<const double> values, double p, int samples, uint64_t seed) {
+  if (values.size() < 2 || samples < 1) return {};
+  Random random(seed);
+  std::vector<double> replicates(samples);
+  std::vector<double> resample(values.size());
+  for (double& replicate : replicates) {
+    for (double& value : resample) value = values[random.Below(values.size())];
+    replicate = Percentile(resample, p);
+  }
+  const double lo = Percentile(replicates, 0.025);
+  return {lo, Percentile(std::move(replicates), 0.975)};
+}
+
 MetricSummary Summarize(std::span<const double> values,
                         std::span<const int64_t> frames,
                         const PoolingOptions& options) {

@@ -41,5 +41,7 @@ struct Interval {
   double hi = std::numeric_limits<double>::quiet_NaN();
 };
 Interval BootstrapMean(std::span<const double> values, int samples, uint64_t seed);
+// The same of Percentile(values, p).
+Interval BootstrapPercentile(std::span<const double> values, double p, int samples, uint64_t seed);
 
 }  // namespace teacache

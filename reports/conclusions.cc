@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "reports/labels.h"
@@ -33,6 +34,24 @@ std::string Prefix(const SweepReport& report, const SweepModel& model) {
   return report.models.size() > 1 ? model.name + ": " : "";
 }
 
+// With several coefficient sets TeaCache is named with the one it used.
+std::string TeaCacheName(const SweepReport& report,
+                         const SweepModel& model,
+                         const std::string& fit) {
+  const auto sets = std::ranges::count(report.fits, model.name, &SweepFit::model);
+  return sets > 1 && !fit.empty() ? fmt::format("TeaCache with the {} coefficients", fit)
+                                  : "TeaCache";
+}
+
+std::string Capital(std::string text) {
+  if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] += 'A' - 'a';
+  return text;
+}
+
+bool EqualCost(const SweepComparison& comparison) {
+  return teacache::EqualCost(comparison.computed_a, comparison.computed_b);
+}
+
 // How the baseline of `policy` does at the calls of `row`; empty when it was not run.
 std::string BaselineThere(const SweepReport& report,
                           const SweepRow& row,
@@ -41,8 +60,11 @@ std::string BaselineThere(const SweepReport& report,
   if (!comparison || !comparison->psnr) return "";
   const SweepDifference& difference = *comparison->psnr;
   const int verdict = Verdict(*comparison);
-  return fmt::format(" {} at as many calls {} (TeaCache − {}: {} dB, {} to {}).",
-                     policy == "uniform" ? "Uniform skipping" : PolicyLabel(policy),
+  return fmt::format(" {} at {} {} (TeaCache − {}: {} dB, {} to {}).",
+                     Capital(PolicyLabel(policy)),
+                     EqualCost(*comparison) ? "as many calls"
+                                            : Fixed(comparison->computed_b, 1) + " instead of " +
+                                                  Fixed(comparison->computed_a, 1) + " calls",
                      verdict > 0   ? "is worse there"
                      : verdict < 0 ? "is better there"
                                    : "cannot be told from it there",
@@ -52,27 +74,58 @@ std::string BaselineThere(const SweepReport& report,
                      Signed(difference.ci95.hi, 1));
 }
 
-std::string Recommendation(const SweepReport& report,
-                           const SweepModel& model,
-                           const ConclusionOptions& options) {
-  const SweepRow* row = RecommendedRow(report, model.name, options);
+// Every policy that a row of `model` was compared with, in the order of the rows.
+std::vector<std::string> Baselines(const SweepReport& report, const SweepModel& model) {
+  std::vector<std::string> policies;
+  for (const SweepRow& row : report.rows) {
+    if (row.model == model.name && !row.matches.empty() &&
+        std::ranges::find(policies, row.policy) == policies.end()) {
+      policies.push_back(row.policy);
+    }
+  }
+  return policies;
+}
+
+std::string LimitText(const SweepReport& report, const SweepRow& row) {
+  for (const SweepDecision& decision : report.decisions) {
+    if (decision.model != row.model || decision.fit != row.fit || !decision.reached ||
+        !decision.ci95) {
+      continue;
+    }
+    return fmt::format(" Between the measured thresholds the limit lies at {} ({}–{}).",
+                       Short(decision.threshold),
+                       Short(decision.ci95->lo),
+                       Short(decision.ci95->hi));
+  }
+  return "";
+}
+
+std::string Recommendation(const SweepReport& report, const SweepModel& model) {
+  const double floor = report.context.psnr_floor;
+  const bool any = std::ranges::any_of(report.rows, [&model](const SweepRow& row) {
+    return row.model == model.name && IsTeaCache(row) && row.psnr;
+  });
+  if (!any) return "";
+  const SweepRow* row = RecommendedRow(report, model.name);
   if (!row) {
     return fmt::format(
         "No threshold of this sweep keeps the worst 5 % of the videos at {} dB or more; choose "
-        "from "
-        "the curves below.",
-        Short(options.psnr_floor));
+        "from the curves below.",
+        Short(floor));
   }
-  return fmt::format(
-             "Threshold {} is the largest that keeps the worst 5 % of the videos at {} dB or more: "
-             "{} faster end to end, {} of {} calls computed, PSNR {} on average.",
-             Short(*row->threshold),
-             Short(options.psnr_floor),
-             SpeedupText(row->speedup_total),
-             Fixed(row->computed_mean, 1),
-             row->calls,
-             MetricText(row->psnr, 1, " dB")) +
-         BaselineThere(report, *row, "uniform");
+  std::string text = fmt::format(
+      "Threshold {} is the largest that keeps the worst 5 % of the videos at {} dB or more: {} "
+      "faster end to end, {} of {} calls computed, PSNR {} on average.",
+      Short(*row->threshold),
+      Short(floor),
+      SpeedupText(row->speedup_total),
+      Fixed(row->computed_mean, 1),
+      row->calls,
+      MetricText(row->psnr, 1, " dB"));
+  for (const std::string& policy : Baselines(report, model)) {
+    text += BaselineThere(report, *row, policy);
+  }
+  return text + LimitText(report, *row);
 }
 
 struct Entry {
@@ -82,17 +135,26 @@ struct Entry {
 
 struct Tally {
   std::vector<Entry> better, same, worse;
+  std::vector<double> unequal;  // thresholds whose calls the baseline cannot have
   int digits = 1;
   std::string unit = " dB";
   size_t total() const { return better.size() + same.size() + worse.size(); }
 };
 
-Tally Count(const SweepReport& report, const SweepModel& model, const std::string& policy) {
+Tally Count(const SweepReport& report,
+            const SweepModel& model,
+            const std::string& fit,
+            const std::string& policy) {
   Tally tally;
   for (const SweepRow& row : report.rows) {
-    if (row.model != model.name || !IsTeaCache(row)) continue;
+    if (row.model != model.name || row.fit != fit || !IsTeaCache(row)) continue;
     const SweepComparison* comparison = FindComparison(report, row.id, policy);
-    if (!comparison || (!comparison->psnr && !comparison->ssim)) continue;
+    if (!comparison) continue;
+    if (!EqualCost(*comparison)) {
+      tally.unequal.push_back(*row.threshold);
+      continue;
+    }
+    if (!comparison->psnr && !comparison->ssim) continue;
     if (!comparison->psnr) {
       tally.digits = 4;
       tally.unit = " SSIM";
@@ -122,31 +184,130 @@ std::string At(const std::vector<Entry>& list, const Tally& tally) {
   return fmt::format("at threshold{} {}", list.size() == 1 ? "" : "s", Listed(words));
 }
 
-// "At equal computed calls, TeaCache is better than uniform skipping at ..., as good at ..."
+// "At equal computed calls TeaCache beats uniform skipping at ..., cannot be told from it at ..."
 std::string AgainstBaseline(const SweepReport& report,
                             const SweepModel& model,
+                            const std::string& fit,
                             const std::string& policy) {
-  const Tally tally = Count(report, model, policy);
-  if (tally.total() == 0) return "";
+  const Tally tally = Count(report, model, fit, policy);
   const std::string label = PolicyLabel(policy);
-  std::vector<std::string> parts;
-  if (!tally.better.empty())
-    parts.push_back(fmt::format("beats {} {}", label, At(tally.better, tally)));
-  if (!tally.same.empty()) {
-    parts.push_back(fmt::format(
-        "cannot be told from {} {}", tally.better.empty() ? label : "it", At(tally.same, tally)));
+  std::string text;
+  if (tally.total() > 0) {
+    std::vector<std::string> parts;
+    if (!tally.better.empty())
+      parts.push_back(fmt::format("beats {} {}", label, At(tally.better, tally)));
+    if (!tally.same.empty()) {
+      parts.push_back(fmt::format(
+          "cannot be told from {} {}", tally.better.empty() ? label : "it", At(tally.same, tally)));
+    }
+    if (!tally.worse.empty()) {
+      parts.push_back(fmt::format(
+          "is worse{} {}", parts.empty() ? " than " + label : "", At(tally.worse, tally)));
+    }
+    text = fmt::format(
+        "At equal computed calls {} {}.", TeaCacheName(report, model, fit), Listed(parts));
+    if (tally.better.empty()) text += " It never beats it beyond the intervals.";
   }
-  if (!tally.worse.empty()) {
-    parts.push_back(fmt::format(
-        "is worse{} {}", parts.empty() ? " than " + label : "", At(tally.worse, tally)));
+  if (!tally.unequal.empty()) {
+    std::vector<std::string> thresholds;
+    for (const double threshold : tally.unequal) thresholds.push_back(Short(threshold));
+    text += fmt::format("{}{} cannot be given the calls of threshold{} {}, so {} not compared.",
+                        text.empty() ? "" : " ",
+                        Capital(label),
+                        thresholds.size() == 1 ? "" : "s",
+                        Listed(thresholds),
+                        thresholds.size() == 1 ? "that one is" : "those are");
   }
-  std::string text = "At equal computed calls TeaCache " + Listed(parts) + ".";
-  if (tally.better.empty()) text += " It never beats it beyond the intervals.";
+  return text;
+}
+
+std::string FrontSentence(const SweepReport& report, const SweepModel& model) {
+  for (const SweepFront& front : report.fronts) {
+    if (front.model != model.name || front.metric != "psnr" || front.rows.size() < 2) continue;
+    std::vector<std::string> policies;
+    std::map<std::string, int> count;
+    for (const std::string& id : front.rows) {
+      const SweepRow* row = FindRow(report, id);
+      if (!row) continue;
+      if (count[row->policy]++ == 0) policies.push_back(row->policy);
+    }
+    std::vector<std::string> words;
+    for (const std::string& policy : policies) {
+      words.push_back(fmt::format("{} of {}", count[policy], PolicyLabel(policy)));
+    }
+    const SweepRow* knee = FindRow(report, front.knee);
+    return fmt::format("{} settings are beaten by no other in speed and PSNR at once: {}{}.",
+                       front.rows.size(),
+                       Listed(words),
+                       knee ? fmt::format("; the knee is {} ({} at {})",
+                                          RowLabel(*knee),
+                                          MetricText(knee->psnr, 1, " dB"),
+                                          SpeedupText(knee->speedup_total))
+                            : "");
+  }
+  return "";
+}
+
+std::string ReplaySentence(const SweepReport& report, const SweepModel& model) {
+  const SweepRow* worst = nullptr;
+  int rows = 0;
+  for (const SweepRow& row : report.rows) {
+    if (row.model != model.name || !IsTeaCache(row) || !row.replayed_agrees) continue;
+    ++rows;
+    if (!worst || *row.replayed_agrees < *worst->replayed_agrees) worst = &row;
+  }
+  if (!worst) return "";
+  if (*worst->replayed_agrees >= 1) {
+    return "The schedules that fit-coeffs replays from uncached runs are the live ones, call for "
+           "call.";
+  }
+  return fmt::format(
+      "Schedules replayed from uncached runs differ from the live ones, since skipped calls change "
+      "the signal after them: at threshold {} {} % of the calls agree ({} computed replayed, {} "
+      "live){}.",
+      Short(*worst->threshold),
+      Fixed(100 * *worst->replayed_agrees, 0),
+      Fixed(worst->replayed_mean, 1),
+      Fixed(worst->computed_mean, 1),
+      rows > 1 ? ", at the others more" : "");
+}
+
+// Thresholds that do nothing, or all they can.
+std::string ExtremesSentence(const SweepReport& report, const SweepModel& model) {
+  std::vector<std::string> nothing;
+  std::vector<std::string> everything;
+  for (const SweepRow& row : report.rows) {
+    if (row.model != model.name || !IsTeaCache(row) || row.computed_max == 0) continue;
+    if (row.computed_min >= row.calls) {
+      nothing.push_back(Short(*row.threshold));
+    } else if (row.computed_max <= 2) {
+      everything.push_back(Short(*row.threshold));
+    }
+  }
+  std::string text;
+  if (!nothing.empty()) {
+    text = fmt::format(
+        "Nothing is skipped at threshold{} {}.", nothing.size() == 1 ? "" : "s", Listed(nothing));
+  }
+  if (!everything.empty()) {
+    text += fmt::format("{}Everything that may be skipped is skipped at threshold{} {}.",
+                        text.empty() ? "" : " ",
+                        everything.size() == 1 ? "" : "s",
+                        Listed(everything));
+  }
   return text;
 }
 
 std::string SignalSentence(const SweepFit& fit) {
   if (!fit.r2) return "";
+  if (!fit.source.empty()) {
+    return fmt::format(
+        "The {} coefficients ({}) were fitted elsewhere; on the pairs recorded here "
+        "their R² is {}.",
+        fit.name,
+        fit.source,
+        Fixed(fit.r2, 2));
+  }
   const std::string_view judgement = *fit.r2 >= 0.8 ? "is strong"
                                      : *fit.r2 >= 0.5
                                          ? "is moderate"
@@ -214,9 +375,30 @@ std::string PromptSentence(const SweepContext& context) {
         shared,
         context.test_prompts.size());
   }
-  return fmt::format("Fitted on {}, scored on {} others.",
+  return fmt::format("Fitted on {}, scored on {} others{}.",
                      Plural(context.fit_prompts.size(), "prompt"),
-                     context.test_prompts.size());
+                     context.test_prompts.size(),
+                     context.prompts_asked > static_cast<int>(context.test_prompts.size())
+                         ? fmt::format(" of {} that were asked for: the time allowed no more",
+                                       context.prompts_asked)
+                         : "");
+}
+
+// Seconds are worth as much as the machine was quiet.
+std::string TimingSentence(const SweepContext& context) {
+  if (context.timed_runs == 0) return "";
+  std::string text = fmt::format(
+      "Seconds are medians of {} of every video, settings in turn, warm-up left out.",
+      context.timed_runs == 1 ? "one timed run" : fmt::format("{} timed runs", context.timed_runs));
+  const double load = std::max(context.load, context.load_end);
+  if (context.processors > 0 && load > context.processors) {
+    text += fmt::format(
+        " Caution: the machine was busy (load {} on {}), so they are less certain "
+        "than their intervals say.",
+        Fixed(load, 1),
+        Plural(context.processors, "processor"));
+  }
+  return text;
 }
 
 std::string FailureSentence(const SweepReport& report) {
@@ -240,44 +422,54 @@ int Verdict(const SweepComparison& comparison) {
   return difference->ci95.lo > 0 ? 1 : difference->ci95.hi < 0 ? -1 : 0;
 }
 
-const SweepRow* RecommendedRow(const SweepReport& report,
-                               const std::string& model,
-                               const ConclusionOptions& options) {
+const SweepRow* RecommendedRow(const SweepReport& report, const std::string& model) {
+  const auto keeps = [&report](const SweepMetric& psnr) {
+    if (psnr.p5) return *psnr.p5 >= report.context.psnr_floor;
+    return psnr.identical > 0;
+  };
   const SweepRow* best = nullptr;
   for (const SweepRow& row : report.rows) {
-    if (row.model != model || !IsTeaCache(row) || !row.psnr || !row.psnr->p5) continue;
-    if (*row.psnr->p5 < options.psnr_floor) continue;
-    if (!best || *row.threshold > *best->threshold) best = &row;
+    if (row.model != model || !IsTeaCache(row) || !row.psnr || !keeps(*row.psnr)) continue;
+    const bool better = !best || (row.fit == best->fit ? *row.threshold > *best->threshold
+                                                       : row.computed_mean < best->computed_mean);
+    if (better) best = &row;
   }
   return best;
 }
 
-std::vector<std::string> DrawConclusions(const SweepReport& report,
-                                         const ConclusionOptions& options) {
+std::vector<std::string> DrawConclusions(const SweepReport& report) {
   std::vector<std::string> sentences;
   const auto add = [&sentences](const std::string& prefix, const std::string& sentence) {
     if (!sentence.empty()) sentences.push_back(prefix + sentence);
   };
   for (const SweepModel& model : report.models) {
     const std::string prefix = Prefix(report, model);
-    add(prefix, Recommendation(report, model, options));
-    std::vector<std::string> policies;
-    for (const SweepComparison& comparison : report.comparisons) {
-      const SweepRow* row = FindRow(report, comparison.b);
-      if (row && std::ranges::find(policies, row->policy) == policies.end()) {
-        policies.push_back(row->policy);
+    add(prefix, Recommendation(report, model));
+    std::vector<std::string> fits;
+    for (const SweepRow& row : report.rows) {
+      if (row.model == model.name && IsTeaCache(row) &&
+          std::ranges::find(fits, row.fit) == fits.end()) {
+        fits.push_back(row.fit);
       }
     }
-    for (const std::string& policy : policies) add(prefix, AgainstBaseline(report, model, policy));
-    if (const SweepRow* row = RecommendedRow(report, model.name, options)) {
+    for (const std::string& fit : fits) {
+      for (const std::string& policy : Baselines(report, model)) {
+        add(prefix, AgainstBaseline(report, model, fit, policy));
+      }
+    }
+    add(prefix, FrontSentence(report, model));
+    if (const SweepRow* row = RecommendedRow(report, model.name)) {
       add(prefix, OverheadSentence(*row));
     }
     for (const SweepFit& fit : report.fits) {
       if (fit.model == model.name) add(prefix, SignalSentence(fit));
     }
+    add(prefix, ExtremesSentence(report, model));
+    add(prefix, ReplaySentence(report, model));
     add(prefix, AdherenceSentence(report, model));
   }
   add("", PromptSentence(report.context));
+  add("", TimingSentence(report.context));
   add("", FailureSentence(report));
   return sentences;
 }

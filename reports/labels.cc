@@ -28,8 +28,12 @@ std::string PolicyLabel(std::string_view policy) {
 }
 
 std::string RowLabel(const SweepRow& row) {
+  if (!row.label.empty()) return row.label;
   std::string label = PolicyLabel(row.policy);
   if (row.threshold) label += " " + Short(*row.threshold);
+  if (row.policy == "teacache" && !row.fit.empty() && row.fit != "fitted") {
+    label += " (" + row.fit + ")";
+  }
   if (row.computed_target) label += fmt::format(" {} calls", Short(*row.computed_target));
   return label;
 }
@@ -93,6 +97,10 @@ std::string EscapeHtml(std::string_view text) {
   return escaped;
 }
 
+bool EqualCost(double computed_a, double computed_b) {
+  return std::abs(computed_a - computed_b) <= 0.25;
+}
+
 const SweepRow* FindRow(const SweepReport& report, std::string_view id) {
   const auto found =
       std::ranges::find_if(report.rows, [id](const SweepRow& row) { return row.id == id; });
@@ -103,8 +111,9 @@ const SweepComparison* FindComparison(const SweepReport& report,
                                       std::string_view id,
                                       std::string_view policy) {
   for (const SweepComparison& comparison : report.comparisons) {
+    if (comparison.a != id) continue;
     const SweepRow* baseline = FindRow(report, comparison.b);
-    if (comparison.a == id && baseline && baseline->policy == policy) return &comparison;
+    if (baseline && baseline->policy == policy) return &comparison;
   }
   return nullptr;
 }

@@ -37,6 +37,9 @@ std::string Signed(double value, int digits);
 // `text` with & < > " ' as entities: safe in HTML text, in attributes and in plotly's labels.
 std::string EscapeHtml(std::string_view text);
 
+// Whether so many computed calls (means over videos) are as good as equal: a quarter of a call.
+bool EqualCost(double computed_a, double computed_b);
+
 // The row named `id`, or nullptr.
 const SweepRow* FindRow(const SweepReport& report, std::string_view id);
 // The comparison whose teacache row is `id` against a baseline of `policy`, or nullptr.

@@ -50,7 +50,10 @@ void AddMetric(const std::string& name, const std::optional<SweepMetric>& given,
   line->Add(name + "_lo", metric.ci95 ? std::optional(metric.ci95->lo) : std::nullopt);
   line->Add(name + "_hi", metric.ci95 ? std::optional(metric.ci95->hi) : std::nullopt);
   line->Add(name + "_p5", metric.p5);
+  line->Add(name + "_p5_lo", metric.p5_ci95 ? std::optional(metric.p5_ci95->lo) : std::nullopt);
+  line->Add(name + "_p5_hi", metric.p5_ci95 ? std::optional(metric.p5_ci95->hi) : std::nullopt);
   line->Add(name + "_n", metric.n);
+  line->Add(name + "_identical", metric.identical);
 }
 
 void AddTiming(const std::string& name, const SweepTiming& timing, Line* line) {
@@ -71,7 +74,12 @@ std::optional<double> Measured(double seconds) {
   return seconds >= 0 ? std::optional(seconds) : std::nullopt;
 }
 
-Line RowLine(const SweepRow& row, const std::vector<std::string>& axes) {
+struct Columns {
+  std::vector<std::string> extra;  // names of further metrics
+  std::vector<std::string> axes;   // of adherence
+};
+
+Line RowLine(const SweepRow& row, const Columns& columns) {
   Line line;
   line.Add("id", row.id);
   line.Add("model", row.model);
@@ -93,7 +101,11 @@ Line RowLine(const SweepRow& row, const std::vector<std::string>& axes) {
   AddMetric("psnr", row.psnr, &line);
   AddMetric("ssim", row.ssim, &line);
   AddMetric("lpips", row.lpips, &line);
-  for (const std::string& axis : axes) {
+  for (const std::string& name : columns.extra) {
+    const auto found = std::ranges::find(row.extra, name, &SweepExtra::name);
+    AddMetric(name, found == row.extra.end() ? std::nullopt : std::optional(found->pooled), &line);
+  }
+  for (const std::string& axis : columns.axes) {
     const auto found = std::ranges::find_if(
         row.adherence, [&axis](const SweepShare& share) { return share.axis == axis; });
     line.Add("adherence_" + axis,
@@ -102,17 +114,25 @@ Line RowLine(const SweepRow& row, const std::vector<std::string>& axes) {
   line.Add("scene_iou", row.scene_iou);
   line.Add("bytes", row.bytes);
   line.Add("videos", row.videos.size());
-  line.Add("failed", std::ranges::count_if(row.videos, [](const SweepVideo& video) {
-             return !video.error.empty();
-           }));
+  line.Add("failed", row.failed);
+  line.Add("codec", row.codec);
+  line.Add("replayed_mean", row.replayed_mean);
+  line.Add("replayed_agrees", row.replayed_agrees);
+  line.Add("notes", fmt::format("{}", fmt::join(row.notes, " ")));
   return line;
+}
+
+// "c1101": the letter keeps spreadsheets from reading a number.
+std::string ScheduleText(const std::vector<bool>& computed) {
+  std::string text;
+  for (const bool call : computed) text += call ? '1' : '0';
+  return text.empty() ? "" : "c" + text;
 }
 
 Line VideoLine(const SweepReport& report, const SweepRow& row, const SweepVideo& video) {
   const auto& prompts = report.context.test_prompts;
   const bool known = video.prompt >= 0 && video.prompt < static_cast<int>(prompts.size());
-  std::string schedule;
-  for (const bool computed : video.computed) schedule += computed ? '1' : '0';
+
   Line line;
   line.Add("id", row.id);
   line.Add("prompt", video.prompt);
@@ -123,13 +143,27 @@ Line VideoLine(const SweepReport& report, const SweepRow& row, const SweepVideo&
   line.Add("psnr", video.psnr);
   line.Add("ssim", video.ssim);
   line.Add("lpips", video.lpips);
+  for (const SweepMetricInfo& info : report.metrics) {
+    const auto found = std::ranges::find(video.extra, info.name, &SweepScore::name);
+    line.Add(info.name,
+             found == video.extra.end() ? std::nullopt : std::optional<double>(found->value));
+  }
   line.Add("transformer_seconds", Measured(video.transformer_seconds));
   line.Add("decode_seconds", Measured(video.decode_seconds));
   line.Add("total_seconds", Measured(video.total_seconds));
+  line.Add("timed_runs", video.total_runs.size());
   line.Add("path", video.path);
-  line.Add("schedule", schedule.empty() ? "" : "c" + schedule);
+  line.Add("scored_path", video.scored_path.empty() ? video.path : video.scored_path);
+  line.Add("schedule", ScheduleText(video.computed));
+  line.Add("replayed", ScheduleText(video.replayed));
   line.Add("error", video.error);
   return line;
+}
+
+std::vector<std::string> ExtraNames(const SweepReport& report) {
+  std::vector<std::string> names;
+  for (const SweepMetricInfo& info : report.metrics) names.push_back(info.name);
+  return names;
 }
 
 // Every axis that any row was judged on, in the order of first appearance.
@@ -146,9 +180,9 @@ std::vector<std::string> AdherenceAxes(const SweepReport& report) {
 }  // namespace
 
 std::string ReportCsv(const SweepReport& report) {
-  const std::vector<std::string> axes = AdherenceAxes(report);
-  std::string text = RowLine({}, axes).names();
-  for (const SweepRow& row : report.rows) text += RowLine(row, axes).values();
+  const Columns columns{ExtraNames(report), AdherenceAxes(report)};
+  std::string text = RowLine({}, columns).names();
+  for (const SweepRow& row : report.rows) text += RowLine(row, columns).values();
   return text;
 }
 

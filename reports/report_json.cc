@@ -36,11 +36,17 @@ void Visit(Archive& archive, SweepContext& value) {
   archive("cpu", value.cpu);
   archive("device", value.device);
   archive("threads", value.threads);
+  archive("processors", value.processors);
   archive("load", value.load);
+  archive("load_end", value.load_end);
+  archive("timed_runs", value.timed_runs);
+  archive("scored", value.scored);
+  archive("psnr_floor", value.psnr_floor);
   archive("libraries", value.libraries);
   archive("argv", value.argv);
   archive("fit_prompts", value.fit_prompts);
   archive("test_prompts", value.test_prompts);
+  archive("prompts_asked", value.prompts_asked);
   archive("seeds", value.seeds);
   archive("warnings", value.warnings);
 }
@@ -73,6 +79,7 @@ void Visit(Archive& archive, SweepPair& value) {
 template <typename Archive>
 void Visit(Archive& archive, SweepFit& value) {
   archive("name", value.name);
+  archive("source", value.source);
   archive("model", value.model);
   archive("coefficients", value.coefficients);
   archive("r2", value.r2);
@@ -92,6 +99,7 @@ void Visit(Archive& archive, SweepMetric& value) {
   archive("std", value.std);
   archive("ci95", value.ci95);
   archive("p5", value.p5);
+  archive("p5_ci95", value.p5_ci95);
   archive("n", value.n);
   archive("identical", value.identical);
 }
@@ -111,9 +119,38 @@ void Visit(Archive& archive, SweepSpeedup& value) {
 }
 
 template <typename Archive>
+void Visit(Archive& archive, SweepMetricInfo& value) {
+  archive("name", value.name);
+  archive("label", value.label);
+  archive("unit", value.unit);
+  archive("higher_is_better", value.higher_is_better);
+  archive("needs_reference", value.needs_reference);
+  archive("definition", value.definition);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepScore& value) {
+  archive("name", value.name);
+  archive("value", value.value);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepExtra& value) {
+  archive("name", value.name);
+  archive("pooled", value.pooled);
+}
+
+template <typename Archive>
 void Visit(Archive& archive, SweepShare& value) {
   archive("axis", value.axis);
   archive("share", value.share);
+  archive("ci95", value.ci95);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepRight& value) {
+  archive("axis", value.axis);
+  archive("right", value.right);
 }
 
 template <typename Archive>
@@ -121,15 +158,22 @@ void Visit(Archive& archive, SweepVideo& value) {
   archive("prompt", value.prompt);
   archive("seed", value.seed);
   archive("path", value.path);
+  archive("scored_path", value.scored_path);
   archive("error", value.error);
   archive("computed", value.computed);
+  archive("replayed", value.replayed);
   archive("identical", value.identical);
   archive("psnr", value.psnr);
   archive("ssim", value.ssim);
   archive("lpips", value.lpips);
+  archive("extra", value.extra);
+  archive("shows", value.shows);
+  archive("scene_iou", value.scene_iou);
   archive("transformer_seconds", value.transformer_seconds);
   archive("decode_seconds", value.decode_seconds);
   archive("total_seconds", value.total_seconds);
+  archive("transformer_runs", value.transformer_runs);
+  archive("total_runs", value.total_runs);
 }
 
 template <typename Archive>
@@ -137,15 +181,19 @@ void Visit(Archive& archive, SweepRow& value) {
   archive("id", value.id);
   archive("model", value.model);
   archive("policy", value.policy);
+  archive("label", value.label);
   archive("fit", value.fit);
   archive("threshold", value.threshold);
   archive("computed_target", value.computed_target);
   archive("matches", value.matches);
+  archive("notes", value.notes);
   archive("calls", value.calls);
   archive("computed_mean", value.computed_mean);
   archive("computed_min", value.computed_min);
   archive("computed_max", value.computed_max);
   archive("longest_skip", value.longest_skip);
+  archive("replayed_mean", value.replayed_mean);
+  archive("replayed_agrees", value.replayed_agrees);
   archive("transformer", value.transformer);
   archive("decode", value.decode);
   archive("total", value.total);
@@ -154,9 +202,12 @@ void Visit(Archive& archive, SweepRow& value) {
   archive("psnr", value.psnr);
   archive("ssim", value.ssim);
   archive("lpips", value.lpips);
+  archive("extra", value.extra);
   archive("adherence", value.adherence);
   archive("scene_iou", value.scene_iou);
   archive("bytes", value.bytes);
+  archive("codec", value.codec);
+  archive("failed", value.failed);
   archive("videos", value.videos);
 }
 
@@ -171,18 +222,46 @@ template <typename Archive>
 void Visit(Archive& archive, SweepComparison& value) {
   archive("a", value.a);
   archive("b", value.b);
+  archive("computed_a", value.computed_a);
+  archive("computed_b", value.computed_b);
+  archive("verdict", value.verdict);
   archive("psnr", value.psnr);
   archive("ssim", value.ssim);
   archive("lpips", value.lpips);
 }
 
 template <typename Archive>
+void Visit(Archive& archive, SweepFront& value) {
+  archive("model", value.model);
+  archive("metric", value.metric);
+  archive("rows", value.rows);
+  archive("knee", value.knee);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepDecision& value) {
+  archive("model", value.model);
+  archive("fit", value.fit);
+  archive("metric", value.metric);
+  archive("target", value.target);
+  archive("worst", value.worst);
+  archive("reached", value.reached);
+  archive("threshold", value.threshold);
+  archive("ci95", value.ci95);
+  archive("row", value.row);
+  archive("text", value.text);
+}
+
+template <typename Archive>
 void Visit(Archive& archive, SweepReport& value) {
   archive("context", value.context);
   archive("models", value.models);
+  archive("metrics", value.metrics);
   archive("fits", value.fits);
   archive("rows", value.rows);
   archive("comparisons", value.comparisons);
+  archive("fronts", value.fronts);
+  archive("decisions", value.decisions);
   archive("conclusions", value.conclusions);
 }
 

@@ -43,12 +43,12 @@ std::string Processor() {
   return fmt::format("{} × {}", count, name.empty() ? "unknown processor" : name);
 }
 
-double Load() {
+}  // namespace
+
+double MachineLoad() {
   double load = -1;
   return getloadavg(&load, 1) == 1 ? load : -1;
 }
-
-}  // namespace
 
 std::string UtcTime(int64_t seconds) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(seconds)));
@@ -66,7 +66,8 @@ SweepContext DescribeRun(const std::vector<std::string>& argv,
   context.cpu = Processor();
   context.device = device;
   context.threads = threads;
-  context.load = Load();
+  context.processors = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  context.load = MachineLoad();
   context.libraries = {{"LibTorch", TEACACHE_TORCH_VERSION},
                        {"plotly.js", std::string(PlotlyVersion())}};
   context.argv = argv;

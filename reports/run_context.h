@@ -18,4 +18,7 @@ SweepContext DescribeRun(const std::vector<std::string>& argv,
 // "2026-01-02T03:04:05Z" of a time in seconds since 1970.
 std::string UtcTime(int64_t seconds);
 
+// One-minute load average, this program's own work included; -1 = unknown.
+double MachineLoad();
+
 }  // namespace teacache

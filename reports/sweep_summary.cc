@@ -10,17 +10,24 @@
 #include <vector>
 
 #include "datasets/error.h"
+#include "datasets/files.h"
 #include "metrics/pooling.h"
+#include "reports/conclusions.h"
 #include "reports/labels.h"
+#include "reports/row_notes.h"
+#include "reports/sweep_decisions.h"
 
 namespace teacache {
 namespace {
 
 using Seconds = double SweepVideo::*;
+using Runs = std::vector<double> SweepVideo::*;
 using Score = std::optional<double> SweepVideo::*;
 using VideoKey = std::pair<int, int64_t>;  // prompt, seed
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+constexpr size_t kManyRows = 500;
+constexpr int kSamplesOfMany = 1000;
 
 bool Good(const SweepVideo& video) { return video.error.empty(); }
 
@@ -51,7 +58,9 @@ void CheckReport(const SweepReport& report) {
                        video.prompt,
                        prompts);
       }
-      for (const auto& score : {video.psnr, video.ssim, video.lpips}) {
+      std::vector<std::optional<double>> scores = {video.psnr, video.ssim, video.lpips};
+      for (const SweepScore& extra : video.extra) scores.emplace_back(extra.value);
+      for (const auto& score : scores) {
         if (score && !std::isfinite(*score)) {
           ThrowUserError("sweep",
                          "row \"{}\", prompt {}: a score must be a finite number but is {}",
@@ -92,10 +101,75 @@ void SummarizeCalls(SweepRow* row) {
   if (videos > 0) row->computed_mean = static_cast<double>(sum) / static_cast<double>(videos);
 }
 
-SweepTiming SummarizeTiming(const SweepRow& row, Seconds seconds) {
+void SummarizeReplay(SweepRow* row) {
+  int64_t computed = 0;
+  int64_t agree = 0;
+  int64_t calls = 0;
+  int64_t videos = 0;
+  for (const SweepVideo& video : row->videos) {
+    if (!Good(video) || video.replayed.empty() || video.replayed.size() != video.computed.size()) {
+      continue;
+    }
+    ++videos;
+    calls += std::ssize(video.replayed);
+    for (size_t call = 0; call < video.replayed.size(); ++call) {
+      computed += video.replayed[call];
+      agree += video.replayed[call] == video.computed[call];
+    }
+  }
+  row->replayed_mean.reset();
+  row->replayed_agrees.reset();
+  if (videos == 0) return;
+  row->replayed_mean = static_cast<double>(computed) / static_cast<double>(videos);
+  row->replayed_agrees = static_cast<double>(agree) / static_cast<double>(calls);
+}
+
+// 95 % interval of a share of `n` videos (Wilson 1927).
+SweepInterval WilsonInterval(double share, double n) {
+  constexpr double kZ = 1.959963984540054;
+  const double center = share + kZ * kZ / (2 * n);
+  const double half = kZ * std::sqrt(share * (1 - share) / n + kZ * kZ / (4 * n * n));
+  const double scale = 1 + kZ * kZ / n;
+  return {std::max(0.0, (center - half) / scale), std::min(1.0, (center + half) / scale)};
+}
+
+// Rows whose videos were not judged keep what they have.
+void SummarizeScenes(SweepRow* row) {
+  std::vector<std::pair<std::string, int>> right;
+  std::map<std::string, int> judged;
+  double overlap = 0;
+  int overlaps = 0;
+  for (const SweepVideo& video : row->videos) {
+    if (!Good(video)) continue;
+    if (video.scene_iou) {
+      overlap += *video.scene_iou;
+      ++overlaps;
+    }
+    for (const SweepRight& shows : video.shows) {
+      if (judged[shows.axis]++ == 0) right.emplace_back(shows.axis, 0);
+      for (auto& [axis, count] : right) {
+        if (axis == shows.axis) count += shows.right;
+      }
+    }
+  }
+  if (overlaps > 0) row->scene_iou = overlap / overlaps;
+  if (right.empty()) return;
+  row->adherence.clear();
+  for (const auto& [axis, count] : right) {
+    const double n = judged[axis];
+    row->adherence.push_back({axis, count / n, WilsonInterval(count / n, n)});
+  }
+}
+
+SweepTiming SummarizeTiming(const SweepRow& row, Seconds seconds, Runs runs) {
   std::vector<double> values;
   for (const SweepVideo& video : row.videos) {
-    if (Good(video) && video.*seconds >= 0) values.push_back(video.*seconds);
+    if (!Good(video)) continue;
+    if (runs && !(video.*runs).empty()) {
+      values.insert(values.end(), (video.*runs).begin(), (video.*runs).end());
+    } else if (video.*seconds >= 0) {
+      values.push_back(video.*seconds);
+    }
   }
   if (values.empty()) return {};
   return {Percentile(values, 0.5),
@@ -104,27 +178,77 @@ SweepTiming SummarizeTiming(const SweepRow& row, Seconds seconds) {
           static_cast<int>(values.size())};
 }
 
-std::optional<SweepMetric> SummarizeMetric(const SweepRow& row,
-                                           Score score,
-                                           const PoolingOptions& options) {
-  std::vector<double> values;
-  for (const SweepVideo& video : row.videos) {
-    if (!Good(video)) continue;
-    if (video.*score) {
-      values.push_back(*(video.*score));
-    } else if (score == &SweepVideo::psnr && video.identical) {
-      values.push_back(std::numeric_limits<double>::infinity());
-    }
+// The name that eval-metrics gives a video: of its file, without folders and extension.
+std::string_view StemOf(const SweepVideo& video) {
+  std::string_view name = video.scored_path.empty() ? video.path : video.scored_path;
+  if (const size_t slash = name.rfind('/'); slash != std::string_view::npos) {
+    name.remove_prefix(slash + 1);
   }
-  if (values.empty()) return std::nullopt;
+  const size_t dot = name.rfind('.');
+  return dot == std::string_view::npos || dot == 0 ? name : name.substr(0, dot);
+}
+
+// The videos without error, in the order in which eval-metrics pools them.
+std::vector<const SweepVideo*> InOrderOfNames(const SweepRow& row) {
+  std::vector<const SweepVideo*> videos;
+  for (const SweepVideo& video : row.videos) {
+    if (Good(video)) videos.push_back(&video);
+  }
+  std::ranges::stable_sort(videos, [](const SweepVideo* a, const SweepVideo* b) {
+    return NaturalLess(StemOf(*a), StemOf(*b));
+  });
+  return videos;
+}
+
+SweepMetric Pool(const std::vector<double>& values, const PoolingOptions& options) {
   const MetricSummary summary = Summarize(values, {}, options);
-  return SweepMetric{Finite(summary.mean),
+  SweepMetric metric{Finite(summary.mean),
                      Finite(summary.median),
                      Finite(summary.std),
                      FiniteInterval(summary.ci95_lo, summary.ci95_hi),
                      Finite(summary.p5),
+                     std::nullopt,
                      static_cast<int>(summary.n),
                      static_cast<int>(summary.identical)};
+  std::vector<double> finite;
+  std::ranges::copy_if(
+      values, std::back_inserter(finite), [](double value) { return std::isfinite(value); });
+  const Interval worst = BootstrapPercentile(
+      finite, options.higher_is_better ? 0.05 : 0.95, options.bootstrap_samples, options.seed);
+  metric.p5_ci95 = FiniteInterval(worst.lo, worst.hi);
+  return metric;
+}
+
+std::optional<SweepMetric> SummarizeMetric(const std::vector<const SweepVideo*>& videos,
+                                           Score score,
+                                           const PoolingOptions& options) {
+  std::vector<double> values;
+  for (const SweepVideo* video : videos) {
+    if (video->*score) {
+      values.push_back(*(video->*score));
+    } else if (score == &SweepVideo::psnr && video->identical) {
+      values.push_back(std::numeric_limits<double>::infinity());
+    }
+  }
+  if (values.empty()) return std::nullopt;
+  return Pool(values, options);
+}
+
+std::vector<SweepExtra> SummarizeExtra(const std::vector<const SweepVideo*>& videos,
+                                       const std::vector<SweepMetricInfo>& metrics,
+                                       PoolingOptions options) {
+  std::vector<SweepExtra> extra;
+  for (const SweepMetricInfo& info : metrics) {
+    std::vector<double> values;
+    for (const SweepVideo* video : videos) {
+      for (const SweepScore& score : video->extra) {
+        if (score.name == info.name) values.push_back(score.value);
+      }
+    }
+    options.higher_is_better = info.higher_is_better;
+    if (!values.empty()) extra.push_back({info.name, Pool(values, options)});
+  }
+  return extra;
 }
 
 std::map<VideoKey, const SweepVideo*> VideosByKey(const SweepRow& row) {
@@ -215,41 +339,79 @@ const SweepRow* UncachedRow(const SweepReport& report, const std::string& model)
   return found == report.rows.end() ? nullptr : &*found;
 }
 
-}  // namespace
+double ComputedCalls(const SweepVideo& video) {
+  return static_cast<double>(std::ranges::count(video.computed, true));
+}
 
-void SummarizeSweep(SweepReport* report, const SweepSummaryOptions& options) {
-  if (options.bootstrap_samples < 100) {
-    ThrowUserError(
-        "sweep", "bootstrap_samples must be at least 100 but is {}", options.bootstrap_samples);
+SweepComparison Compare(const SweepRow& teacache,
+                        const SweepRow& baseline,
+                        const PoolingOptions& higher,
+                        const PoolingOptions& lower) {
+  SweepComparison comparison;
+  comparison.a = teacache.id;
+  comparison.b = baseline.id;
+  const auto [a, b] = Paired(teacache, baseline, ComputedCalls);
+  if (!a.empty()) {
+    comparison.computed_a = Mean(a);
+    comparison.computed_b = Mean(b);
   }
-  CheckReport(*report);
+  comparison.psnr = Difference(teacache, baseline, &SweepVideo::psnr, higher);
+  comparison.ssim = Difference(teacache, baseline, &SweepVideo::ssim, higher);
+  comparison.lpips = Difference(teacache, baseline, &SweepVideo::lpips, lower);
+  comparison.verdict = Verdict(comparison);
+  return comparison;
+}
+
+void SummarizeRow(const SweepReport& report, const SweepSummaryOptions& options, SweepRow* row) {
   const PoolingOptions higher{options.bootstrap_samples, options.seed, true};
   const PoolingOptions lower{options.bootstrap_samples, options.seed, false};
-  for (SweepRow& row : report->rows) {
-    SummarizeCalls(&row);
-    row.transformer = SummarizeTiming(row, &SweepVideo::transformer_seconds);
-    row.decode = SummarizeTiming(row, &SweepVideo::decode_seconds);
-    row.total = SummarizeTiming(row, &SweepVideo::total_seconds);
-    const SweepRow* uncached = UncachedRow(*report, row.model);
-    if (row.policy == "none" || !uncached) continue;
-    row.psnr = SummarizeMetric(row, &SweepVideo::psnr, higher);
-    row.ssim = SummarizeMetric(row, &SweepVideo::ssim, higher);
-    row.lpips = SummarizeMetric(row, &SweepVideo::lpips, lower);
-    row.speedup_transformer =
-        SummarizeSpeedup(*uncached, row, &SweepVideo::transformer_seconds, options);
-    row.speedup_total = SummarizeSpeedup(*uncached, row, &SweepVideo::total_seconds, options);
+  SummarizeCalls(row);
+  SummarizeReplay(row);
+  SummarizeScenes(row);
+  row->failed = static_cast<int>(
+      std::ranges::count_if(row->videos, [](const SweepVideo& video) { return !Good(video); }));
+  row->transformer =
+      SummarizeTiming(*row, &SweepVideo::transformer_seconds, &SweepVideo::transformer_runs);
+  row->decode = SummarizeTiming(*row, &SweepVideo::decode_seconds, nullptr);
+  row->total = SummarizeTiming(*row, &SweepVideo::total_seconds, &SweepVideo::total_runs);
+  const std::vector<const SweepVideo*> videos = InOrderOfNames(*row);
+  row->extra = SummarizeExtra(videos, report.metrics, higher);
+  const SweepRow* uncached = UncachedRow(report, row->model);
+  if (row->policy == "none" || !uncached) return;
+  row->psnr = SummarizeMetric(videos, &SweepVideo::psnr, higher);
+  row->ssim = SummarizeMetric(videos, &SweepVideo::ssim, higher);
+  row->lpips = SummarizeMetric(videos, &SweepVideo::lpips, lower);
+  row->speedup_transformer =
+      SummarizeSpeedup(*uncached, *row, &SweepVideo::transformer_seconds, options);
+  row->speedup_total = SummarizeSpeedup(*uncached, *row, &SweepVideo::total_seconds, options);
+}
+
+}  // namespace
+
+void SummarizeSweep(SweepReport* report, const SweepSummaryOptions& given) {
+  if (given.bootstrap_samples < 100) {
+    ThrowUserError(
+        "sweep", "bootstrap_samples must be at least 100 but is {}", given.bootstrap_samples);
   }
+  CheckReport(*report);
+  SweepSummaryOptions options = given;
+  if (report->rows.size() > kManyRows) {
+    options.bootstrap_samples = std::min(options.bootstrap_samples, kSamplesOfMany);
+  }
+  for (SweepRow& row : report->rows) SummarizeRow(*report, options, &row);
+  AddRowNotes(report);
+  const PoolingOptions higher{options.bootstrap_samples, options.seed, true};
+  const PoolingOptions lower{options.bootstrap_samples, options.seed, false};
+  std::map<std::string, const SweepRow*> by_id;
+  for (const SweepRow& row : report->rows) by_id[row.id] = &row;
   report->comparisons.clear();
   for (const SweepRow& row : report->rows) {
     if (row.matches.empty()) continue;
-    const SweepRow& teacache = *FindRow(*report, row.matches);
-    report->comparisons.push_back({teacache.id,
-                                   row.id,
-                                   Difference(teacache, row, &SweepVideo::psnr, higher),
-                                   Difference(teacache, row, &SweepVideo::ssim, higher),
-                                   Difference(teacache, row, &SweepVideo::lpips, lower)});
+    report->comparisons.push_back(Compare(*by_id.at(row.matches), row, higher, lower));
   }
-  report->conclusions = DrawConclusions(*report, options.conclusions);
+  report->fronts = ParetoFronts(*report);
+  report->decisions = ChooseThresholds(*report, report->context.psnr_floor);
+  report->conclusions = DrawConclusions(*report);
 }
 
 }  // namespace teacache

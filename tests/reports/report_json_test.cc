@@ -24,7 +24,7 @@ std::string ErrorOf(const std::string& text) {
 }
 
 TEST(ReportJson, ReadsBackWhatItWrites) {
-  const SweepReport report = SyntheticSweep();
+  const SweepReport report = SyntheticSweep({.everything = true});
   const std::string text = ReportJson(report);
   const SweepReport again = ParseReportJson(text, "report.json");
   EXPECT_EQ(ReportJson(again), text);
@@ -38,6 +38,18 @@ TEST(ReportJson, ReadsBackWhatItWrites) {
   EXPECT_EQ(again.context.test_prompts, report.context.test_prompts);
   EXPECT_EQ(again.comparisons.size(), report.comparisons.size());
   EXPECT_EQ(again.conclusions, report.conclusions);
+  EXPECT_EQ(again.context.timed_runs, 3);
+  EXPECT_EQ(again.fits[1].source, report.fits[1].source);
+  const SweepVideo& video = again.rows[3].videos[2];
+  EXPECT_EQ(video.replayed, report.rows[3].videos[2].replayed);
+  EXPECT_EQ(video.total_runs, report.rows[3].videos[2].total_runs);
+  EXPECT_EQ(video.scored_path, report.rows[3].videos[2].scored_path);
+  EXPECT_EQ(video.extra.size(), 1u);
+  EXPECT_EQ(video.shows[1].right, true);
+  EXPECT_EQ(again.rows[3].psnr->p5_ci95->hi, report.rows[3].psnr->p5_ci95->hi);
+  EXPECT_EQ(again.fronts[0].rows, report.fronts[0].rows);
+  EXPECT_EQ(again.decisions[0].threshold, report.decisions[0].threshold);
+  EXPECT_EQ(again.comparisons[0].verdict, report.comparisons[0].verdict);
 }
 
 TEST(ReportJson, FileRoundTrip) {

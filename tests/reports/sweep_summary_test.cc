@@ -7,9 +7,11 @@
 #include <limits>
 
 #include "datasets/error.h"
+#include "metrics/pooling.h"
 #include "reports/conclusions.h"
 #include "reports/labels.h"
 #include "reports/report_json.h"
+#include "reports/sweep_decisions.h"
 #include "tests/reports/synthetic_sweep.h"
 
 namespace teacache {
@@ -61,7 +63,7 @@ SweepReport SmallReport(double lead) {
     const double wobble = 0.1 * (i % 2);
     uncached.videos.push_back(MakeVideo(i, 0, 2.0, {1, 1, 1, 1}));
     cached.videos.push_back(MakeVideo(i, 40 + i, 1.0, {1, 0, 0, 1}));
-    uniform.videos.push_back(MakeVideo(i, 40 + i - lead + wobble, 1.0, {1, 0, 1, 1}));
+    uniform.videos.push_back(MakeVideo(i, 40 + i - lead + wobble, 1.0, {1, 0, 1, 0}));
   }
   report.rows = {uncached, cached, uniform};
   return report;
@@ -186,7 +188,8 @@ TEST(DrawConclusions, SaysWhereUniformSkippingIsAsGoodOrBetter) {
 
 TEST(DrawConclusions, NoThresholdGoodEnough) {
   SweepReport report = SmallReport(2);
-  SummarizeSweep(&report, {.conclusions = {.psnr_floor = 60}});
+  report.context.psnr_floor = 60;
+  SummarizeSweep(&report);
   EXPECT_THAT(report.conclusions[0], StartsWith("No threshold of this sweep keeps"));
 }
 
@@ -217,16 +220,162 @@ TEST(DrawConclusions, EmptyReport) {
 }
 
 TEST(RecommendedRow, LargestThresholdAboveTheFloor) {
-  const SweepReport report = SyntheticSweep();
-  const SweepRow* row = RecommendedRow(report, "shapes", {.psnr_floor = 38});
+  SweepReport report = SyntheticSweep();
+  report.context.psnr_floor = 38;
+  const SweepRow* row = RecommendedRow(report, "shapes");
   ASSERT_NE(row, nullptr);
   EXPECT_GE(*row->psnr->p5, 38);
   for (const SweepRow& other : report.rows) {
-    if (other.policy == "teacache" && *other.threshold > *row->threshold) {
+    if (other.fit == row->fit && other.policy == "teacache" && *other.threshold > *row->threshold) {
       EXPECT_LT(*other.psnr->p5, 38);
     }
   }
   EXPECT_EQ(RecommendedRow(report, "other"), nullptr);
+}
+
+TEST(SummarizeSweep, PoolsInTheOrderOfFileNames) {
+  SweepReport report = SmallReport(2);
+  const std::vector<std::string> names = {"b10", "b2", "a", "c"};
+  for (int i = 0; i < 4; ++i) {
+    report.rows[1].videos[i].scored_path = "videos/teacache-0.1/" + names[i] + ".mkv";
+  }
+  SummarizeSweep(&report);
+  // As eval-metrics: a, b2, b10, c.
+  const std::vector<double> values = {42, 41, 40, 43};
+  const MetricSummary expected = Summarize(values);
+  EXPECT_EQ(report.rows[1].psnr->ci95->lo, expected.ci95_lo);
+  EXPECT_EQ(report.rows[1].psnr->ci95->hi, expected.ci95_hi);
+  EXPECT_EQ(*report.rows[1].psnr->mean, expected.mean);
+  const Interval worst = BootstrapPercentile(values, 0.05, 10000, 0);
+  EXPECT_EQ(report.rows[1].psnr->p5_ci95->lo, worst.lo);
+  EXPECT_LE(worst.lo, *report.rows[1].psnr->p5);
+  EXPECT_GE(worst.hi, *report.rows[1].psnr->p5);
+}
+
+TEST(SummarizeSweep, TimesAreMediansOfAllRuns) {
+  SweepReport report = SmallReport(2);
+  for (SweepVideo& video : report.rows[1].videos) video.total_runs = {0.9, 1.0, 1.4};
+  SummarizeSweep(&report);
+  EXPECT_EQ(report.rows[1].total.n, 12);
+  EXPECT_DOUBLE_EQ(report.rows[1].total.median, 1.0);
+  EXPECT_DOUBLE_EQ(report.rows[1].total.hi, 1.4);
+}
+
+TEST(SummarizeSweep, SharesOfWhatVideosShow) {
+  SweepReport report = SmallReport(2);
+  for (int i = 0; i < 4; ++i) {
+    report.rows[1].videos[i].shows = {{"shape", i > 0}, {"all", i > 1}};
+    report.rows[1].videos[i].scene_iou = 0.25 * i;
+  }
+  SummarizeSweep(&report);
+  ASSERT_EQ(report.rows[1].adherence.size(), 2u);
+  EXPECT_EQ(report.rows[1].adherence[0].axis, "shape");
+  EXPECT_DOUBLE_EQ(report.rows[1].adherence[0].share, 0.75);
+  // Wilson's interval for 3 of 4.
+  EXPECT_NEAR(report.rows[1].adherence[0].ci95->lo, 0.300642, 1e-6);
+  EXPECT_NEAR(report.rows[1].adherence[0].ci95->hi, 0.954413, 1e-6);
+  EXPECT_DOUBLE_EQ(*report.rows[1].scene_iou, 0.375);
+}
+
+TEST(SummarizeSweep, ComparesReplayedWithLiveSchedules) {
+  SweepReport report = SmallReport(2);
+  report.rows[1].videos[0].replayed = {1, 0, 0, 1};
+  report.rows[1].videos[1].replayed = {1, 0, 1, 1};
+  SummarizeSweep(&report);
+  EXPECT_DOUBLE_EQ(*report.rows[1].replayed_mean, 2.5);
+  EXPECT_DOUBLE_EQ(*report.rows[1].replayed_agrees, 7.0 / 8);
+  EXPECT_FALSE(report.rows[0].replayed_mean.has_value());
+  EXPECT_THAT(report.conclusions, Contains(HasSubstr("88 % of the calls agree")));
+}
+
+TEST(SummarizeSweep, FurtherMetricsArePooled) {
+  SweepReport report = SmallReport(2);
+  report.metrics = {{"flicker", "flicker", "", false, false, "made up"}};
+  for (int i = 0; i < 4; ++i) report.rows[1].videos[i].extra = {{"flicker", 0.1 * i}};
+  SummarizeSweep(&report);
+  ASSERT_EQ(report.rows[1].extra.size(), 1u);
+  EXPECT_NEAR(*report.rows[1].extra[0].pooled.mean, 0.15, 1e-12);
+  EXPECT_NEAR(*report.rows[1].extra[0].pooled.p5, 0.285, 1e-12);  // lower is better
+  EXPECT_TRUE(report.rows[0].extra.empty());
+}
+
+TEST(AddRowNotes, SaysWhatIsUnusual) {
+  SweepReport report = SmallReport(2);
+  SweepRow nothing = report.rows[1];
+  nothing.id = "teacache-0";
+  nothing.threshold = 0;
+  nothing.codec = "h264";
+  for (SweepVideo& video : nothing.videos) video.computed = {1, 1, 1, 1};
+  nothing.videos[2].error = "missing";
+  report.rows[0].codec = "ffv1";
+  report.rows[2].videos[0].computed = {1, 1, 1, 1};
+  report.rows.push_back(nothing);
+  SummarizeSweep(&report);
+  EXPECT_THAT(report.rows[0].notes, ::testing::IsEmpty());
+  EXPECT_THAT(report.rows[1].notes, Contains(HasSubstr("only the first and the last")));
+  EXPECT_THAT(report.rows[2].notes, Contains(HasSubstr("Not at equal cost")));
+  EXPECT_EQ(report.rows[3].failed, 1);
+  EXPECT_THAT(report.rows[3].notes,
+              ::testing::UnorderedElementsAre(HasSubstr("3 of 4 videos"),
+                                              HasSubstr("h264, the uncached ones ffv1"),
+                                              HasSubstr("Skips nothing")));
+  const auto once = report.rows[3].notes;
+  SummarizeSweep(&report);
+  EXPECT_EQ(report.rows[3].notes, once);
+  EXPECT_THAT(report.conclusions, Contains(HasSubstr("Nothing is skipped at threshold 0.")));
+}
+
+TEST(ParetoFront, HoldsWhatNothingBeats) {
+  SweepReport report;
+  report.models.emplace_back().name = "m";
+  const auto add = [&report](const std::string& id, double speedup, double psnr) {
+    SweepRow row = MakeRow(id, "teacache", {});
+    row.total.n = 1;
+    row.speedup_total.value = speedup;
+    row.psnr.emplace().mean = psnr;
+    report.rows.push_back(row);
+  };
+  add("slow", 1.1, 50);
+  add("beaten", 1.2, 40);
+  add("knee", 1.8, 46);
+  add("equal", 1.8, 46);
+  add("fast", 2.2, 30);
+  const SweepFront front = ParetoFront(report, "m", "psnr");
+  EXPECT_THAT(front.rows, ::testing::ElementsAre("slow", "knee", "fast"));
+  EXPECT_EQ(front.knee, "knee");
+  EXPECT_TRUE(ParetoFront(report, "m", "lpips").rows.empty());
+  EXPECT_TRUE(ParetoFront(report, "other", "psnr").rows.empty());
+}
+
+TEST(ChooseThresholds, LargestThatKeepsTheWorst) {
+  SweepReport report = SmallReport(2);
+  SweepRow larger = report.rows[1];
+  larger.id = "teacache-0.3";
+  larger.threshold = 0.3;
+  for (SweepVideo& video : larger.videos) *video.psnr -= 10;
+  report.rows.push_back(larger);
+  report.context.psnr_floor = 35.15;  // half way between the worst of the two
+  SummarizeSweep(&report);
+  ASSERT_EQ(report.decisions.size(), 1u);
+  const SweepDecision& decision = report.decisions[0];
+  EXPECT_TRUE(decision.reached);
+  EXPECT_NEAR(decision.threshold, 0.2, 1e-9);
+  EXPECT_LE(decision.ci95->lo, 0.2);
+  EXPECT_GE(decision.ci95->hi, 0.2);
+  EXPECT_EQ(decision.row, "teacache-0.1");
+  report.context.psnr_floor = 60;
+  SummarizeSweep(&report);
+  EXPECT_FALSE(report.decisions[0].reached);
+  EXPECT_THAT(report.decisions[0].text, HasSubstr("cannot be reached"));
+}
+
+TEST(DrawConclusions, CoefficientSetsAreNamed) {
+  const SweepReport report = SyntheticSweep({.everything = true});
+  EXPECT_THAT(report.conclusions, Contains(HasSubstr("TeaCache with the fitted coefficients")));
+  EXPECT_THAT(report.conclusions, Contains(StartsWith("The published coefficients")));
+  for (const char* baseline : {"uniform skipping", "fixed mask", "MagCache", "fewer steps"}) {
+    EXPECT_THAT(report.conclusions, Contains(HasSubstr(baseline)));
+  }
 }
 
 }  // namespace
