@@ -91,6 +91,39 @@ std::vector<double> JsonFields::Numbers(std::string_view name) const {
   return numbers;
 }
 
+std::vector<int64_t> JsonFields::Integers(std::string_view name) const {
+  const nlohmann::json& value = At(name);
+  if (!value.is_array()) Wrong(name, "a list of integers");
+  std::vector<int64_t> integers;
+  for (const nlohmann::json& item : value) {
+    if (!item.is_number_integer()) Wrong(name, "a list of integers");
+    integers.push_back(item.get<int64_t>());
+  }
+  return integers;
+}
+
+std::vector<bool> JsonFields::Bools(std::string_view name) const {
+  const nlohmann::json& value = At(name);
+  if (!value.is_array()) Wrong(name, "a list of true and false");
+  std::vector<bool> bools;
+  for (const nlohmann::json& item : value) {
+    if (!item.is_boolean()) Wrong(name, "a list of true and false");
+    bools.push_back(item.get<bool>());
+  }
+  return bools;
+}
+
+std::vector<std::string> JsonFields::Strings(std::string_view name) const {
+  const nlohmann::json& value = At(name);
+  if (!value.is_array()) Wrong(name, "a list of strings");
+  std::vector<std::string> strings;
+  for (const nlohmann::json& item : value) {
+    if (!item.is_string()) Wrong(name, "a list of strings");
+    strings.push_back(item.get<std::string>());
+  }
+  return strings;
+}
+
 std::vector<std::string> JsonFields::Unknown(std::initializer_list<std::string_view> known) const {
   std::vector<std::string> unknown;
   for (const auto& [name, value] : object_.items()) {

@@ -30,6 +30,9 @@ class JsonFields {
   int64_t Integer(std::string_view name, int64_t fallback) const;
   bool Bool(std::string_view name, bool fallback) const;
   std::vector<double> Numbers(std::string_view name) const;
+  std::vector<int64_t> Integers(std::string_view name) const;
+  std::vector<bool> Bools(std::string_view name) const;
+  std::vector<std::string> Strings(std::string_view name) const;
 
   // The object's field names that are not in `known`, in order.
   std::vector<std::string> Unknown(std::initializer_list<std::string_view> known) const;

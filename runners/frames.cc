@@ -4,12 +4,15 @@
 
 namespace teacache {
 
-Video FramesToVideo(const at::Tensor& frames, double fps) {
-  const at::Tensor bytes = ((frames.to(at::kFloat).clamp(-1, 1) + 1) * 127.5 + 0.5)
-                               .to(at::kByte)  // truncates, after + 0.5
-                               .permute({0, 2, 3, 1})
-                               .cpu()
-                               .contiguous();
+at::Tensor FramesToBytes(const at::Tensor& frames, FrameRounding rounding) {
+  const at::Tensor scaled = rounding == FrameRounding::kNearest
+                                ? ((frames.clamp(-1, 1) + 1) / 2 * 255 + 0.5).clamp(0, 255)
+                                : (frames / 2 + 0.5).clamp(0, 1) * 255;
+  return scaled.to(at::kByte).permute({0, 2, 3, 1}).cpu().contiguous();  // the cast truncates
+}
+
+Video FramesToVideo(const at::Tensor& frames, double fps, FrameRounding rounding) {
+  const at::Tensor bytes = FramesToBytes(frames, rounding);
   Video video;
   video.fps = fps;
   const int64_t size = bytes[0].numel();

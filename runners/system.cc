@@ -5,6 +5,7 @@
 #include "datasets/error.h"
 #include "datasets/files.h"
 #include "datasets/version.h"
+#include "runners/systems/open_sora_system.h"
 #include "runners/systems/shapes_system.h"
 
 namespace teacache {
@@ -12,6 +13,7 @@ namespace teacache {
 const std::vector<SystemEntry>& Systems() {
   static const std::vector<SystemEntry> kSystems = {
       {"shapes", "the small model inside the product: 16 frames of 64 x 64", LoadShapesSystem},
+      {"open-sora", "Open-Sora 1.2, from its published weights", LoadOpenSoraSystem},
   };
   return kSystems;
 }

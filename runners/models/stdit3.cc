@@ -2,7 +2,10 @@
 
 #include <ATen/Functions.h>
 
+#include <algorithm>
 #include <cmath>
+
+#include "datasets/error.h"
 
 namespace teacache {
 namespace {
@@ -31,6 +34,45 @@ at::Tensor PositionInvFreq(int64_t hidden_size) {
 
 at::Tensor RopeFreqs(int64_t head_dim) {
   return at::pow(10000.0, at::arange(0, head_dim, 2, at::kFloat) / head_dim).reciprocal();
+}
+
+StDiT3Config StDiT3Config::FromJson(const JsonFields& fields) {
+  const std::string& where = fields.where();
+  StDiT3Config config;
+  const auto positive = [&](const char* name, int64_t* value) {
+    *value = fields.Integer(name, *value);
+    if (*value < 1) ThrowUserError(where, "\"{}\" must be at least 1 but is {}", name, *value);
+  };
+  positive("depth", &config.depth);
+  positive("hidden_size", &config.hidden_size);
+  positive("num_heads", &config.num_heads);
+  positive("in_channels", &config.in_channels);
+  positive("caption_channels", &config.caption_channels);
+  positive("model_max_length", &config.model_max_length);
+  positive("input_sq_size", &config.input_sq_size);
+  config.pred_sigma = fields.Bool("pred_sigma", config.pred_sigma);
+  config.mlp_ratio = fields.Number("mlp_ratio", config.mlp_ratio);
+  if (fields.Has("patch_size")) {
+    const std::vector<int64_t> patch = fields.Integers("patch_size");
+    if (patch.size() != 3 || std::min({patch[0], patch[1], patch[2]}) < 1) {
+      ThrowUserError(where, "\"patch_size\" must be three numbers above 0");
+    }
+    std::copy(patch.begin(), patch.end(), config.patch_size.begin());
+  }
+  if (!fields.Bool("qk_norm", true)) ThrowUserError(where, "\"qk_norm\" must be true");
+  if (fields.Bool("skip_y_embedder", false)) {
+    ThrowUserError(where, "\"skip_y_embedder\" must be false");
+  }
+  if (config.hidden_size % (4 * config.num_heads) != 0) {
+    ThrowUserError(where,
+                   "\"hidden_size\" must be a multiple of 4 \"num_heads\" but is {} with {} heads",
+                   config.hidden_size,
+                   config.num_heads);
+  }
+  if (!(config.mlp_ratio * static_cast<double>(config.hidden_size) >= 1)) {
+    ThrowUserError(where, "\"mlp_ratio\" must be above 0 but is {}", config.mlp_ratio);
+  }
+  return config;
 }
 
 StDiT3Block::StDiT3Block(ParameterSource* source,
@@ -279,9 +321,12 @@ StDiT3::Call StDiT3::Embed(const at::Tensor& latent,
     call.t_mlp_zero = TimeBlock(call.t_zero);
   }
   call.x = x_embedder_(latent.to(dtype())) + condition.position;
-  const StDiT3Block& first = blocks_.block(0);
-  call.modulated = first.ModulatedInput(call.x, first.Modulation(call.t_mlp));
   return call;
+}
+
+at::Tensor StDiT3::ModulatedInput(const Call& call) const {
+  const StDiT3Block& first = blocks_.block(0);
+  return first.ModulatedInput(call.x, first.Modulation(call.t_mlp));
 }
 
 at::Tensor StDiT3::Blocks(const Call& call,

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "datasets/json_fields.h"
 #include "runners/layers.h"
 #include "runners/parameters.h"
 
@@ -34,6 +35,10 @@ struct StDiT3Config {
   int64_t input_sq_size = 512;     // pixels; position scale 1
 
   int64_t out_channels() const { return pred_sigma ? 2 * in_channels : in_channels; }
+
+  // Of a config.json; fields that are not there keep the values above. Throws UserError for what
+  // is wrong or not supported.
+  static StDiT3Config FromJson(const JsonFields& fields);
 };
 
 // Shift, scale and gate tensors of adaLN-single: [B, M, 1, D] each, M = 1 (one timestep per sample)
@@ -201,7 +206,6 @@ class StDiT3 {
     at::Tensor t_zero;  // as t and t_mlp for t = 0; defined with a frame mask only
     at::Tensor t_mlp_zero;
     at::Tensor frame_mask;  // [B, T] bool or undefined
-    at::Tensor modulated;   // [B, T, S, D], TeaCache's signal (the frame mask is ignored)
     std::array<int64_t, 3> grid = {0, 0, 0};
     std::vector<int64_t> latent_shape;
   };
@@ -209,6 +213,9 @@ class StDiT3 {
              const at::Tensor& timestep,
              const Condition& condition,
              const at::Tensor& frame_mask = {}) const;
+  // TeaCache's signal: [B, T, S, D], the modulated input of spatial block 0 (the frame mask is
+  // ignored).
+  at::Tensor ModulatedInput(const Call& call) const;
   at::Tensor Blocks(const Call& call,
                     const Condition& condition,
                     AttentionKernel kernel = AttentionKernel::kFused) const;
@@ -218,6 +225,7 @@ class StDiT3 {
   // The learned text of the unconditional branch: [model_max_length, caption_channels].
   const at::Tensor& null_text() const { return null_text_; }
   const StDiT3Config& config() const { return config_; }
+  at::ScalarType dtype() const { return rope_freqs_.scalar_type(); }
 
   // Parts, for tests.
   const PatchEmbedding& patch_embedding() const { return x_embedder_; }
@@ -228,7 +236,6 @@ class StDiT3 {
   RopeTable Rope(int64_t frames) const { return MakeRopeTable(rope_freqs_, frames); }
 
  private:
-  at::ScalarType dtype() const { return rope_freqs_.scalar_type(); }
   at::Tensor TimeBlock(const at::Tensor& t) const;
 
   StDiT3Config config_;

@@ -6,8 +6,9 @@
 #include "calib/cache_policy.h"
 #include "runners/sampler.h"
 #include "runners/schedulers/rflow.h"
+#include "runners/systems/open_sora_run.h"
+#include "runners/systems/open_sora_sizes.h"
 #include "tests/runners/golden_model.h"
-#include "tests/runners/open_sora_run.h"
 #include "tests/support/matchers.h"
 #include "tests/support/torch_matchers.h"
 
@@ -20,6 +21,20 @@ RflowOptions ShiftedOptions(
   options.steps = steps;
   options.shift = RflowOptions::Shift{height, width, frames, dtype};
   return options;
+}
+
+// What the model is told, the whole numbers it is compared with, and whether the last call is
+// forced.
+void CompareAsTold(const std::vector<float>& timesteps, const nlohmann::json& expected) {
+  const std::vector<double> bf16 = TimestepsAsTold(timesteps, at::kBFloat16);
+  const std::vector<double> fp32 = TimestepsAsTold(timesteps, at::kFloat);
+  EXPECT_EQ(bf16, expected.at("t_bf16").get<std::vector<double>>());
+  for (size_t i = 0; i < timesteps.size(); ++i) {
+    EXPECT_TRUE(IsWholePartOf(expected.at("all_timesteps_int")[i], bf16[i])) << i;
+    EXPECT_TRUE(IsWholePartOf(expected.at("all_timesteps_int_if_fp32_model")[i], fp32[i])) << i;
+  }
+  EXPECT_EQ(IsWholePartOf(bf16.back(), bf16.back()), expected.at("last_step_forced_bf16"));
+  EXPECT_EQ(IsWholePartOf(fp32.back(), fp32.back()), expected.at("last_step_forced_fp32_model"));
 }
 
 TEST(RflowTimesteps, MatchReferenceTables) {
@@ -37,7 +52,23 @@ TEST(RflowTimesteps, MatchReferenceTables) {
                                                                         entry.at("num_frames"),
                                                                         dtype));
         EXPECT_TRUE(Near(actual, t, 1e-6, 0));
+        CompareAsTold(actual, expected);
       }
+    }
+  }
+}
+
+TEST(OpenSoraSizes, MatchReferenceTable) {
+  for (const GoldenCase& golden : FindGoldenCases("opensora_timesteps")) {
+    SCOPED_TRACE(golden.file.string());
+    for (const auto& [size, entry] : golden.json.at("table").items()) {
+      SCOPED_TRACE(size);  // "480p_9x16_51f"
+      const size_t first = size.find('_'), x = size.find('x'), second = size.rfind('_');
+      const std::string ratio =
+          size.substr(first + 1, x - first - 1) + ":" + size.substr(x + 1, second - x - 1);
+      const OpenSoraSize pixels = FindOpenSoraSize(size.substr(0, first), ratio);
+      EXPECT_EQ(pixels.height, entry.at("height"));
+      EXPECT_EQ(pixels.width, entry.at("width"));
     }
   }
 }
@@ -85,8 +116,7 @@ void CompareRun(const GoldenCase& golden, const GoldenTensors& tensors, const Go
   const at::Tensor text = at::cat({tensors.In("y").to(run.dtype), null_text});
   const auto condition =
       model.Prepare(text, tensors.In("mask"), size_in("fps"), height, width, noise.sizes());
-  OpenSoraRun denoising(
-      model, condition, timesteps, golden.json.at("scheduler").at("cfg_scale"), run.dtype);
+  OpenSoraRun denoising(model, condition, timesteps, golden.json.at("scheduler").at("cfg_scale"));
   const auto scheduler = MakeRflowScheduler(rflow);
   SampleOptions options;
   options.teacache_mode = TeaCacheMode::kReference;

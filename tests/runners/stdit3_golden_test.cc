@@ -58,7 +58,7 @@ TEST(StDiT3, MatchesReferenceInEveryPart) {
       EXPECT_TRUE(TensorsNearRel(call.t_mlp, out("t_mlp"), 2e-5));
       EXPECT_TRUE(TensorsNearRel(Flat(model.patch_embedding()(in.x)), out("x_embedder"), parts));
       EXPECT_TRUE(TensorsNearRel(Flat(call.x), out("x_embed_pos"), parts));
-      EXPECT_TRUE(TensorsNearRel(Flat(call.modulated), out("modulated_input"), 2e-5));
+      EXPECT_TRUE(TensorsNearRel(Flat(model.ModulatedInput(call)), out("modulated_input"), 2e-5));
 
       // Block by block.
       const FrameMask frames{call.frame_mask, call.t_mlp_zero};
@@ -164,7 +164,8 @@ TEST(StDiT3, NamesEveryTensorThatDoesNotFit) {
   weights["final_layer.linear.bias"] = at::zeros({3});
   weights["surplus"] = at::zeros({1});
   CheckpointParameters source(weights, "checkpoint", at::kFloat);
-  const StDiT3 model(&source, StDiT3ConfigFromJson(cases.front().json.at("config")));
+  const StDiT3 model(&source,
+                     StDiT3Config::FromJson(JsonFields(cases.front().json.at("config"), "config")));
   try {
     source.Finish();
     FAIL() << "must throw";
