@@ -8,7 +8,7 @@
 #include <filesystem>
 
 #include "datasets/error.h"
-#include "runners/device.h"
+#include "datasets/torch_device.h"
 #include "runners/out_of_memory.h"
 
 namespace teacache {

@@ -9,7 +9,7 @@
 
 #include "datasets/error.h"
 #include "datasets/shapes_scene.h"
-#include "runners/device.h"
+#include "datasets/torch_device.h"
 #include "runners/frames.h"
 #include "runners/schedulers/rflow.h"
 #include "runners/shapes_weights.h"

@@ -28,7 +28,9 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
 };
 
 // The boundary to LibTorch in datasets, its own library (teacache::datasets_torch).
-const std::set<std::string> kTensorBoundary = {"datasets/torch_tensors.h",
+const std::set<std::string> kTensorBoundary = {"datasets/torch_device.h",
+                                               "datasets/torch_device.cc",
+                                               "datasets/torch_tensors.h",
                                                "datasets/torch_tensors.cc"};
 
 const std::vector<SourceFile>& Tree() {
@@ -45,7 +47,7 @@ bool StartsWithAny(const std::string& path, const std::vector<std::string>& star
 
 bool IsTorch(const IncludeLine& include) {
   return StartsWithAny(include.path, {"ATen/", "torch/", "c10/", "caffe2/"}) ||
-         include.path == "datasets/torch_tensors.h";
+         kTensorBoundary.contains(include.path);
 }
 
 std::string At(const SourceFile& file, const IncludeLine& include) {

@@ -1,4 +1,4 @@
-#include "runners/device.h"
+#include "datasets/torch_device.h"
 
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
@@ -30,11 +30,6 @@ at::ScalarType ParseDtype(const std::string& text) {
   if (text == "bfloat16") return at::kBFloat16;
   if (text == "float16") return at::kHalf;
   ThrowUserError("--dtype", "must be float32, bfloat16 or float16 but is '{}'", text);
-}
-
-std::string DtypeName(at::ScalarType dtype) {
-  if (dtype == at::kBFloat16) return "bfloat16";
-  return dtype == at::kHalf ? "float16" : "float32";
 }
 
 }  // namespace teacache
