@@ -1,33 +1,13 @@
 #include "metrics/lpips.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "datasets/error.h"
 #include "metrics/lpips_network.h"
+#include "metrics/one_thread.h"
 
 namespace teacache {
-namespace {
-
-// LibTorch on one thread in this scope.
-class OneThread {
- public:
-  OneThread() : before_(at::get_num_threads()) {
-    if (before_ != 1) at::set_num_threads(1);
-  }
-  ~OneThread() {
-    if (before_ != 1) at::set_num_threads(before_);
-  }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  int before_;
-};
-
-}  // namespace
 
 struct Lpips::State {
   LpipsOptions options;

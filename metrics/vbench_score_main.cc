@@ -3,20 +3,91 @@
 #include <iostream>
 #include <string>
 
+#include "datasets/error.h"
+#include "datasets/interrupt.h"
 #include "datasets/program.h"
 #include "datasets/version.h"
 #include "metrics/vbench/aggregate_command.h"
+#include "metrics/vbench/network_files.h"
+#include "metrics/vbench/score_command.h"
+#include "metrics/vbench/setup.h"
 
 namespace {
 
 constexpr const char* kDescription =
-    "VBench scores of generated videos. Exit code: 0, 1 when not everything was scored, 2 for "
-    "mistakes in the call.";
+    "VBench scores of generated videos, in each dimension 0 to 1 and higher is better. Videos are "
+    "named \"{prompt}-{0 to 4}.mp4\" after the prompts of VBench_full_info.json, or anything with "
+    "--custom. temporal_flickering needs nothing else; the other dimensions need networks that are "
+    "exported once (docs/vbench-export.md) or the answers of a detector (--describe says what). "
+    "Exit code: 0, 1 when a video was not scored or is missing, 2 for mistakes in the call.";
 
 struct Flags {
+  teacache::VbenchScoreCommand score;
+  teacache::VbenchSetup setup;
+  std::string decoder = "native", shard;
+  bool describe = false;
   teacache::VbenchAggregateCommand aggregate;
   std::string compat;
 };
+
+void AddInputFlags(CLI::App* app, Flags* flags) {
+  auto& evaluate = flags->score.evaluate;
+  app->add_option("--videos", evaluate.videos, "Folder of videos, or of folders of PNG or JPEG");
+  app->add_option(
+      "--full-info", evaluate.full_info, "VBench_full_info.json: the prompts and what each is for");
+  app->add_flag("--custom", evaluate.custom, "Own prompts: every video for every dimension");
+  app->add_option("--prompt-file",
+                  evaluate.prompt_file,
+                  "With --custom: JSON {\"file name\": \"prompt\"}; default: from the file names");
+  app->add_option("--samples", evaluate.samples, "Videos per prompt of the suite")
+      ->capture_default_str();
+  app->add_flag("--recursive", evaluate.recursive, "Search folders in folders");
+  app->add_option("--dimensions",
+                  flags->setup.dimensions,
+                  "Any of VBench's 16, with commas; default: all that can be computed");
+  app->add_option("--networks", flags->setup.networks, "Folder of exported networks");
+  app->add_option("--network",
+                  flags->setup.network,
+                  "NAME=FILE: a network with another file name; may be given several times");
+  app->add_option(
+      "--detections",
+      flags->setup.detections,
+      "JSON of what a detector, captioner or classifier saw; may be given several times");
+}
+
+void AddRunFlags(CLI::App* app, Flags* flags) {
+  auto& evaluate = flags->score.evaluate;
+  app->add_option(
+      "--out",
+      flags->score.out,
+      "Folder for results.json, per_video.csv and VBench's own files; also to go on after "
+      "an interruption");
+  app->add_flag(
+      "--allow-missing", flags->score.allow_missing, "Missing videos do not change the exit code");
+  app->add_option("--device", flags->setup.device, "Of the networks: cpu, cuda or cuda:N")
+      ->capture_default_str();
+  app->add_option("--batch", evaluate.batch, "Frames that a feature network gets at a time")
+      ->capture_default_str();
+  app->add_option("--jobs", evaluate.jobs, "Videos at the same time; 0 = one per processor")
+      ->capture_default_str();
+  app->add_option("--shard",
+                  flags->shard,
+                  "i/n: score only this part (join the results with --merge); default: from Slurm "
+                  "arrays, torchrun or MPI");
+  app->add_option("--merge", flags->score.merge, "Join the shard-*.json files of shards");
+  app->add_option(
+         "--decoder", flags->decoder, "native (every coded frame) or imageio (constant frame rate)")
+      ->capture_default_str();
+  app->add_option("--bootstrap",
+                  evaluate.pooling.bootstrap_samples,
+                  "Resamplings for the 95 % intervals; 0 = none")
+      ->capture_default_str();
+  app->add_option("--seed", evaluate.pooling.seed, "Of the resampling")->capture_default_str();
+  app->add_flag("--json", flags->score.json, "Print JSON instead of tables");
+  app->add_flag("--describe",
+                flags->describe,
+                "Print how each of --dimensions is computed and what it needs, and stop");
+}
 
 CLI::App* AddAggregate(CLI::App* app, Flags* flags) {
   CLI::App* sub = app->add_subcommand(
@@ -38,19 +109,51 @@ CLI::App* AddAggregate(CLI::App* app, Flags* flags) {
   return sub;
 }
 
+int Score(Flags* flags) {
+  const teacache::InterruptGuard interrupt;
+  teacache::VbenchScoreOutcome outcome;
+  {
+    teacache::ProgressPrinter progress;
+    teacache::VbenchOptions& evaluate = flags->score.evaluate;
+    evaluate.progress = &progress;
+    if (flags->score.merge.empty()) {
+      evaluate.Validate();
+      evaluate.shard = teacache::ChooseShard(flags->shard);
+      if (flags->decoder != "native" && flags->decoder != "imageio") {
+        teacache::ThrowUserError(
+            "--decoder", "must be native or imageio but is \"{}\"", flags->decoder);
+      }
+      if (flags->decoder == "imageio") {
+        evaluate.reader.decoder = teacache::VideoReaderOptions::Decoder::kImageio;
+      }
+      teacache::SetUpVbench(flags->setup, &evaluate);
+    }
+    outcome = teacache::RunVbenchScore(flags->score);
+  }
+  std::cout << outcome.text;
+  return outcome.exit_code;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app(kDescription, "vbench-score");
   app.set_version_flag("--version", teacache::kVersion);
   Flags flags;
+  AddInputFlags(&app, &flags);
+  AddRunFlags(&app, &flags);
   const CLI::App* aggregate = AddAggregate(&app, &flags);
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   return teacache::RunProgram(&app, argc, argv, [&] {
     if (aggregate->parsed()) {
       flags.aggregate.compat = teacache::ParseVbenchCompat(flags.compat);
       std::cout << teacache::RunVbenchAggregate(flags.aggregate);
+      return 0;
     }
-    return 0;
+    if (flags.describe) {
+      std::cout << teacache::DescribeVbench(teacache::AskedDimensions(flags.setup));
+      return 0;
+    }
+    return Score(&flags);
   });
 }

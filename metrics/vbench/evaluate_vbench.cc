@@ -1,0 +1,275 @@
+#include "metrics/vbench/evaluate_vbench.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "datasets/error.h"
+#include "datasets/version.h"
+#include "metrics/item_loop.h"
+
+namespace teacache {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kProgram = "vbench-score";
+
+std::map<std::string, std::string> Context(const VbenchOptions& options) {
+  std::map<std::string, std::string> context;
+  for (const auto& scorer : options.scorers) {
+    for (const auto& [name, text] : scorer->Context()) context[name] = text;
+  }
+  std::string dimensions;
+  for (const VbenchDimension* dimension : options.dimensions) {
+    dimensions += (dimensions.empty() ? "" : ",") + std::string(dimension->name);
+  }
+  context["dimensions"] = dimensions;
+  context["videos"] = options.videos;
+  context["prompts"] = options.custom ? "custom" : options.full_info;
+  context["samples"] = fmt::format("{}", options.samples);
+  context["batch"] = fmt::format("{}", options.batch);
+  context["ci95"] = fmt::format("percentile bootstrap over videos, {} resamplings, seed {}",
+                                options.pooling.bootstrap_samples,
+                                options.pooling.seed);
+  context["tool_version"] = kVersion;
+  if (options.shard.count > 1) {
+    context["shard"] = fmt::format("{}/{}", options.shard.index, options.shard.count);
+  }
+  return context;
+}
+
+nlohmann::json JournalSettings(const VbenchOptions& options) {
+  nlohmann::json settings = Context(options);
+  settings["videos"] = fs::absolute(options.videos).lexically_normal().string();
+  settings["recursive"] = options.recursive;
+  settings["decoder"] = static_cast<int>(options.reader.decoder);
+  return settings;
+}
+
+// The sessions of one video, fed from one decoding.
+class VideoRun {
+ public:
+  VideoRun(const VbenchOptions& options, const SuiteVideo& video)
+      : options_(options), video_(video) {
+    score_.name = video.name;
+    score_.prompt = video.prompt;
+    score_.auxiliary = video.auxiliary;
+    score_.info.path = video.path;
+    for (const VbenchDimension* dimension : video.dimensions) {
+      score_.dimensions.emplace_back(dimension->name);
+    }
+  }
+
+  VbenchVideoScore Run() {
+    try {
+      Start();
+      while (DecodeOnce()) {
+      }
+    } catch (const UserError& error) {
+      // Nothing of a damaged file counts.
+      score_.scores.clear();
+      score_.errors = {{"", error.what()}};
+    }
+    return std::move(score_);
+  }
+
+ private:
+  struct Part {
+    std::unique_ptr<VbenchSession> session;
+    std::string dimensions;  // for its errors
+    bool active = true;
+  };
+
+  void Start() {
+    // A first look, for the frame rate and the declared number of frames.
+    reader_ = OpenVideo(video_.path, options_.reader);
+    score_.info = reader_->info();
+    for (const auto& scorer : options_.scorers) {
+      std::unique_ptr<VbenchSession> session =
+          scorer->Start(video_, video_.dimensions, score_.info);
+      if (session) parts_.push_back({std::move(session), NamesOf(*scorer)});
+    }
+  }
+
+  // Of a scorer's dimensions those that this video is scored in.
+  std::string NamesOf(const VbenchScorer& scorer) const {
+    std::string names;
+    for (const VbenchDimension* dimension : scorer.Dimensions()) {
+      const auto& mine = video_.dimensions;
+      if (std::find(mine.begin(), mine.end(), dimension) == mine.end()) continue;
+      names += (names.empty() ? "" : ", ") + std::string(dimension->name);
+    }
+    return names;
+  }
+
+  void Fail(Part* part, const UserError& error) {
+    part->active = false;
+    score_.errors[part->dimensions] = error.what();
+  }
+
+  bool AnyNeedsFrames() const {
+    return std::any_of(parts_.begin(), parts_.end(), [](const Part& part) {
+      return part.active && part.session->NeedsFrames();
+    });
+  }
+
+  void Feed(std::span<const Frame> frames) {
+    for (Part& part : parts_) {
+      if (!part.active || !part.session->NeedsFrames()) continue;
+      try {
+        part.session->Add(frames);
+      } catch (const UserError& error) {
+        Fail(&part, error);
+      }
+    }
+  }
+
+  // Returns whether all frames are needed once more.
+  bool DecodeOnce() {
+    int64_t total = 0;
+    if (AnyNeedsFrames()) {
+      if (!reader_) reader_ = OpenVideo(video_.path, options_.reader);
+      std::vector<Frame> batch;
+      for (bool more = true; more;) {
+        std::optional<Frame> frame = reader_->Next();
+        more = frame.has_value();
+        if (frame) batch.push_back(std::move(*frame));
+        if (batch.empty() || (more && static_cast<int>(batch.size()) < options_.batch)) continue;
+        CheckSizes(batch);
+        Feed(batch);
+        total += static_cast<int64_t>(batch.size());
+        batch.clear();
+      }
+      if (total == 0) ThrowUserError(video_.path, "must have frames but has none");
+      score_.info = reader_->info();
+      score_.info.num_frames = total;
+      reader_.reset();
+    }
+    score_.frames = std::max(score_.frames, total);
+    bool again = false;
+    for (Part& part : parts_) {
+      if (!part.active) continue;
+      try {
+        part.active = part.session->Finish(total, &score_);
+        again |= part.active;
+      } catch (const UserError& error) {
+        Fail(&part, error);
+      }
+    }
+    return again;
+  }
+
+  void CheckSizes(const std::vector<Frame>& frames) const {
+    for (const Frame& frame : frames) {
+      if (frame.width != score_.info.width || frame.height != score_.info.height) {
+        ThrowUserError(video_.path,
+                       "all frames must be {}x{} but one is {}x{}",
+                       score_.info.width,
+                       score_.info.height,
+                       frame.width,
+                       frame.height);
+      }
+    }
+  }
+
+  const VbenchOptions& options_;
+  const SuiteVideo& video_;
+  std::unique_ptr<VideoReader> reader_;
+  std::vector<Part> parts_;
+  VbenchVideoScore score_;
+};
+
+SuitePairing Pair(const VbenchOptions& options, std::vector<std::string>* warnings) {
+  const std::vector<NamedVideo> videos = FindVideos(options.videos, options.recursive);
+  if (options.custom) {
+    return PairCustom(videos,
+                      options.dimensions,
+                      options.prompt_file.empty() ? std::map<std::string, std::string>()
+                                                  : ReadPromptFile(options.prompt_file));
+  }
+  const Suite suite = ReadSuite(options.full_info);
+  *warnings = suite.warnings;
+  SuitePairing pairing = PairSuite(suite, videos, options.dimensions, options.samples);
+  if (pairing.videos.empty()) {
+    ThrowUserError(
+        options.videos,
+        "must hold videos named \"prompt-number\" of {} for these dimensions but none of "
+        "{} is (--custom scores own prompts)",
+        options.full_info,
+        videos.size());
+  }
+  return pairing;
+}
+
+}  // namespace
+
+void VbenchOptions::Validate() const {
+  if (videos.empty()) ThrowUserError("--videos", "a folder of videos must be given");
+  if (full_info.empty() && !custom) {
+    ThrowUserError("--full-info", "VBench_full_info.json must be given (or --custom)");
+  }
+  if (!full_info.empty() && custom) {
+    ThrowUserError("--custom", "cannot go with --full-info, which says what the prompts are");
+  }
+  if (!prompt_file.empty() && !custom) {
+    ThrowUserError("--prompt-file", "goes only with --custom");
+  }
+  if (samples < 1 || samples > 1000) {
+    ThrowUserError("--samples", "must be 1 to 1000 but is {}", samples);
+  }
+  if (batch < 1 || batch > 1024) ThrowUserError("--batch", "must be 1 to 1024 but is {}", batch);
+  if (jobs < 0) ThrowUserError("--jobs", "must be 0 (one per processor) or more but is {}", jobs);
+  if (pooling.bootstrap_samples < 0) {
+    ThrowUserError("--bootstrap", "must be 0 or more but is {}", pooling.bootstrap_samples);
+  }
+}
+
+VbenchResults EvaluateVbench(const VbenchOptions& options) {
+  options.Validate();
+  VbenchResults results;
+  SuitePairing pairing = Pair(options, &results.warnings);
+  std::vector<SuiteVideo> videos;
+  for (size_t i = 0; i < pairing.videos.size(); ++i) {
+    if (options.shard.Contains(static_cast<int64_t>(i))) {
+      videos.push_back(std::move(pairing.videos[i]));
+    }
+  }
+  std::vector<LoopItem> items;
+  for (const SuiteVideo& video : videos) {
+    std::string key =
+        video.path + "\n" + FileStamp(video.path) + "\n" + video.prompt + "\n" + video.auxiliary;
+    for (const VbenchDimension* dimension : video.dimensions) {
+      key += "\n" + std::string(dimension->name);
+    }
+    items.push_back({video.name, key});
+  }
+  results.videos.resize(videos.size());
+  ItemLoopOptions loop;
+  loop.program = kProgram;
+  loop.jobs = options.jobs;
+  loop.journal = options.journal;
+  loop.settings = JournalSettings(options);
+  loop.progress = options.progress;
+  RunItems(
+      items,
+      loop,
+      [&](size_t i, const nlohmann::json& entry) {
+        results.videos[i] = VbenchVideoFromJson(entry.dump(), options.journal);
+        return true;
+      },
+      [&](size_t i) {
+        results.videos[i] = VideoRun(options, videos[i]).Run();
+        // An error may be mended before the next run.
+        return results.videos[i].ok() ? nlohmann::json::parse(VbenchVideoToJson(results.videos[i]))
+                                      : nlohmann::json();
+      });
+  results.context = Context(options);
+  results.missing = std::move(pairing.missing);
+  results.extra = std::move(pairing.extra);
+  SummarizeVbench(options.pooling, &results);
+  return results;
+}
+
+}  // namespace teacache

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "metrics/vbench/evaluate_vbench.h"
+
+namespace teacache {
+
+// vbench-score as a function.
+struct VbenchScoreCommand {
+  VbenchOptions evaluate;
+  std::vector<std::string> merge;  // results.json files of shards to join; instead of scoring
+  std::string out;                 // folder; "" = only print
+  bool allow_missing = false;      // missing videos are no failure
+  bool json = false;               // print results.json instead of tables
+};
+
+struct VbenchScoreOutcome {
+  VbenchResults results;
+  std::string text;   // for standard output
+  int exit_code = 0;  // 1 when a video was not scored or is missing
+};
+
+// Scores (or joins) and writes into `out`:
+//   results.json, per_video.csv                        see results.h
+//   vbench_eval_results.json, vbench_full_info.json    as VBench writes them
+// A shard writes shard-<i>-of-<n>.json alone. Finished videos are remembered in vbench.journal (of
+// a shard: its own) until everything is scored. Throws UserError.
+VbenchScoreOutcome RunVbenchScore(const VbenchScoreCommand& command);
+
+}  // namespace teacache

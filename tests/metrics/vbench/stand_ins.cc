@@ -1,0 +1,19 @@
+#include "tests/metrics/vbench/stand_ins.h"
+
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+namespace teacache {
+
+void WriteScript(const std::string& path,
+                 const std::string& source,
+                 const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+                 const std::vector<std::pair<std::string, std::string>>& networks) {
+  torch::jit::Module module("StandIn");
+  for (const auto& [name, tensor] : tensors) module.register_buffer(name, tensor);
+  for (const auto& [name, file] : networks) module.register_module(name, torch::jit::load(file));
+  module.define(source);
+  module.save(path);
+}
+
+}  // namespace teacache
