@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "calib/cross_validation.h"
 #include "calib/fit.h"
 #include "calib/pairs.h"
+#include "calib/verdict.h"
 
 namespace teacache {
 
@@ -18,15 +20,6 @@ struct FitQuality {
   double mae = 0;
   double pearson = 0;   // of f(x) and y
   double spearman = 0;  // of f(x) and y
-};
-
-// Errors on pairs that were not used for the fit, each group of pairs left out once. r2 compares
-// with the mean of all y, so it can be negative.
-struct CrossValidation {
-  std::string name;  // "constant", "line", "step", "degree 4", ...
-  double r2 = 0;
-  double rmse = 0;
-  double mae = 0;
 };
 
 struct BandPoint {
@@ -65,15 +58,8 @@ struct Drift {
   std::string largest_name;
 };
 
-enum class Verdict {
-  kUse,           // the polynomial predicts
-  kLineSuffices,  // so does a straight line, equally well
-  kUseSteps,      // the step number alone predicts better: use a mask or MagCache-like ratios
-  kNoSignal,      // no better than a constant
-};
-
 struct DiagnosticsOptions {
-  int bootstrap = 1000;       // resamples of prompts; 0 = no bands. Robust fits use at most 200.
+  int bootstrap = 1000;       // resamples of prompts; 0 = no bands
   uint64_t seed = 1;          // of the resampling
   int band_points = 101;      // on the observed range of x
   int learning_repeats = 40;  // random choices of prompts for each point of the learning curve
@@ -106,30 +92,13 @@ FitQuality Evaluate(const Polynomial& f, const std::vector<Pair>& pairs);
 
 // `all` are all pairs of the traces, `fitted` those that the fit was made from. Without known calls
 // (PairSet::calls = 0) there are no figures by step and no drift. Throws UserError
-// when `fitted` is too small for the fit's degree. Deterministic for the same input and options.
+// when `fitted` is too small for the fit's degree. `degrees` is the table of these pairs and
+// options where it is known already. Deterministic for the same input and options.
 Diagnostics Diagnose(const PairSet& all,
                      const PairSet& fitted,
                      const FitOptions& options,
                      const FitSummary& fit,
-                     const DiagnosticsOptions& diagnostics = {});
-
-// Leave-one-group-out errors of a fit, and of predicting y by the mean y of the same call number
-// (and branch). Groups are prompts; of a single prompt, runs; of a single run, every tenth call.
-CrossValidation CrossValidate(const PairSet& pairs, const FitOptions& options);
-CrossValidation CrossValidateSteps(const PairSet& pairs);
-
-// The smallest degree from 1 to max_degree whose cross-validated error is not distinguishable from
-// the best one's: within one standard error of the difference over groups, or within 1 % in RMSE.
-int ChooseDegree(const PairSet& pairs, FitOptions options, int max_degree = 8);
-
-// Throws UserError when options.degree has a cross-validated RMSE more than 5 % above a lower
-// degree's.
-void RefuseWorseDegree(const PairSet& pairs, FitOptions options);
-
-// Statistical weights: each call number counts equally ("steps"), or by one over the variance of y
-// at that call ("variance"), mean 1; empty for "none". Throws UserError for another name.
-std::vector<double> MakeWeights(const PairSet& pairs, const std::string& kind);
-
-std::string ToString(Verdict verdict);
+                     const DiagnosticsOptions& diagnostics = {},
+                     const DegreeTable* degrees = nullptr);
 
 }  // namespace teacache

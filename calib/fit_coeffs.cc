@@ -214,14 +214,15 @@ FittedExpert FitExpert(const FitCoeffsOptions& options, const CalibrationData& d
     for (size_t i = 0; i < weights.size(); ++i) fitted.pairs[i].weight *= weights[i];
   }
   expert.options = options.fit;
-  if (options.choose_degree) {
-    expert.options.degree = ChooseDegree(fitted, options.fit, options.diagnostics.max_degree);
-  }
+  const int degrees = std::max(options.diagnostics.max_degree, options.fit.degree);
+  const DegreeTable table = CrossValidateDegrees(fitted, options.fit, degrees);
+  if (options.choose_degree) expert.options.degree = ChooseDegree(table);
   expert.fit = FitPolynomial(Xs(fitted), Ys(fitted), expert.options, Weights(fitted));
   if (!options.choose_degree && !options.allow_worse_degree) {
-    RefuseWorseDegree(fitted, expert.options);
+    RefuseWorseDegree(table, expert.options);
   }
-  expert.diagnostics = Diagnose(data.all, fitted, expert.options, expert.fit, options.diagnostics);
+  expert.diagnostics =
+      Diagnose(data.all, fitted, expert.options, expert.fit, options.diagnostics, &table);
   return expert;
 }
 

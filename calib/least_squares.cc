@@ -212,7 +212,7 @@ LeastSquaresResult SolveTriangle(const MatrixXd& triangle, double rcond) {
   return result;
 }
 
-LeastSquaresResult SolveBounded(const MatrixXd& triangle, const VectorXd& lower) {
+VectorXd MinimizeBounded(const MatrixXd& triangle, const VectorXd& lower) {
   const int n = static_cast<int>(triangle.cols()) - 1;
   MatrixXd a = triangle.topLeftCorner(n, n);
   VectorXd scale = a.colwise().norm();
@@ -265,10 +265,19 @@ LeastSquaresResult SolveBounded(const MatrixXd& triangle, const VectorXd& lower)
     }
     x = z;
   }
+  return shift + x.cwiseQuotient(scale);
+}
+
+LeastSquaresResult SolveBounded(const MatrixXd& triangle, const VectorXd& lower) {
+  const int n = static_cast<int>(triangle.cols()) - 1;
+  MatrixXd a = triangle.topLeftCorner(n, n);
+  VectorXd scale = a.colwise().norm();
+  scale = (scale.array() > 0).select(scale, 1.0);
+  a.array().rowwise() /= scale.transpose().array();
   const Eigen::JacobiSVD<MatrixXd> svd(a);
   const VectorXd& s = svd.singularValues();
   LeastSquaresResult result;
-  result.theta = shift + x.cwiseQuotient(scale);
+  result.theta = MinimizeBounded(triangle, lower);
   result.rank = static_cast<int>((s.array() > 1e-14 * s[0]).count());
   result.condition_number =
       s[n - 1] > 0 ? s[0] / s[n - 1] : std::numeric_limits<double>::infinity();

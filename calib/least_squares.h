@@ -76,6 +76,8 @@ LeastSquaresResult SolveTriangle(const Eigen::MatrixXd& triangle, double rcond);
 
 // min |A theta - b| with theta_k >= lower_k (-infinity = free), by the active-set method of Lawson
 // and Hanson, "Solving Least Squares Problems", chapter 23, with free variables kept passive.
+Eigen::VectorXd MinimizeBounded(const Eigen::MatrixXd& triangle, const Eigen::VectorXd& lower);
+// The same, and how well the problem is posed.
 LeastSquaresResult SolveBounded(const Eigen::MatrixXd& triangle, const Eigen::VectorXd& lower);
 
 }  // namespace teacache

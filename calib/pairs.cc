@@ -5,6 +5,7 @@
 #include <set>
 #include <tuple>
 
+#include "calib/statistics.h"
 #include "datasets/error.h"
 
 namespace teacache {
@@ -222,6 +223,38 @@ std::vector<double> Weights(const PairSet& set) {
     equal = equal && pair.weight == 1;
   }
   if (equal) weights.clear();
+  return weights;
+}
+
+std::vector<double> MakeWeights(const PairSet& pairs, const std::string& kind) {
+  if (kind == "none") return {};
+  if (kind != "steps" && kind != "variance") {
+    ThrowUserError("weights", "must be none, steps or variance but is \"{}\"", kind);
+  }
+  std::map<int, std::vector<double>> ys;
+  for (const Pair& pair : pairs.pairs) ys[pair.call].push_back(pair.y);
+  std::map<int, double> weight_of;
+  for (const auto& [call, values] : ys) {
+    if (kind == "steps") {
+      weight_of[call] = 1 / static_cast<double>(values.size());
+      continue;
+    }
+    const double mean = Mean(values);
+    double variance = 0;
+    for (double y : values) variance += (y - mean) * (y - mean);
+    if (values.size() < 2 || !(variance > 0)) {
+      ThrowUserError("weights",
+                     "variance weights need y to vary at every call but call {} has {} pairs{}",
+                     call,
+                     values.size(),
+                     values.size() > 1 ? " with the same y" : "");
+    }
+    weight_of[call] = static_cast<double>(values.size() - 1) / variance;
+  }
+  std::vector<double> weights;
+  for (const Pair& pair : pairs.pairs) weights.push_back(weight_of[pair.call]);
+  const double mean = Mean(weights);
+  for (double& weight : weights) weight /= mean;
   return weights;
 }
 

@@ -76,6 +76,10 @@ std::vector<double> Xs(const PairSet& set);
 std::vector<double> Ys(const PairSet& set);
 std::vector<double> Weights(const PairSet& set);  // empty where all are 1
 
+// Statistical weights: each call number counts equally ("steps"), or by one over the variance of y
+// at that call ("variance"), mean 1; empty for "none". Throws UserError for another name.
+std::vector<double> MakeWeights(const PairSet& pairs, const std::string& kind);
+
 // The pairs of calls that are not forced (see PairOptions::forced_calls), everything else the same.
 PairSet WithoutCalls(PairSet set, const std::vector<bool>& forced_calls);
 

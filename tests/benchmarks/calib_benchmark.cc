@@ -66,19 +66,24 @@ void BM_SweepPlain(benchmark::State& state) {
 }
 BENCHMARK(BM_SweepPlain)->Unit(benchmark::kMillisecond);
 
+// The fit with everything that is said about it: 1,000 bootstrap samples, cross-validation of all
+// degrees, learning curve.
 void BM_FitAndDiagnose(benchmark::State& state) {
   const PairSet set = MakePairs();
   FitOptions options;
   options.method = static_cast<FitOptions::Method>(state.range(0));
+  options.monotone = options.non_negative = state.range(1) != 0;
   for (auto _ : state) {
     const FitSummary fit = FitPolynomial(Xs(set), Ys(set), options);
     benchmark::DoNotOptimize(Diagnose(set, set, options, fit));
   }
-  state.SetLabel(ToString(options.method) + ", 1000 bootstrap samples (robust: 200)");
+  state.SetLabel(ToString(options.method) + (options.monotone ? ", constrained" : ""));
 }
 BENCHMARK(BM_FitAndDiagnose)
-    ->Arg(static_cast<int>(FitOptions::Method::kPolyfit))
-    ->Arg(static_cast<int>(FitOptions::Method::kHuber))
+    ->ArgsProduct({{static_cast<int>(FitOptions::Method::kPolyfit),
+                    static_cast<int>(FitOptions::Method::kHuber),
+                    static_cast<int>(FitOptions::Method::kTukey)},
+                   {0, 1}})
     ->Unit(benchmark::kMillisecond);
 
 void BM_Fit(benchmark::State& state) {

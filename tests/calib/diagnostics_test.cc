@@ -93,7 +93,7 @@ TEST(CrossValidate, EqualsFitsWithoutEachPrompt) {
     }
     EXPECT_NEAR(CrossValidate(set, options).rmse,
                 std::sqrt(sse / static_cast<double>(set.pairs.size())),
-                1e-9);
+                method == Method::kPolyfit ? 1e-9 : 1e-7);
   }
 }
 
@@ -144,25 +144,55 @@ TEST(Diagnose, WindowAndAll) {
   EXPECT_EQ(d.window.n, fit.n);
 }
 
-TEST(Diagnose, BandsCoverTheTruth) {
-  // 95 % bands of 40 independent data sets at one x should contain the truth 38 times, give or
-  // take.
-  int covered = 0;
-  for (unsigned seed = 0; seed < 40; ++seed) {
-    DiagnosticsOptions options;
-    options.bootstrap = 200;
-    options.band_points = 3;
-    options.learning_repeats = 1;
-    options.max_degree = 1;
-    const PairSet set = MakePairs({.prompts = 30, .prompt_effect = 0.02, .seed = 100 + seed});
-    const Diagnostics d = DiagnosePlain(set, 2, options);
-    const double x = d.band[1].x;
-    const double truth = 0.1 + 2 * x * x;
-    covered += truth >= d.band[1].lo && truth <= d.band[1].hi;
-    EXPECT_LT(d.band[1].lo, d.band[1].f);
-    EXPECT_GT(d.band[1].hi, d.band[1].f);
+// Every tenth pair or so is wrong by far.
+PairSet WithOutliers(PairSet set, unsigned seed) {
+  std::mt19937 random(seed);
+  for (Pair& pair : set.pairs) {
+    if (random() % 10 == 0) pair.y += 3 + static_cast<double>(random() % 100) / 25;
   }
-  EXPECT_GE(covered, 33);
+  return set;
+}
+
+// How often the 95 % bands of `sets` independent data sets of 30 prompts, whose pairs share a
+// prompt's effect, contain the truth, at their three points together.
+double Coverage(int sets, const FitOptions& fit_options, bool outliers) {
+  DiagnosticsOptions options;
+  options.bootstrap = 300;
+  options.band_points = 3;
+  options.learning_repeats = 1;
+  const DegreeTable none;
+  int covered = 0;
+  for (int i = 0; i < sets; ++i) {
+    const unsigned seed = 100 + static_cast<unsigned>(i);
+    PairSet set = MakePairs({.prompts = 30, .prompt_effect = 0.02, .seed = seed});
+    if (outliers) set = WithOutliers(std::move(set), seed);
+    const FitSummary fit = FitPolynomial(Xs(set), Ys(set), fit_options);
+    for (const BandPoint& point : Diagnose(set, set, fit_options, fit, options, &none).band) {
+      const double truth = 0.1 + 2 * point.x * point.x;
+      covered += truth >= point.lo && truth <= point.hi;
+      EXPECT_LE(point.lo, point.f);
+      EXPECT_GE(point.hi, point.f);
+    }
+  }
+  return covered / (3.0 * sets);
+}
+
+// Resampling 30 prompts is known to give bands a little narrow (the variance of a sample of 30 is
+// 29/30 of the truth's, and percentiles ignore its spread): 0.92 to 0.94 instead of 0.95. Three
+// standard deviations of the simulation on both sides.
+TEST(Diagnose, BandsCoverTheTruthAtTheNominalRate) {
+  const double coverage = Coverage(150, {.degree = 2}, false);
+  EXPECT_GT(coverage, 0.88);
+  EXPECT_LT(coverage, 0.985);
+}
+
+TEST(Diagnose, BandsOfRobustFitsCoverTheTruthInSpiteOfOutliers) {
+  const FitOptions tukey = {.method = Method::kTukey, .degree = 2};
+  const double coverage = Coverage(50, tukey, true);
+  EXPECT_GT(coverage, 0.84);
+  // Pairs that are independent would have bands several times too narrow: the same check fails for
+  // plain least squares, whose fits the outliers have spoilt.
+  EXPECT_LT(Coverage(20, {.degree = 2}, true), 0.5);
 }
 
 TEST(Diagnose, SameSeedSameBands) {
@@ -322,12 +352,64 @@ TEST(Diagnose, IntervalsOfWeightedFitsAreUnweighted) {
   }
 }
 
+// What outliers do to squared errors must not decide about a robust fit.
+TEST(Diagnose, RobustFitsAreJudgedByAbsoluteErrors) {
+  const PairSet set = WithOutliers(MakePairs({.prompts = 20, .signal = 2, .noise = 0.02}), 3);
+  FitOptions options = {.method = Method::kTukey, .degree = 2};
+  const FitSummary fit = FitPolynomial(Xs(set), Ys(set), options);
+  const Diagnostics d = Diagnose(set, set, options, fit, {.bootstrap = 50});
+  EXPECT_LT(d.cv.r2, 0.1);  // of outliers
+  EXPECT_LT(d.cv.mae, 0.85 * d.baselines[0].mae);
+  EXPECT_EQ(d.verdict, Verdict::kUse) << d.verdict_text;
+  EXPECT_THAT(d.verdict_text, HasSubstr("mean absolute error"));
+  EXPECT_EQ(ChooseDegree(CrossValidateDegrees(set, options, 5)), 2);
+}
+
+TEST(CrossValidateDegrees, FitsAsAsked) {
+  PairSet set = MakePairs({.noise = 0.05});
+  for (Pair& pair : set.pairs) pair.y = 0.5 - pair.y;  // falls: a monotone fit can only be constant
+  for (const FitOptions& options : {FitOptions{.method = Method::kHuber},
+                                    FitOptions{.monotone = true},
+                                    FitOptions{.through_origin = true},
+                                    FitOptions{}}) {
+    const DegreeTable table = CrossValidateDegrees(set, options, 4);
+    ASSERT_EQ(table.degrees.size(), 4u);
+    for (int degree = 1; degree <= 4; ++degree) {
+      FitOptions own = options;
+      own.degree = degree;
+      EXPECT_EQ(table.degrees[degree - 1].rmse, CrossValidate(set, own).rmse);
+    }
+    if (options.monotone) {
+      EXPECT_LT(table.degrees[1].r2, 0.1);
+    }
+    if (options.robust()) {
+      EXPECT_GT(table.degrees[1].r2, 0.5);
+    }
+  }
+}
+
+TEST(CrossValidateSteps, MediansOfTheOthersForRobustFits) {
+  PairSet set;
+  set.branches = {"batched"};
+  for (int p = 0; p < 5; ++p) {
+    Pair pair;
+    pair.prompt = p;
+    pair.call = 1;
+    pair.x = p;
+    pair.y = std::vector{1.0, 2.0, 3.0, 4.0, 1000.0}[p];
+    set.pairs.push_back(pair);
+  }
+  // Of four others the upper of the middle two: 4, 4, 4, 3, 3.
+  const double absolute = 3 + 2 + 1 + 1 + 997;
+  EXPECT_NEAR(CrossValidateSteps(set, {.method = Method::kHuber}).mae, absolute / 5, 1e-12);
+}
+
 TEST(ChooseDegree, TakesTheSimplest) {
   PairSet set = MakePairs({.noise = 0.001});
-  EXPECT_EQ(ChooseDegree(set, {}), 2);
+  EXPECT_EQ(ChooseDegree(CrossValidateDegrees(set, {}, 8)), 2);
   for (Pair& pair : set.pairs) pair.y = 0.2 + pair.x;
   set.pairs[0].y += 1e-6;
-  EXPECT_EQ(ChooseDegree(set, {}), 1);
+  EXPECT_EQ(ChooseDegree(CrossValidateDegrees(set, {}, 8)), 1);
 }
 
 TEST(MakeWeights, Kinds) {
@@ -378,9 +460,9 @@ TEST(Krea, KnownAnswers) {
   EXPECT_NEAR(at(0.10).hi, 0.286, 0.008);
   EXPECT_NEAR(at(0.20).lo, 0.388, 0.008);
   EXPECT_NEAR(at(0.20).hi, 0.426, 0.008);
-  EXPECT_THAT([&] { RefuseWorseDegree(*krea, {.degree = 5}); },
+  EXPECT_THAT([&] { RefuseWorseDegree(CrossValidateDegrees(*krea, {}, 5), {.degree = 5}); },
               ThrowsMessage<UserError>(HasSubstr("degree 5")));
-  EXPECT_NO_THROW(RefuseWorseDegree(*krea, {.degree = 4}));
+  EXPECT_NO_THROW(RefuseWorseDegree(CrossValidateDegrees(*krea, {}, 5), {.degree = 4}));
 }
 
 }  // namespace
