@@ -192,13 +192,15 @@ void RefuseWorseDegree(const DegreeTable& table, const FitOptions& options) {
   for (int degree = 1; degree < options.degree; ++degree) {
     const double lower = ErrorOf(table.degrees[degree - 1], options);
     if (own <= 1.05 * lower) continue;
-    ThrowUserError("degree",
-                   "must not predict worse than a lower one but degree {} has a cross-validated "
-                   "error of {:.4g} and degree {} of {:.4g}",
-                   options.degree,
-                   own,
-                   degree,
-                   lower);
+    ThrowUserError(
+        "degree",
+        "must not predict worse than a lower one but degree {} has a cross-validated "
+        "error of {:.4g} and degree {} of {:.4g}; choose that one or auto, or allow a worse "
+        "one",
+        options.degree,
+        own,
+        degree,
+        lower);
   }
 }
 

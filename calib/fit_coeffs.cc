@@ -374,6 +374,7 @@ FitCoeffsResult RunFitCoeffs(const FitCoeffsOptions& options) {
   FitCoeffsResult result;
   result.rule = calibration.rule;
   result.warnings = calibration.warnings;
+  result.quality_target = options.threshold.target_quality.has_value();
   for (const CalibrationData& data : calibration.experts) {
     FittedExpert expert = FitExpert(options, data);
     CoefficientSet set = MakeSet(expert);

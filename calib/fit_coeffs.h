@@ -100,6 +100,7 @@ struct FitCoeffsResult {
   std::vector<FittedExpert> experts;
   std::string threshold_text;  // how the threshold was chosen; "" = none was asked for
   bool threshold_reached = true;
+  bool quality_target = false;       // it was chosen for a quality, not for skips or a speed-up
   std::vector<std::string> written;  // files
   std::vector<std::string> warnings;
 };

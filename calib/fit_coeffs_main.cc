@@ -71,16 +71,19 @@ int List() {
 int main(int argc, char** argv) {
   CLI::App app(
       "Fits the polynomial of TeaCache, y = f(x): x is the relative L1 change of the model's "
-      "modulated "
-      "input from one call to the next, y that of the blocks' residual. Coefficients are printed "
-      "highest "
-      "power first. R2 is 1 for a perfect prediction, 0 for one no better than the mean, and can "
-      "be "
-      "negative; cross-validated figures are of prompts that the fit has not seen. Exit code 1: "
-      "the "
-      "target of the threshold cannot be reached.",
+      "modulated input from one call to the next, y that of the blocks' residual. Prints the "
+      "coefficients, highest power first, a verdict whether they are worth using, and why. R2 is 1 "
+      "for a perfect prediction, 0 for one no better than the mean, and can be negative; figures "
+      "of prompts left out are of prompts that the fit has not seen. Exit code 1: the target of "
+      "the threshold cannot be reached.",
       "fit-coeffs");
   app.set_version_flag("--version", teacache::kVersion);
+  app.footer(
+      "Examples:\n"
+      "  fit-coeffs trace.jsonl --degree auto --report fit.html\n"
+      "  fit-coeffs trace*.jsonl --target-speedup 1.5 --out coeffs.json --emit vllm-omni,sglang\n"
+      "  fit-coeffs trace.jsonl --target-psnr 30 --worst --sweep 0.1=a.json --sweep 0.2=b.json\n"
+      "  fit-coeffs score --coeffs flux.1-dev --threshold 0.4 pairs.csv");
   FitCoeffsArguments fit_arguments;
   FitCoeffsArguments score_arguments;
   CLI::App* score = app.add_subcommand("score", "Judges given coefficients on a trace");

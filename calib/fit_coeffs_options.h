@@ -32,8 +32,15 @@ struct FitCoeffsArguments {
   std::string report;
 };
 
+// Puts what was added to the program since it had `before` options under a heading of the help.
+inline void GroupOptions(CLI::App* app, size_t before, const std::string& heading) {
+  const std::vector<CLI::Option*> options = app->get_options();
+  for (size_t i = before; i < options.size(); ++i) options[i]->group(heading);
+}
+
 inline void AddInputOptions(CLI::App* app, FitCoeffsArguments* a) {
   CalibrationInput& input = a->fit.input;
+  const size_t before = app->get_options().size();
   app->add_option("files",
                   input.files,
                   "Traces of record-diffs (.jsonl), or files of SGLang, mlx-teacache, Difflet, "
@@ -58,6 +65,7 @@ inline void AddInputOptions(CLI::App* app, FitCoeffsArguments* a) {
       ->capture_default_str();
   app->add_option("--signal", input.import.signal, "Of mlx-teacache files with several: A or B");
   app->add_option("--json", a->json, "Write everything found as JSON to this file; - = stdout");
+  GroupOptions(app, before, "Input");
 }
 
 // Turns the texts into options; throws UserError.
@@ -81,8 +89,7 @@ inline void FinishInputOptions(FitCoeffsArguments* a) {
 
 inline void AddFitOptions(CLI::App* app, FitCoeffsArguments* a) {
   FitCoeffsOptions& fit = a->fit;
-  app->add_option("--out", fit.out, "Coefficients file to write (.json)");
-  app->add_option("--report", a->report, "Page to write (.html): charts, verdict, skip map");
+  size_t before = app->get_options().size();
   app->add_option(
          "--method",
          a->method,
@@ -97,8 +104,8 @@ inline void AddFitOptions(CLI::App* app, FitCoeffsArguments* a) {
   app->add_flag("--allow-worse-degree",
                 fit.allow_worse_degree,
                 "Keep a degree that predicts more than 5 % worse than a lower one");
-  app->add_flag("--non-negative", fit.fit.non_negative, "f >= 0 on the observed range");
-  app->add_flag("--monotone", fit.fit.monotone, "f increases on the observed range");
+  app->add_flag("--non-negative", fit.fit.non_negative, "f >= 0 on the observed range of x");
+  app->add_flag("--monotone", fit.fit.monotone, "f increases on the observed range of x");
   app->add_flag("--through-origin", fit.fit.through_origin, "f(0) = 0");
   app->add_option("--weights",
                   fit.weights,
@@ -108,15 +115,22 @@ inline void AddFitOptions(CLI::App* app, FitCoeffsArguments* a) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app->add_option("--seed", fit.diagnostics.seed, "Of the resampling")->capture_default_str();
+  GroupOptions(app, before, "Fit");
+
+  before = app->get_options().size();
+  app->add_option("--out", fit.out, "Coefficients file to write (.json), for generate-videos");
+  app->add_option("--report", a->report, "Page to write (.html): charts, verdict, skip map");
   app->add_option("--emit", fit.emit, "Formats to write, separated by commas (see: list)")
       ->delimiter(',')
       ->allow_extra_args(false);
   app->add_option("--emit-dir", fit.emit_folder, "Folder for them")->capture_default_str();
   app->add_option("--model", fit.model, "The engine's name for the model, for --emit");
+  GroupOptions(app, before, "Output");
 }
 
 inline void AddThresholdOptions(CLI::App* app, FitCoeffsArguments* a) {
   ThresholdOptions& t = a->fit.threshold;
+  const size_t before = app->get_options().size();
   app->add_option("--threshold", t.threshold, "Threshold of the accumulated f(x)");
   app->add_option("--target-speedup",
                   t.target_speedup,
@@ -141,6 +155,7 @@ inline void AddThresholdOptions(CLI::App* app, FitCoeffsArguments* a) {
       ->allow_extra_args(false);
   app->add_flag(
       "--worst", a->worst, "The target is for the 5 % of videos that are worst, not for the mean");
+  GroupOptions(app, before, "Threshold");
 }
 
 inline void FinishFitOptions(FitCoeffsArguments* a) {

@@ -21,12 +21,14 @@ Judgement Judge(const FitOptions& options,
   if (step_wins) {
     return {
         Verdict::kUseSteps,
-        fmt::format("The step number alone predicts the change better (cross-validated {} {:.3g}) "
-                    "than the polynomial of the signal ({:.3g}). A fixed mask or MagCache-like "
-                    "ratios will do better than these coefficients.",
-                    figure,
-                    shown(step),
-                    shown(fit))};
+        fmt::format(
+            "The step number alone predicts the change better (cross-validated {} {:.3g}) than the "
+            "polynomial of the signal ({:.3g}). A fixed schedule or MagCache's ratios are likely "
+            "to do "
+            "at least as well as these coefficients.",
+            figure,
+            shown(step),
+            shown(fit))};
   }
   if (own >= 0.99 * of_constant) {
     return {

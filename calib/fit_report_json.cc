@@ -1,5 +1,3 @@
-#include "calib/fit_report.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +6,7 @@
 #include <set>
 #include <tuple>
 
+#include "calib/fit_report.h"
 #include "calib/polynomial.h"
 
 namespace teacache {
@@ -195,178 +194,7 @@ ordered_json EngineJson(const EngineRule& rule) {
   return {{"name", rule.name}, {"description", rule.description}};
 }
 
-std::string QualityText(const char* name, const FitQuality& q) {
-  return fmt::format(
-      "  {:<22} R2 {:8.4f}  RMSE {:.4g}  MAE {:.4g}  Pearson {:.3f}  Spearman {:.3f}  ({} "
-      "pairs)\n",
-      name,
-      q.r2,
-      q.rmse,
-      q.mae,
-      q.pearson,
-      q.spearman,
-      q.n);
-}
-
-std::string ReplayText(const CalibrationData& data, const ReplaySummary& replay) {
-  std::string text = fmt::format(
-      "  threshold {:.6g}: {:.4g} of {} calls skipped (95 % {:.4g} to {:.4g}; runs {} to {}), "
-      "longest run "
-      "{}, predicted speed-up {:.3f}{}\n",
-      replay.threshold,
-      replay.mean_skips,
-      data.replay->calls,
-      replay.skips95.lo,
-      replay.skips95.hi,
-      replay.min_skips,
-      replay.max_skips,
-      replay.longest_run,
-      replay.speedup,
-      data.replay->ms_call > 0 ? "" : " (skipped calls counted as free: no times were recorded)");
-  if (replay.disagreement > 0) {
-    text += fmt::format("  the branches decide differently at {:.1f} % of the calls\n",
-                        100 * replay.disagreement);
-  }
-  text += data.replay->time_only ? "  the signal depends on time only: the schedule is exact\n"
-                                 : "  the signal was recorded without skips: after a skip it "
-                                   "drifts, so the schedule is an "
-                                   "approximation\n";
-  return text;
-}
-
-std::string WarningsText(const std::vector<std::string>& warnings) {
-  std::string text;
-  for (const std::string& warning : warnings) text += "  ! " + warning + "\n";
-  return text;
-}
-
-std::string DegreesText(const Diagnostics& d) {
-  std::string text = "  cross-validated R2 by degree:";
-  for (const CrossValidation& cv : d.degrees) text += fmt::format(" {:.3f}", cv.r2);
-  text += "; baselines:";
-  for (const CrossValidation& cv : d.baselines) text += fmt::format(" {} {:.3f}", cv.name, cv.r2);
-  return text + "\n";
-}
-
-std::string LearningText(const Diagnostics& d) {
-  for (const LearningPoint& half : d.learning) {
-    if (half.prompts != d.num_groups / 2 || d.learning.size() < 2) continue;
-    return fmt::format(
-        "  {}: error with {} {}s {:.4g}, with {} {:.4g}\n",
-        d.enough_prompts ? "more prompts would hardly help" : "more prompts would help",
-        half.prompts,
-        d.groups,
-        half.rmse,
-        d.learning.back().prompts,
-        d.learning.back().rmse);
-  }
-  return "";
-}
-
-std::string ExpertText(const FittedExpert& expert) {
-  const Diagnostics& d = expert.diagnostics;
-  std::string text;
-  if (!expert.data.expert.empty()) text += fmt::format("expert {}\n", expert.data.expert);
-  text += FormatCoefficients(expert.fit.polynomial.coefficients()) + "\n";
-  text += "  " + expert.fit.BriefReport() + "\n";
-  if (expert.options.constrained()) {
-    text +=
-        fmt::format("  exported polynomial differs from the constrained form by at most {:.2g}\n",
-                    expert.fit.round_trip_error);
-  }
-  text += QualityText("calls that may skip", d.window);
-  if (d.all.n != d.window.n) text += QualityText("all calls", d.all);
-  text += fmt::format("  left out one {} each    R2 {:8.4f}  RMSE {:.4g}  MAE {:.4g}\n",
-                      d.groups,
-                      d.cv.r2,
-                      d.cv.rmse,
-                      d.cv.mae);
-  text += DegreesText(d);
-  if (d.r2.width() > 0) {
-    text +=
-        fmt::format("  95 % intervals over {}s: R2 {:.3f} to {:.3f}", d.groups, d.r2.lo, d.r2.hi);
-    const BandPoint& middle = d.band[d.band.size() / 2];
-    text += fmt::format(
-        ", f({:.3g}) = {:.4g} [{:.4g}, {:.4g}]\n", middle.x, middle.f, middle.lo, middle.hi);
-  }
-  if (d.carrying_call) {
-    const auto step = std::find_if(d.steps.begin(), d.steps.end(), [&](const StepDiagnostics& s) {
-      return s.call == *d.carrying_call;
-    });
-    text += fmt::format(
-        "  ! one step carries this fit: without call {} R2 is {:.3f} (it has {:.0f} % of "
-        "the leverage)\n",
-        *d.carrying_call,
-        step->r2_without,
-        100 * step->leverage);
-  }
-  for (const Drift& drift : d.drift) {
-    if (drift.groups < 2) continue;
-    text += fmt::format(
-        "  drift between {}{}s: {:.0f} % of the residuals' variance, largest {:.3g} ({})\n",
-        drift.group,
-        drift.group == "branch" ? "e" : "",
-        100 * drift.share,
-        drift.largest,
-        drift.largest_name.substr(0, 40));
-  }
-  text += LearningText(d);
-  text += WarningsText(expert.engine_warnings);
-  if (expert.replay) text += ReplayText(expert.data, *expert.replay);
-  for (const SignConsequence& sign : expert.signs) {
-    text += fmt::format("  where f < 0: {} {}\n", fmt::join(sign.engines, ", "), sign.text);
-  }
-  if (!expert.engines.empty()) {
-    text += "  mean skips by engine at this threshold:";
-    for (const EngineReplay& engine : expert.engines) {
-      text += fmt::format(" {} {:.4g}", engine.engine, engine.point.mean_skips);
-    }
-    text += "\n";
-  }
-  text += "  " + d.verdict_text + "\n";
-  const bool static_is_better = d.verdict == Verdict::kUseSteps || d.verdict == Verdict::kNoSignal;
-  if (static_is_better && !expert.static_mask.empty()) {
-    text += fmt::format(
-        "  a fixed schedule with as many skips: {} (--emit cache-dit, sd-cpp, smoothcache "
-        "or magcache)\n",
-        ScheduleText(expert.static_mask));
-  }
-  return text;
-}
-
 }  // namespace
-
-std::string FitReportText(const FitCoeffsResult& result) {
-  std::string text;
-  for (const FittedExpert& expert : result.experts) text += ExpertText(expert);
-  if (!result.threshold_text.empty()) text += result.threshold_text + "\n";
-  return text;
-}
-
-std::string ScoreReportText(const ScoreResult& result) {
-  std::string text = FormatCoefficients(result.set.coefficients) + "\n";
-  if (!result.provenance.source.empty()) {
-    text += fmt::format("  {}{}\n",
-                        result.provenance.model.empty() ? "" : result.provenance.model + ", ",
-                        result.provenance.source);
-  }
-  if (!result.provenance.modulated.empty()) {
-    text += fmt::format("  x is of: {}\n", result.provenance.modulated);
-  }
-  for (const Likeness& likeness : result.likenesses) text += "  " + likeness.text + "\n";
-  for (const ScoredExpert& expert : result.experts) {
-    if (!expert.data.expert.empty()) text += fmt::format("expert {}\n", expert.data.expert);
-    text += QualityText("calls that may skip", expert.window);
-    if (expert.all.n != expert.window.n) text += QualityText("all calls", expert.all);
-    text += QualityText("best possible here", expert.refit);
-    if (expert.outside > 0) {
-      text += fmt::format("  ! {:.1f} % of the pairs are outside the calibrated range of x\n",
-                          100 * expert.outside);
-    }
-    if (expert.replay) text += ReplayText(expert.data, *expert.replay);
-  }
-  return text + WarningsText(result.engine_warnings);
-}
 
 std::string FitReportJson(const FitCoeffsResult& result) {
   ordered_json j;
