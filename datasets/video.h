@@ -75,13 +75,17 @@ Video ReadVideo(const std::string& path, const VideoReaderOptions& options = {})
 
 struct VideoWriterOptions {
   enum class Codec {
-    kH264,  // .mp4 as imageio writes it: libx264, crf 25, yuv420p, size rounded up to 16 by scaling
+    kH264,  // .mp4 as imageio.mimwrite(path, frames, fps=...) writes it: libx264, yuv420p, size
+            // rounded up to 16 by scaling
     kFfv1,  // .mkv, lossless RGB (bgr0)
     kPng,   // a folder of %04d.png; an existing one is replaced if it holds only PNG files
   };
   Codec codec = Codec::kH264;
   double fps = 8;
-  int crf = 25;  // libx264's constant rate factor, 0 (lossless) to 51; only for kH264
+  // libx264's constant rate factor, 0 (lossless) to 51; only for kH264. Unless told a quality,
+  // imageio passes none, which leaves libx264's own; what imageio's pages call its default, quality
+  // 5, would be 25.
+  int crf = 23;
 };
 
 // Writes `video` to `path` (a file, or a folder for kPng) by a temporary name and a rename, so that

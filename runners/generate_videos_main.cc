@@ -121,7 +121,7 @@ int main(int argc, char** argv) {
   teacache::AddCacheFlags(&app, &options.policy, &flags);
   teacache::AddJobFlags(&app, &options.jobs, &options.threads, &shard);
   app.add_option("--out", options.out, "run folder to fill or go on with")->required();
-  app.add_flag("--lossless", flags.lossless, "FFV1 in .mkv instead of H.264 (crf 25) in .mp4");
+  app.add_flag("--lossless", flags.lossless, "FFV1 in .mkv instead of H.264 (crf 23, as imageio) in .mp4");
   app.add_flag("--record", options.record, "write trace.jsonl too");
   return teacache::RunProgram(&app, argc, argv, [&] {
     options.seeds = prompts.Seeds();

@@ -26,7 +26,7 @@ using testing::HasSubstr;
 using testing::ThrowsMessage;
 using Codec = VideoWriterOptions::Codec;
 
-VideoWriterOptions With(Codec codec, double fps = 8, int crf = 25) { return {codec, fps, crf}; }
+VideoWriterOptions With(Codec codec, double fps = 8, int crf = 23) { return {codec, fps, crf}; }
 
 void ExpectSameFrames(const Video& actual, const Video& expected) {
   ASSERT_EQ(actual.frames.size(), expected.frames.size());
