@@ -32,4 +32,9 @@ at::ScalarType ParseDtype(const std::string& text) {
   ThrowUserError("--dtype", "must be float32, bfloat16 or float16 but is '{}'", text);
 }
 
+std::string DtypeName(at::ScalarType dtype) {
+  if (dtype == at::kBFloat16) return "bfloat16";
+  return dtype == at::kHalf ? "float16" : "float32";
+}
+
 }  // namespace teacache
