@@ -5,10 +5,11 @@ add_library(teacache_warnings INTERFACE)
 # changes that no one here depends on (-Wpsabi).
 target_compile_options(teacache_warnings INTERFACE -Wall -Wextra -Wno-psabi -Wno-restrict)
 if(TEACACHE_WERROR)
-  target_compile_options(teacache_warnings INTERFACE -Werror)
+  target_compile_options(teacache_warnings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)  # nvcc has another
 endif()
 if(TEACACHE_SANITIZE)
-  target_compile_options(teacache_warnings INTERFACE -fsanitize=${TEACACHE_SANITIZE} -fno-omit-frame-pointer)
+  target_compile_options(teacache_warnings INTERFACE -fsanitize=${TEACACHE_SANITIZE} -fno-omit-frame-pointer
+                                                     -fno-sanitize-recover=undefined)
   target_link_options(teacache_warnings INTERFACE -fsanitize=${TEACACHE_SANITIZE})
 endif()
 

@@ -236,20 +236,29 @@ std::string ResultsToCsv(const Results& results) {
       csv += fmt::format(",{}_{}", side, column);
     }
   }
-  csv += ",warnings,error\n";
+  csv += ",warnings,error";
+  std::string
+      definitions;  // the same in every row: numbers of other variants stay apart when joined
+  for (const std::string& metric : metrics) {
+    csv += "," + CsvField(metric + "_definition");
+    const auto definition = results.context.find(metric);
+    definitions += "," + (definition == results.context.end() ? "" : CsvField(definition->second));
+  }
+  csv += "\n";
   for (const VideoScore& score : results.videos) {
     csv += CsvField(score.name);
     for (const std::string& metric : metrics) {
       const auto found = score.scores.find(metric);
       csv += found == score.scores.end() ? "," : fmt::format(",{}", found->second);
     }
-    csv += fmt::format(",{},{},{},{},{},{}\n",
+    csv += fmt::format(",{},{},{},{},{},{}{}\n",
                        score.frames,
                        score.identical_frames,
                        InfoToCsv(score.gt),
                        InfoToCsv(score.gen),
                        CsvField(Joined(score.warnings)),
-                       CsvField(score.error));
+                       CsvField(score.error),
+                       definitions);
   }
   return csv;
 }

@@ -96,7 +96,8 @@ void WriteResults(const std::string& path, const Results& results);
 Results ReadResults(const std::string& path);
 
 // One row per pair: name, scores, frames, identical_frames, then codec, size, frame count, frame
-// rate, pixel format and colour tags of both sides, warnings, error. RFC 4180; "inf" for identical.
+// rate, pixel format and colour tags of both sides, warnings, error, and the full definition of
+// every metric. RFC 4180; "inf" for identical.
 std::string ResultsToCsv(const Results& results);
 void WritePerVideoCsv(const std::string& path, const Results& results);
 

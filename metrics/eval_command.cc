@@ -7,7 +7,9 @@
 
 #include "datasets/error.h"
 #include "datasets/files.h"
+#include "metrics/collect_results.h"
 #include "metrics/results_text.h"
+#include "metrics/teacache_line.h"
 
 namespace teacache {
 namespace {
@@ -21,9 +23,10 @@ std::string WithTag(const std::string& path, const std::string& tag) {
   return (p.parent_path() / (p.stem().string() + "." + tag + p.extension().string())).string();
 }
 
-std::string FolderName(const std::string& path) {
-  const fs::path p = fs::path(path).lexically_normal();
-  return (p.has_filename() ? p : p.parent_path()).stem().string();
+// The last part of a path, also of one that ends with a slash.
+fs::path LastPart(const std::string& path) {
+  const fs::path p = fs::absolute(path).lexically_normal();
+  return (p.has_filename() ? p : p.parent_path()).filename();
 }
 
 // A name per folder that differs from the others.
@@ -32,7 +35,7 @@ std::vector<std::string> Tags(const std::vector<std::string>& gens) {
   std::vector<std::string> tags;
   std::set<std::string> used;
   for (size_t i = 0; i < gens.size(); ++i) {
-    std::string tag = FolderName(gens[i]);
+    std::string tag = LastPart(gens[i]).stem().string();
     if (!used.insert(tag).second) tag += fmt::format("-{}", i + 1);
     used.insert(tag);
     tags.push_back(tag);
@@ -67,6 +70,15 @@ void Write(const EvalCommand& command, const std::string& tag, const Results& re
                               ? (fs::path(command.out).parent_path() / "per_video.csv").string()
                               : command.csv;
   WritePerVideoCsv(WithTag(csv, tag), results);
+}
+
+// As TeaCache's eval.py leaves it: <folder of the generated videos>.txt with the line, without an
+// end of line.
+void WriteLine(const EvalCommand& command, size_t method, const Results& results) {
+  if (command.line_folder.empty()) return;
+  const fs::path name = LastPart(command.evaluate.gens[method]).string() + ".txt";
+  AtomicWriteFile((fs::path(command.line_folder) / name).string(),
+                  std::string_view(TeaCacheLine(results)));
 }
 
 int ExitCode(const EvalCommand& command, const Results& results) {
@@ -153,6 +165,7 @@ EvalOutcome RunEvalCommand(const EvalCommand& command) {
     } else {
       Write(command, tags[i], results);
     }
+    if (options.teacache) WriteLine(command, i, results);
     outcome.exit_code = std::max(outcome.exit_code, ExitCode(command, results));
     outcome.results.push_back(std::move(results));
   }

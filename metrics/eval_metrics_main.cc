@@ -1,15 +1,14 @@
 // eval-metrics: how close generated videos are to their ground truth.
 #include <CLI/CLI.hpp>
-#include <cstdio>
-#include <exception>
-#include <iostream>
 #include <sstream>
 
 #include "datasets/error.h"
 #include "datasets/files.h"
 #include "datasets/interrupt.h"
+#include "datasets/program.h"
 #include "datasets/progress.h"
 #include "datasets/version.h"
+#include "metrics/choose_scorer.h"
 #include "metrics/eval_command.h"
 #include "metrics/lpips_weights.h"
 
@@ -33,10 +32,12 @@ struct Flags {
   std::string weights;
   std::string size = "strict", length = "strict", decoder = "native", compat, compat_order, shard;
   std::string device = "cpu";
+  bool tf32 = false;
 };
 
 void AddFlags(CLI::App* app, Flags* flags) {
   auto& evaluate = flags->command.evaluate;
+  evaluate.jobs = 0;
   app->set_version_flag("--version", teacache::kVersion);
   app->add_option("--gt", evaluate.gt, "Ground truth: a folder, a video, or a .txt list of videos");
   app->add_option("--gen", evaluate.gens, "Generated videos, the same; may be given several times");
@@ -82,10 +83,11 @@ void AddFlags(CLI::App* app, Flags* flags) {
                   "native (every coded frame, colour tags respected) or imageio (as imageio's "
                   "ffmpeg pipe: constant frame rate)")
       ->capture_default_str();
-  app->add_option(
-      "--compat",
-      flags->compat,
-      "teacache: pair, decode, cap and average as TeaCache's eval.py, and print its line");
+  app->add_option("--compat",
+                  flags->compat,
+                  "teacache: pair, decode, cap and average as TeaCache's eval.py, print its line "
+                  "and write it to "
+                  "a .txt file named after the --gen folder, in the current folder");
   app->add_option("--compat-order",
                   flags->compat_order,
                   "A text file with the names in the order in which eval.py listed them");
@@ -99,14 +101,23 @@ void AddFlags(CLI::App* app, Flags* flags) {
                   "Resamplings for the 95 % intervals; 0 = none")
       ->capture_default_str();
   app->add_option("--seed", evaluate.pooling.seed, "Of the resampling")->capture_default_str();
-  app->add_option("--jobs", evaluate.jobs, "Videos at the same time; 0 = one per processor")
+  app->add_option(
+         "--jobs",
+         evaluate.jobs,
+         "Videos at the same time; 0 = one per processor, but no more than keep memory below "
+         "300 MB")
       ->capture_default_str();
   app->add_option("--shard",
                   flags->shard,
                   "i/n: score only this part (join the results with --merge); default: from Slurm "
                   "arrays, torchrun or MPI");
   app->add_option("--merge", flags->command.merge, "Join the results.json files of shards");
-  app->add_option("--device", flags->device, "cpu")->capture_default_str();
+  app->add_option("--device",
+                  flags->device,
+                  "Where frames are compared: cpu, cuda or cuda:N (in builds with CUDA)")
+      ->capture_default_str();
+  app->add_flag(
+      "--tf32", flags->tf32, "LPIPS on a GPU with TensorFloat-32: faster, and up to 5e-4 away");
   app->add_flag("--json", flags->command.json, "Print JSON instead of tables");
 }
 
@@ -121,6 +132,7 @@ std::vector<std::string> ReadOrder(const std::string& file) {
   return names;
 }
 
+// Which metrics, and where they are computed.
 void ChooseMetrics(const Flags& flags, bool chosen, teacache::EvaluateOptions* options) {
   teacache::ScoreOptions& score = options->score;
   score.psnr = score.ssim = false;
@@ -132,14 +144,18 @@ void ChooseMetrics(const Flags& flags, bool chosen, teacache::EvaluateOptions* o
     }
     (name == "psnr" ? score.psnr : name == "ssim" ? score.ssim : lpips) = true;
   }
-  if (!lpips) return;
-  const teacache::LpipsNet net = teacache::ParseLpipsNet(flags.lpips_net);
-  const teacache::LpipsFiles files = teacache::FindLpipsFiles(net, flags.weights);
-  if (files.complete() || chosen) {
-    score.lpips = teacache::LoadLpips({net, flags.spatial}, files);
-  } else {
-    options->progress->Warn("no LPIPS. " + files.how_to);
+  std::shared_ptr<const teacache::Lpips> network;
+  if (lpips) {
+    const teacache::LpipsNet net = teacache::ParseLpipsNet(flags.lpips_net);
+    const teacache::LpipsFiles files = teacache::FindLpipsFiles(net, flags.weights);
+    if (files.complete() || chosen) {
+      network = teacache::LoadLpips({net, flags.spatial}, files);
+    } else {
+      options->notes.push_back("no LPIPS. " + files.how_to);
+    }
   }
+  score.lpips = network;
+  score.scorer = teacache::ChooseScorer(flags.device, network.get(), flags.tf32);
 }
 
 teacache::EvalCommand ToCommand(const Flags& flags, bool metrics_chosen) {
@@ -151,9 +167,6 @@ teacache::EvalCommand ToCommand(const Flags& flags, bool metrics_chosen) {
   evaluate.score.size = teacache::ParseSizePolicy(flags.size);
   evaluate.score.length = teacache::ParseLengthPolicy(flags.length);
   evaluate.shard = teacache::ChooseShard(flags.shard);
-  if (flags.device != "cpu") {
-    teacache::ThrowUserError("--device", "must be cpu in this build but is \"{}\"", flags.device);
-  }
   if (flags.decoder != "native" && flags.decoder != "imageio") {
     teacache::ThrowUserError("--decoder", "must be native or imageio but is \"{}\"", flags.decoder);
   }
@@ -164,10 +177,23 @@ teacache::EvalCommand ToCommand(const Flags& flags, bool metrics_chosen) {
     teacache::ThrowUserError("--compat", "must be teacache but is \"{}\"", flags.compat);
   }
   evaluate.teacache = !flags.compat.empty();
+  if (evaluate.teacache) command.line_folder = ".";
   if (!flags.compat_order.empty()) evaluate.teacache_order = ReadOrder(flags.compat_order);
   if (!command.out.empty()) evaluate.journal = command.out + ".journal";
   ChooseMetrics(flags, metrics_chosen, &evaluate);
   return command;
+}
+
+int Evaluate(Flags flags, bool metrics_chosen) {
+  const teacache::InterruptGuard interrupt;
+  teacache::EvalOutcome outcome;
+  {
+    teacache::ProgressPrinter progress;
+    flags.command.evaluate.progress = &progress;
+    outcome = teacache::RunEvalCommand(ToCommand(flags, metrics_chosen));
+  }
+  fmt::print("{}", outcome.text);
+  return outcome.exit_code;
 }
 
 }  // namespace
@@ -176,23 +202,6 @@ int main(int argc, char** argv) {
   CLI::App app(kDescription, "eval-metrics");
   Flags flags;
   AddFlags(&app, &flags);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  try {
-    const teacache::InterruptGuard interrupt;
-    teacache::EvalOutcome outcome;
-    {
-      teacache::ProgressPrinter progress;
-      flags.command.evaluate.progress = &progress;
-      outcome = teacache::RunEvalCommand(ToCommand(flags, app.count("--metrics") > 0));
-    }
-    std::cout << outcome.text;
-    return outcome.exit_code;
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << "\n";
-    return 2;
-  }
+  return teacache::RunProgram(
+      &app, argc, argv, [&] { return Evaluate(flags, app.count("--metrics") > 0); });
 }

@@ -1,23 +1,20 @@
 #include "metrics/evaluate.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
-#include <cmath>
 #include <exception>
 #include <filesystem>
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <thread>
 
 #include "datasets/error.h"
 #include "datasets/files.h"
 #include "datasets/interrupt.h"
 #include "datasets/journal.h"
-#include "datasets/version.h"
+#include "metrics/collect_results.h"
 #include "metrics/pairing.h"
 
 namespace teacache {
@@ -25,81 +22,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::pair<std::string_view, SizePolicy>, 5> kSizePolicies = {{
-    {"strict", SizePolicy::kStrict},
-    {"resize-gen", SizePolicy::kResizeGen},
-    {"resize-gt", SizePolicy::kResizeGt},
-    {"crop", SizePolicy::kCrop},
-    {"batch-eval", SizePolicy::kBatchEval},
-}};
-constexpr std::array<std::pair<std::string_view, LengthPolicy>, 2> kLengthPolicies = {{
-    {"strict", LengthPolicy::kStrict},
-    {"min", LengthPolicy::kMin},
-}};
-
-template <typename Table>
-auto ParseName(const Table& table, std::string_view name, const char* where) {
-  std::string names;
-  for (const auto& [entry, value] : table) {
-    if (entry == name) return value;
-    names += (names.empty() ? "" : ", ") + std::string(entry);
-  }
-  ThrowUserError(where, "must be one of {} but is \"{}\"", names, name);
-}
-
-template <typename Table, typename Value>
-std::string_view NameOf(const Table& table, Value value) {
-  for (const auto& [name, entry] : table) {
-    if (entry == value) return name;
-  }
-  return "";
-}
-
-std::map<std::string, std::string> Definitions(const ScoreOptions& options,
-                                               const PoolingOptions& pooling) {
-  std::map<std::string, std::string> context;
-  if (options.psnr) {
-    context["psnr"] = "10 log10(255^2 / MSE) dB per 8-bit RGB frame, mean over frames";
-    if (std::isfinite(options.psnr_cap)) {
-      context["psnr"] += fmt::format(", frames capped at {:g} dB", options.psnr_cap);
-    } else {
-      context["psnr"] += "; identical frames (infinite) are counted, not averaged";
-    }
-  }
-  if (options.ssim) {
-    context["ssim"] = fmt::format("{}: {}, mean over frames",
-                                  SsimVariantName(options.ssim_variant),
-                                  SsimVariantDefinition(options.ssim_variant));
-  }
-  if (options.lpips) context["lpips"] = options.lpips->Definition() + ", mean over frames";
-  context["size_policy"] = SizePolicyName(options.size);
-  context["length_policy"] = LengthPolicyName(options.length);
-  context["ci95"] = fmt::format("percentile bootstrap over videos, {} resamplings, seed {}",
-                                pooling.bootstrap_samples,
-                                pooling.seed);
-  context["p5"] = "5 % of the videos are worse than this";
-  context["tool_version"] = kVersion;
-  return context;
-}
-
-void AddSummaries(Results* results, PoolingOptions pooling) {
-  std::set<std::string> metrics;
-  for (const VideoScore& video : results->videos) {
-    for (const auto& [metric, value] : video.scores) metrics.insert(metric);
-  }
-  for (const std::string& metric : metrics) {
-    std::vector<double> values;
-    std::vector<int64_t> frames;
-    for (const VideoScore& video : results->videos) {
-      const auto found = video.scores.find(metric);
-      if (!video.ok() || found == video.scores.end()) continue;
-      values.push_back(found->second);
-      frames.push_back(video.frames);
-    }
-    pooling.higher_is_better = metric != "lpips";
-    results->summary[metric] = Summarize(values, frames, pooling);
-  }
-}
+// H.264 decoders hold about a dozen frames of 4:2:0; the whole program stays below 300 MB.
+constexpr double kReaderBytesPerPixel = 20;
+constexpr double kFrameMemory = 1e8;
 
 // All generated videos that belong to one ground-truth video.
 struct Task {
@@ -108,13 +33,20 @@ struct Task {
   std::vector<std::pair<size_t, std::string>> gens;  // index of the folder, path
 };
 
-// Size and time of the last change: whether a finished score still belongs to the file.
+// Size and time of the last change, in folders of every picture: whether a finished score still
+// belongs to the file.
 std::string Stamp(const std::string& path) {
   std::error_code error;
   const auto time = fs::last_write_time(path, error);
   if (error) return "";
   const uint64_t size = fs::is_regular_file(path, error) ? fs::file_size(path, error) : 0;
-  return fmt::format("{}:{}", size, time.time_since_epoch().count());
+  std::string stamp = fmt::format("{}:{}", size, time.time_since_epoch().count());
+  if (fs::is_directory(path, error)) {
+    for (const std::string& name : ListFolder(path)) {
+      stamp += fmt::format("\n{} {}", name, Stamp((fs::path(path) / name).string()));
+    }
+  }
+  return stamp;
 }
 
 nlohmann::json JournalSettings(const EvaluateOptions& options) {
@@ -146,8 +78,7 @@ class Evaluation {
   // rows[task][i] belongs to tasks[task].gens[i].
   std::vector<std::vector<VideoScore>> Run() {
     Report("");
-    size_t jobs = options_.jobs > 0 ? options_.jobs : std::thread::hardware_concurrency();
-    jobs = std::clamp<size_t>(jobs, 1, std::max<size_t>(tasks_.size(), 1));
+    const size_t jobs = std::clamp<size_t>(Jobs(), 1, std::max<size_t>(tasks_.size(), 1));
     std::vector<std::thread> threads;
     for (size_t i = 1; i < jobs; ++i) threads.emplace_back([this] { Work(); });
     Work();
@@ -164,6 +95,22 @@ class Evaluation {
   }
 
  private:
+  // As many as asked for, or one per processor as far as memory goes, judged by the first video.
+  size_t Jobs() const {
+    if (options_.jobs > 0) return static_cast<size_t>(options_.jobs);
+    const size_t processors = std::max(1u, std::thread::hardware_concurrency());
+    if (tasks_.empty()) return 1;
+    try {
+      const VideoInfo info = OpenVideo(tasks_[0].gt, options_.reader)->info();
+      const double readers = 1.0 + static_cast<double>(tasks_[0].gens.size());
+      const double bytes = kReaderBytesPerPixel * readers * info.width * info.height;
+      return static_cast<size_t>(
+          std::clamp(kFrameMemory / bytes, 1.0, static_cast<double>(processors)));
+    } catch (const UserError&) {
+      return processors;
+    }
+  }
+
   void OpenJournal() {
     journal_.emplace(options_.journal, "eval-metrics", JournalSettings(options_));
     std::map<std::string, const nlohmann::json*> entries;
@@ -315,20 +262,11 @@ std::vector<Task> GroupByGt(const std::vector<Pairing>& pairings, const Shard& s
 
 }  // namespace
 
-SizePolicy ParseSizePolicy(std::string_view name) {
-  return ParseName(kSizePolicies, name, "size policy");
-}
-std::string_view SizePolicyName(SizePolicy policy) { return NameOf(kSizePolicies, policy); }
-
-LengthPolicy ParseLengthPolicy(std::string_view name) {
-  return ParseName(kLengthPolicies, name, "length policy");
-}
-std::string_view LengthPolicyName(LengthPolicy policy) { return NameOf(kLengthPolicies, policy); }
-
 void EvaluateOptions::Validate() const {
   if (gt.empty()) ThrowUserError("eval-metrics", "a ground truth (--gt) must be given");
   if (gens.empty()) ThrowUserError("eval-metrics", "generated videos (--gen) must be given");
-  if (jobs < 0) ThrowUserError("jobs", "must be 0 (one per processor) or more but is {}", jobs);
+  if (jobs < 0)
+    ThrowUserError("jobs", "must be 0 (by processors and memory) or more but is {}", jobs);
   if (!score.psnr && !score.ssim && !score.lpips) {
     ThrowUserError("eval-metrics", "at least one metric must be chosen");
   }
@@ -341,59 +279,6 @@ void EvaluateOptions::Validate() const {
   }
 }
 
-Results CollectResults(std::vector<VideoScore> videos,
-                       const ScoreOptions& options,
-                       const PoolingOptions& pooling) {
-  Results results;
-  results.context = Definitions(options, pooling);
-  results.videos = std::move(videos);
-  AddSummaries(&results, pooling);
-  return results;
-}
-
-Results MergeResults(const std::vector<Results>& shards, const PoolingOptions& pooling) {
-  if (shards.empty()) ThrowUserError("merge", "needs at least one results file");
-  Results merged;
-  std::set<std::string> names;
-  for (const Results& shard : shards) {
-    std::map<std::string, std::string> context = shard.context;
-    context.erase("shard");
-    if (&shard == &shards[0]) merged.context = context;
-    if (context != merged.context) {
-      for (const auto& [key, value] : context) {
-        if (merged.context[key] != value) {
-          ThrowUserError("merge",
-                         "definitions must agree but \"{}\" is \"{}\" and \"{}\"",
-                         key,
-                         merged.context[key],
-                         value);
-        }
-      }
-      ThrowUserError("merge", "definitions must agree but one file lacks some");
-    }
-    for (const VideoScore& video : shard.videos) {
-      if (!names.insert(video.name).second) {
-        ThrowUserError(
-            "merge", "a video must be in one file only but \"{}\" is in two", video.name);
-      }
-      merged.videos.push_back(video);
-    }
-    const auto add = [](const std::vector<std::string>& from, std::vector<std::string>* to) {
-      for (const std::string& text : from) {
-        if (std::find(to->begin(), to->end(), text) == to->end()) to->push_back(text);
-      }
-    };
-    add(shard.unmatched_gt, &merged.unmatched_gt);
-    add(shard.unmatched_gen, &merged.unmatched_gen);
-    add(shard.warnings, &merged.warnings);
-  }
-  std::sort(merged.videos.begin(), merged.videos.end(), [](const auto& a, const auto& b) {
-    return NaturalLess(a.name, b.name);
-  });
-  AddSummaries(&merged, pooling);
-  return merged;
-}
-
 std::vector<Results> EvaluateFolders(const EvaluateOptions& given) {
   EvaluateOptions options = given;
   options.Validate();
@@ -403,6 +288,9 @@ std::vector<Results> EvaluateFolders(const EvaluateOptions& given) {
     options.score.per_frame = true;  // TeaCacheLine needs them
   }
   const std::vector<Pairing> pairings = PairAll(options);
+  if (options.progress != nullptr) {
+    for (const std::string& note : options.notes) options.progress->Warn(note);
+  }
   std::vector<Task> tasks = GroupByGt(pairings, options.shard);
   std::vector<std::vector<VideoScore>> rows = Evaluation(options, tasks).Run();
 
@@ -436,42 +324,6 @@ std::vector<Results> EvaluateFolders(const EvaluateOptions& given) {
     all.push_back(std::move(results));
   }
   return all;
-}
-
-TeaCacheMeans MeansOfBatches(const Results& results, int batch_size) {
-  const std::vector<VideoScore>& videos = results.videos;
-  if (videos.empty()) ThrowUserError("compat", "needs at least one video");
-  const auto mean_of = [&](const std::string& metric) {
-    std::vector<double> batches;
-    for (size_t start = 0; start < videos.size(); start += batch_size) {
-      const size_t end = std::min(videos.size(), start + batch_size);
-      std::vector<double> steps;
-      for (size_t i = start; i < end; ++i) {
-        if (!videos[i].ok()) ThrowUserError(videos[i].name, "{}", videos[i].error);
-        const auto found = videos[i].per_frame.find(metric);
-        if (found == videos[i].per_frame.end()) return std::numeric_limits<double>::quiet_NaN();
-        if (i == start) steps.resize(found->second.size());
-        if (found->second.size() != steps.size()) {
-          ThrowUserError(videos[i].name,
-                         "must have {} frames as the first video of its batch of {} but has {}",
-                         steps.size(),
-                         batch_size,
-                         found->second.size());
-        }
-        for (size_t t = 0; t < steps.size(); ++t) steps[t] += found->second[t];
-      }
-      for (double& step : steps) step /= static_cast<double>(end - start);
-      batches.push_back(Mean(steps));
-    }
-    return Mean(batches);
-  };
-  return {mean_of("lpips"), mean_of("psnr"), mean_of("ssim")};
-}
-
-std::string TeaCacheLine(const Results& results) {
-  const TeaCacheMeans means = MeansOfBatches(results);
-  return fmt::format(
-      "lpips: {:.4f}, psnr: {:.4f}, ssim: {:.4f}", means.lpips, means.psnr, means.ssim);
 }
 
 }  // namespace teacache

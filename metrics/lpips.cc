@@ -1,17 +1,38 @@
 #include "metrics/lpips.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "datasets/error.h"
+#include "datasets/files.h"
+#include "metrics/lpips_distance.h"
 #include "metrics/lpips_network.h"
+#include "metrics/lpips_tensors.h"
 #include "metrics/one_thread.h"
 
 namespace teacache {
+namespace {
+
+// The first digits of the weights' SHA-256: names in order, each with its values in float32.
+std::string Digest(const LpipsWeights& weights) {
+  std::string bytes;
+  const auto add = [&](const at::Tensor& tensor) {
+    const at::Tensor plain = tensor.contiguous(at::MemoryFormat::Contiguous);
+    bytes.append(static_cast<const char*>(plain.const_data_ptr()), plain.nbytes());
+  };
+  for (const auto& [name, tensor] : weights.features) {
+    bytes += name;
+    add(tensor);
+  }
+  for (const at::Tensor& head : weights.heads) add(head);
+  return Sha256Hex(std::string_view(bytes)).substr(0, 8);
+}
+
+}  // namespace
 
 struct Lpips::State {
   LpipsOptions options;
   LpipsWeights weights;
+  std::string digest;
 
   // Of frames[0] to each of the others, by layer: [frame][layer].
   std::vector<std::vector<double>> Layers(std::span<const Frame* const> frames) const {
@@ -33,68 +54,31 @@ struct Lpips::State {
   }
 };
 
-LpipsNet ParseLpipsNet(std::string_view name) {
-  for (LpipsNet net : {LpipsNet::kAlex, LpipsNet::kSqueeze, LpipsNet::kVgg}) {
-    if (LpipsNetName(net) == name) return net;
-  }
-  ThrowUserError("LPIPS network", "must be one of alex, squeeze, vgg but is \"{}\"", name);
-}
-
-std::string_view LpipsNetName(LpipsNet net) {
-  switch (net) {
-    case LpipsNet::kAlex:
-      return "alex";
-    case LpipsNet::kSqueeze:
-      return "squeeze";
-    case LpipsNet::kVgg:
-      return "vgg";
-  }
-  return "";
-}
-
-std::vector<double> UpsampleMeanWeights(int64_t n, int64_t size) {
-  if (size == 0) return std::vector<double>(n, 1.0 / static_cast<double>(n));
-  std::vector<double> weights(n, 0.0);
-  const double scale = static_cast<double>(n) / static_cast<double>(size);
-  for (int64_t i = 0; i < size; ++i) {
-    const double position = std::max((static_cast<double>(i) + 0.5) * scale - 0.5, 0.0);
-    const int64_t below = std::min(static_cast<int64_t>(position), n - 1);
-    const int64_t above = std::min(below + 1, n - 1);
-    const double fraction = position - static_cast<double>(below);
-    weights[below] += 1 - fraction;
-    weights[above] += fraction;
-  }
-  for (double& weight : weights) weight /= static_cast<double>(size);
-  return weights;
-}
-
 Lpips::Lpips(const LpipsOptions& options,
              const std::vector<TensorView>& backbone,
              const std::vector<TensorView>& heads,
              const std::string& source)
-    : state_(
-          new State{options, ReadLpipsWeights(options.net, backbone, heads, source, at::kFloat)}) {}
+    : state_([&] {
+        LpipsWeights weights = ReadLpipsWeights(options.net, backbone, heads, source, at::kFloat);
+        std::string digest = Digest(weights);
+        return new State{options, std::move(weights), std::move(digest)};
+      }()) {}
 
 Lpips::~Lpips() = default;
 
+const LpipsOptions& Lpips::options() const { return state_->options; }
+
+const LpipsWeights& Lpips::weights() const { return state_->weights; }
+
 std::string Lpips::Definition() const {
-  return fmt::format("LPIPS v0.1 {}, spatial={}{}",
+  return fmt::format("LPIPS v0.1 {}, spatial={}{}, weights {}",
                      LpipsNetName(state_->options.net),
                      state_->options.spatial,
-                     state_->options.spatial ? " then mean (as TeaCache)" : "");
+                     state_->options.spatial ? " then mean (as TeaCache)" : "",
+                     state_->digest);
 }
 
-int Lpips::MinSize() const {
-  switch (state_->options.net) {
-    case LpipsNet::kAlex:
-      return 31;
-    case LpipsNet::kSqueeze:
-      return 17;
-    case LpipsNet::kVgg:
-      return 16;
-  }
-  return 0;
-}
+int Lpips::MinSize() const { return LpipsMinSize(state_->options.net); }
 
 std::vector<double> Lpips::Distances(const Frame& gt, std::span<const Frame* const> gens) const {
   std::vector<const Frame*> frames = {&gt};

@@ -3,10 +3,10 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "datasets/safetensors.h"
+#include "metrics/lpips_net.h"
 #include "metrics/perceptual_metric.h"
 
 namespace teacache {
@@ -21,9 +21,7 @@ namespace teacache {
 // With `spatial` the reference first scales M_l up to the picture (bilinear) and then takes the
 // mean; that mean is a fixed weighting of M_l (UpsampleMeanWeights), so nothing is scaled up here.
 // TeaCache uses alex with spatial.
-enum class LpipsNet { kAlex, kSqueeze, kVgg };
-LpipsNet ParseLpipsNet(std::string_view name);  // "alex", "squeeze", "vgg"; throws UserError
-std::string_view LpipsNetName(LpipsNet net);
+struct LpipsWeights;  // metrics/lpips_network.h
 
 struct LpipsOptions {
   LpipsNet net = LpipsNet::kAlex;
@@ -50,13 +48,12 @@ class Lpips : public PerceptualMetric {
   // The same for one pair, before the sum over layers.
   std::vector<double> PerLayer(const Frame& gt, const Frame& gen) const;
 
+  const LpipsOptions& options() const;
+  const LpipsWeights& weights() const;  // on the CPU
+
  private:
   struct State;
   std::unique_ptr<const State> state_;
 };
-
-// w with mean(upsample(M)) = sum_i w[i] M[i] for bilinear scaling (align_corners = False) of n
-// values to `size` along one axis; sums to 1.
-std::vector<double> UpsampleMeanWeights(int64_t n, int64_t size);
 
 }  // namespace teacache

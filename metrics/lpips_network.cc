@@ -1,16 +1,8 @@
 #include "metrics/lpips_network.h"
 
 #include <ATen/ATen.h>
-#include <fmt/ranges.h>
 
-#include <algorithm>
 #include <array>
-#include <cmath>
-#include <set>
-
-#include "datasets/error.h"
-#include "datasets/torch_tensors.h"
-#include "metrics/lpips_kernel.h"
 
 namespace teacache {
 namespace {
@@ -99,45 +91,6 @@ void AddConvShapes(
   (*shapes)[name + ".bias"] = {out};
 }
 
-std::map<std::string, Shape> BackboneShapes(LpipsNet net) {
-  std::map<std::string, Shape> shapes;
-  for (const Step& step : Steps(net)) {
-    const std::string name = std::to_string(step.index);
-    if (step.kind == Step::Kind::kConv) {
-      AddConvShapes(name, step.in, step.out, step.kernel, &shapes);
-    } else if (step.kind == Step::Kind::kFire) {
-      AddConvShapes(name + ".squeeze", step.in, step.squeeze, 1, &shapes);
-      AddConvShapes(name + ".expand1x1", step.squeeze, step.out, 1, &shapes);
-      AddConvShapes(name + ".expand3x3", step.squeeze, step.out, 3, &shapes);
-    }
-  }
-  return shapes;
-}
-
-std::string Text(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
-
-at::Tensor Checked(const TensorView& view,
-                   const Shape& shape,
-                   const std::string& source,
-                   at::ScalarType dtype) {
-  if (view.shape != shape) {
-    ThrowUserError(source,
-                   "\"{}\" must have the shape {} but has {}",
-                   view.name,
-                   Text(shape),
-                   Text(view.shape));
-  }
-  const at::Tensor tensor = ToTensor(view);
-  if (!at::isFloatingType(tensor.scalar_type())) {
-    ThrowUserError(source, "\"{}\" must hold floating-point numbers", view.name);
-  }
-  const at::Tensor converted = tensor.to(dtype).contiguous();
-  if (!at::isfinite(converted).all().item<bool>()) {
-    ThrowUserError(source, "\"{}\" must be finite but has NaN or infinity", view.name);
-  }
-  return converted;
-}
-
 at::Tensor ConvRelu(const at::Tensor& x,
                     const LpipsWeights& weights,
                     const std::string& name,
@@ -171,99 +124,29 @@ void FillInput(const Frame& frame, T* out) {
   }
 }
 
-// The formula of NormalizedDistance in double.
-void PlainNormalizedDistance(const double* a,
-                             const double* b,
-                             const double* head,
-                             size_t channels,
-                             size_t pixels,
-                             double* out) {
-  for (size_t p = 0; p < pixels; ++p, a += channels, b += channels) {
-    double norm_a = 0, norm_b = 0, sum = 0;
-    for (size_t c = 0; c < channels; ++c) {
-      norm_a += a[c] * a[c];
-      norm_b += b[c] * b[c];
-    }
-    norm_a = std::sqrt(norm_a) + 1e-10;
-    norm_b = std::sqrt(norm_b) + 1e-10;
-    for (size_t c = 0; c < channels; ++c) {
-      const double difference = a[c] / norm_a - b[c] / norm_b;
-      sum += head[c] * difference * difference;
-    }
-    out[p] = sum;
-  }
-}
-
-template <typename T>
-double WeightedSum(const std::vector<T>& values,
-                   const std::vector<double>& wy,
-                   const std::vector<double>& wx) {
-  double total = 0;
-  for (size_t y = 0; y < wy.size(); ++y) {
-    double row = 0;
-    for (size_t x = 0; x < wx.size(); ++x) row += wx[x] * values[y * wx.size() + x];
-    total += wy[y] * row;
-  }
-  return total;
-}
-
 }  // namespace
 
-LpipsWeights ReadLpipsWeights(LpipsNet net,
-                              const std::vector<TensorView>& backbone,
-                              const std::vector<TensorView>& heads,
-                              const std::string& source,
-                              at::ScalarType dtype) {
-  const std::map<std::string, Shape> shapes = BackboneShapes(net);
-  LpipsWeights weights;
-  for (const TensorView& view : backbone) {
-    if (view.name.starts_with("classifier.")) continue;
-    const std::string name = view.name.starts_with("features.") ? view.name.substr(9) : view.name;
-    const auto found = shapes.find(name);
-    if (found == shapes.end() || weights.features.count(name) > 0) {
-      ThrowUserError(source,
-                     "must be the {} backbone but has \"{}\", which does not belong to it",
-                     LpipsNetName(net),
-                     view.name);
-    }
-    at::Tensor& tensor = weights.features[name] = Checked(view, found->second, source, dtype);
-    if (tensor.dim() == 4) tensor = tensor.contiguous(at::MemoryFormat::ChannelsLast);
-  }
-  for (const auto& [name, shape] : shapes) {
-    if (weights.features.count(name) == 0) {
-      ThrowUserError(source,
-                     "must be the {} backbone but \"features.{}\" is missing",
-                     LpipsNetName(net),
-                     name);
+std::map<std::string, Shape> LpipsBackboneShapes(LpipsNet net) {
+  std::map<std::string, Shape> shapes;
+  for (const Step& step : Steps(net)) {
+    const std::string name = std::to_string(step.index);
+    if (step.kind == Step::Kind::kConv) {
+      AddConvShapes(name, step.in, step.out, step.kernel, &shapes);
+    } else if (step.kind == Step::Kind::kFire) {
+      AddConvShapes(name + ".squeeze", step.in, step.squeeze, 1, &shapes);
+      AddConvShapes(name + ".expand1x1", step.squeeze, step.out, 1, &shapes);
+      AddConvShapes(name + ".expand3x3", step.squeeze, step.out, 3, &shapes);
     }
   }
-  std::vector<int> channels;
+  return shapes;
+}
+
+std::vector<int64_t> LpipsChannels(LpipsNet net) {
+  std::vector<int64_t> channels;
   for (const Step& step : Steps(net)) {
     if (step.kind == Step::Kind::kTap) channels.push_back(step.out);
   }
-  weights.heads.resize(channels.size());
-  for (const TensorView& view : heads) {
-    size_t layer = 0;
-    while (layer < channels.size() && view.name != fmt::format("lin{}.model.1.weight", layer)) {
-      ++layer;
-    }
-    if (layer == channels.size() || weights.heads[layer].defined()) {
-      ThrowUserError(source,
-                     "must be the {} LPIPS heads but has \"{}\", which does not belong to them",
-                     LpipsNetName(net),
-                     view.name);
-    }
-    weights.heads[layer] = Checked(view, {1, channels[layer], 1, 1}, source, dtype).flatten();
-  }
-  for (size_t layer = 0; layer < channels.size(); ++layer) {
-    if (!weights.heads[layer].defined()) {
-      ThrowUserError(source,
-                     "must be the {} LPIPS heads but \"lin{}.model.1.weight\" is missing",
-                     LpipsNetName(net),
-                     layer);
-    }
-  }
-  return weights;
+  return channels;
 }
 
 at::Tensor LpipsInput(std::span<const Frame* const> frames, at::ScalarType dtype) {
@@ -282,6 +165,22 @@ at::Tensor LpipsInput(std::span<const Frame* const> frames, at::ScalarType dtype
     }
   }
   return input;
+}
+
+at::Tensor LpipsInput(const at::Tensor& pictures) {
+  const auto per_channel = [&](const std::array<float, 3>& values) {
+    return at::tensor(at::ArrayRef<float>(values.data(), values.size()))
+        .view({1, 3, 1, 1})
+        .to(pictures.device());
+  };
+  return pictures.permute({0, 3, 1, 2})
+      .to(at::kFloat)
+      .contiguous()
+      .div_(255)
+      .mul_(2)
+      .sub_(1)
+      .sub_(per_channel(kShift))
+      .div_(per_channel(kScale));
 }
 
 std::vector<at::Tensor> LpipsFeatures(LpipsNet net,
@@ -307,34 +206,6 @@ std::vector<at::Tensor> LpipsFeatures(LpipsNet net,
     }
   }
   return features;
-}
-
-double LayerDistance(const at::Tensor& a,
-                     const at::Tensor& b,
-                     const at::Tensor& head,
-                     const std::vector<double>& wy,
-                     const std::vector<double>& wx) {
-  const at::Tensor left = a.permute({1, 2, 0}).contiguous();
-  const at::Tensor right = b.permute({1, 2, 0}).contiguous();
-  const size_t channels = a.size(0), pixels = size_t(a.size(1)) * a.size(2);
-  if (a.scalar_type() == at::kDouble) {
-    std::vector<double> map(pixels);
-    PlainNormalizedDistance(left.const_data_ptr<double>(),
-                            right.const_data_ptr<double>(),
-                            head.const_data_ptr<double>(),
-                            channels,
-                            pixels,
-                            map.data());
-    return WeightedSum(map, wy, wx);
-  }
-  std::vector<float> map(pixels);
-  NormalizedDistance(left.const_data_ptr<float>(),
-                     right.const_data_ptr<float>(),
-                     head.const_data_ptr<float>(),
-                     channels,
-                     pixels,
-                     map.data());
-  return WeightedSum(map, wy, wx);
 }
 
 }  // namespace teacache

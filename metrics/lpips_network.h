@@ -2,43 +2,37 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "datasets/safetensors.h"
-#include "metrics/lpips.h"
+#include "datasets/video.h"
+#include "metrics/lpips_net.h"
 
 namespace teacache {
 
-// The parts of LPIPS on at::Tensor, in float32 or double.
+// The backbones of LPIPS on at::Tensor, on any device, in float32 or double.
 
 struct LpipsWeights {
   std::map<std::string, at::Tensor> features;  // "0.weight", "3.squeeze.bias", ...
   std::vector<at::Tensor> heads;               // [C] per layer
 };
 
-// Checks names and shapes (see Lpips) and converts to `dtype`. Throws UserError.
-LpipsWeights ReadLpipsWeights(LpipsNet net,
-                              const std::vector<TensorView>& backbone,
-                              const std::vector<TensorView>& heads,
-                              const std::string& source,
-                              at::ScalarType dtype);
+// What `features` must hold, by name, and the channels C of each compared layer.
+std::map<std::string, std::vector<int64_t>> LpipsBackboneShapes(LpipsNet net);
+std::vector<int64_t> LpipsChannels(LpipsNet net);
 
-// 8-bit frames of one size as [N, 3, H, W], channels last in memory, scaled as the backbone wants
-// them.
+// 8-bit frames of one size as [N, 3, H, W] on the CPU, channels last in memory, scaled as the
+// backbone wants them.
 at::Tensor LpipsInput(std::span<const Frame* const> frames, at::ScalarType dtype);
+// The same of uint8 [N, H, W, 3] on any device, in float32, row-major.
+at::Tensor LpipsInput(const at::Tensor& pictures);
 
 // Outputs at the layers that LPIPS compares, [N, C, h, w] each.
 std::vector<at::Tensor> LpipsFeatures(LpipsNet net,
                                       const LpipsWeights& weights,
                                       const at::Tensor& input);
-
-// sum_yx wy[y] wx[x] sum_c head[c] (a / (|a| + 1e-10) - b / (|b| + 1e-10))^2 for a, b [C, h, w].
-double LayerDistance(const at::Tensor& a,
-                     const at::Tensor& b,
-                     const at::Tensor& head,
-                     const std::vector<double>& wy,
-                     const std::vector<double>& wx);
 
 }  // namespace teacache

@@ -1,17 +1,50 @@
-// One pair, frame by frame.
+#include "metrics/score_video.h"
+
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <optional>
 #include <utility>
 
 #include "datasets/error.h"
-#include "metrics/evaluate.h"
+#include "datasets/statistics.h"
+#include "metrics/frame_scorer.h"
 #include "metrics/psnr.h"
 #include "metrics/resize.h"
 
 namespace teacache {
 namespace {
+
+constexpr std::array<std::pair<std::string_view, SizePolicy>, 5> kSizePolicies = {{
+    {"strict", SizePolicy::kStrict},
+    {"resize-gen", SizePolicy::kResizeGen},
+    {"resize-gt", SizePolicy::kResizeGt},
+    {"crop", SizePolicy::kCrop},
+    {"batch-eval", SizePolicy::kBatchEval},
+}};
+constexpr std::array<std::pair<std::string_view, LengthPolicy>, 2> kLengthPolicies = {{
+    {"strict", LengthPolicy::kStrict},
+    {"min", LengthPolicy::kMin},
+}};
+
+template <typename Table>
+auto ParseName(const Table& table, std::string_view name, const char* where) {
+  std::string names;
+  for (const auto& [entry, value] : table) {
+    if (entry == name) return value;
+    names += (names.empty() ? "" : ", ") + std::string(entry);
+  }
+  ThrowUserError(where, "must be one of {} but is \"{}\"", names, name);
+}
+
+template <typename Table, typename Value>
+std::string_view NameOf(const Table& table, Value value) {
+  for (const auto& [name, entry] : table) {
+    if (entry == value) return name;
+  }
+  return "";
+}
 
 // A Video as a stream.
 class MemoryReader : public VideoReader {
@@ -142,10 +175,23 @@ class PairState {
     Finish();
   }
 
-  void Add(const std::string& metric, double value) { values_[metric].push_back(value); }
-  void CountFrame(bool identical) {
+  // The next frame's score.
+  void Add(const Frame& gt, const Frame& gen, const FrameScore& score) {
+    if (options_.psnr) {
+      const double psnr = PsnrFromSquaredError(score.squared_error, gt.rgb.size());
+      values_["psnr"].push_back(std::min(psnr, options_.psnr_cap));
+    }
+    if (options_.ssim) {
+      double ssim = score.ssim;
+      if (std::isnan(ssim)) ssim = Ssim(gt, gen, options_.ssim_variant);
+      if (std::isnan(ssim)) {
+        return Fail(fmt::format("SSIM: pictures must hold one window but are {}", Size(gt)));
+      }
+      values_["ssim"].push_back(ssim);
+    }
+    if (options_.lpips) values_["lpips"].push_back(score.lpips);
     ++score_.frames;
-    score_.identical_frames += identical ? 1 : 0;
+    score_.identical_frames += score.squared_error == 0 ? 1 : 0;
   }
 
  private:
@@ -189,103 +235,152 @@ class PairState {
   std::map<std::string, std::vector<double>> values_;
 };
 
-// PSNR and SSIM of frames of one size. Throws UserError.
-void ScoreFrame(const Frame& gt, const Frame& gen, const ScoreOptions& options, PairState* pair) {
-  const uint64_t error = SquaredError(gt.rgb, gen.rgb);
-  if (options.psnr) {
-    const double psnr = PsnrFromSquaredError(error, gt.rgb.size());
-    pair->Add("psnr", std::min(psnr, options.psnr_cap));
+// All pairs of one ground truth on their way through the frames. Frames wait until the scorer wants
+// them.
+class StreamScoring {
+ public:
+  StreamScoring(VideoReader& gt, const std::vector<VideoReader*>& gens, const ScoreOptions& options)
+      : gt_(gt), options_(options), scorer_(options.scorer ? *options.scorer : cpu_) {
+    pairs_.reserve(gens.size());
+    for (VideoReader* gen : gens) pairs_.emplace_back(gen, gt, options);
   }
-  if (options.ssim) {
-    const double ssim =
-        error == 0 && gt.width >= 11 && gt.height >= 11 ? 1.0 : Ssim(gt, gen, options.ssim_variant);
-    if (std::isnan(ssim)) {
-      ThrowUserError("SSIM", "pictures must hold one window but are {}", Size(gt));
-    }
-    pair->Add("ssim", ssim);
-  }
-  pair->CountFrame(error == 0);
-}
 
-void CheckLpipsSize(const PerceptualMetric& lpips, const Frame& frame) {
-  if (std::min(frame.width, frame.height) < lpips.MinSize()) {
-    ThrowUserError(
-        "LPIPS", "pictures must be at least {0}x{0} but are {1}", lpips.MinSize(), Size(frame));
+  std::vector<VideoScore> Run() {
+    while (AnyActive()) {
+      std::optional<Frame> frame = NextOfGt();
+      if (!AnyActive()) break;  // failed with the ground truth
+      if (frame) {
+        AddStep(std::move(*frame));
+      } else {
+        End();
+      }
+    }
+    std::vector<VideoScore> scores;
+    for (PairState& pair : pairs_) scores.push_back(pair.TakeScore());
+    return scores;
   }
-}
+
+ private:
+  bool AnyActive() const {
+    return std::any_of(pairs_.begin(), pairs_.end(), [](const auto& p) { return p.active(); });
+  }
+
+  std::optional<Frame> NextOfGt() {
+    try {
+      return gt_.Next();
+    } catch (const UserError& error) {
+      for (PairState& pair : pairs_) {
+        if (pair.active()) pair.Fail(std::string("ground truth: ") + error.what());
+      }
+      return std::nullopt;
+    }
+  }
+
+  // Calls `step` for every active pair; what it throws ends that pair only.
+  template <typename Step>
+  void ForEachActive(const Step& step) {
+    for (size_t i = 0; i < pairs_.size(); ++i) {
+      if (!pairs_[i].active()) continue;
+      try {
+        step(i);
+      } catch (const UserError& error) {
+        pairs_[i].Fail(error.what());
+      }
+    }
+  }
+
+  void AddStep(Frame gt) {
+    FrameGroup same;  // those of the ground truth's size share it
+    std::vector<size_t> same_pairs, ended;
+    ForEachActive([&](size_t i) {
+      std::optional<Frame> gen = pairs_[i].Next();
+      if (!gen) {
+        ended.push_back(i);
+        return;
+      }
+      if (gen->width == gt.width && gen->height == gt.height) {
+        CheckSize(gt);
+        same.gens.push_back(std::move(*gen));
+        same_pairs.push_back(i);
+        return;
+      }
+      FrameGroup own;
+      own.gt = gt;
+      MatchSizes(options_.size, &own.gt, &*gen);
+      CheckSize(own.gt);
+      own.gens.push_back(std::move(*gen));
+      Wait(std::move(own), {i});
+    });
+    if (!ended.empty()) ScoreWaiting();
+    for (size_t i : ended) pairs_[i].EndOfGen();
+    const int batch = scorer_.BatchFrames(gt.width, gt.height);
+    if (!same.gens.empty()) {
+      same.gt = std::move(gt);
+      Wait(std::move(same), std::move(same_pairs));
+    }
+    if (++steps_ >= batch) ScoreWaiting();
+  }
+
+  void End() {
+    ScoreWaiting();
+    ForEachActive([&](size_t i) { pairs_[i].EndOfGt(pairs_[i].Next().has_value()); });
+  }
+
+  void CheckSize(const Frame& frame) const {
+    if (!options_.lpips) return;
+    const int least = options_.lpips->MinSize();
+    if (std::min(frame.width, frame.height) < least) {
+      ThrowUserError("LPIPS", "pictures must be at least {0}x{0} but are {1}", least, Size(frame));
+    }
+  }
+
+  void Wait(FrameGroup group, std::vector<size_t> pairs) {
+    waiting_.push_back(std::move(group));
+    waiting_pairs_.push_back(std::move(pairs));
+  }
+
+  void ScoreWaiting() {
+    steps_ = 0;
+    if (waiting_.empty()) return;
+    const std::vector<std::vector<FrameScore>> scores = scorer_.Score(waiting_, options_);
+    for (size_t group = 0; group < waiting_.size(); ++group) {
+      for (size_t i = 0; i < scores[group].size(); ++i) {
+        PairState& pair = pairs_[waiting_pairs_[group][i]];
+        if (pair.active()) {
+          pair.Add(waiting_[group].gt, waiting_[group].gens[i], scores[group][i]);
+        }
+      }
+    }
+    waiting_.clear();
+    waiting_pairs_.clear();
+  }
+
+  VideoReader& gt_;
+  const ScoreOptions& options_;
+  const CpuFrameScorer cpu_;
+  const FrameScorer& scorer_;
+  std::vector<PairState> pairs_;
+  std::vector<FrameGroup> waiting_;
+  std::vector<std::vector<size_t>> waiting_pairs_;  // by group: the pair of each generated frame
+  int steps_ = 0;                                   // frames of the ground truth that wait
+};
 
 }  // namespace
+
+SizePolicy ParseSizePolicy(std::string_view name) {
+  return ParseName(kSizePolicies, name, "size policy");
+}
+std::string_view SizePolicyName(SizePolicy policy) { return NameOf(kSizePolicies, policy); }
+
+LengthPolicy ParseLengthPolicy(std::string_view name) {
+  return ParseName(kLengthPolicies, name, "length policy");
+}
+std::string_view LengthPolicyName(LengthPolicy policy) { return NameOf(kLengthPolicies, policy); }
 
 std::vector<VideoScore> ScoreStreams(VideoReader& gt,
                                      const std::vector<VideoReader*>& gens,
                                      const ScoreOptions& options) {
-  std::vector<PairState> pairs;
-  pairs.reserve(gens.size());
-  for (VideoReader* gen : gens) pairs.emplace_back(gen, gt, options);
-  const auto any_active = [&] {
-    return std::any_of(pairs.begin(), pairs.end(), [](const auto& p) { return p.active(); });
-  };
-  while (any_active()) {
-    std::optional<Frame> gt_frame;
-    try {
-      gt_frame = gt.Next();
-    } catch (const UserError& error) {
-      for (PairState& pair : pairs) {
-        if (pair.active()) pair.Fail(std::string("ground truth: ") + error.what());
-      }
-      break;
-    }
-    const bool gt_ended = !gt_frame.has_value();
-    // Frames of equal size wait here, so that LPIPS sees the ground truth once.
-    std::vector<Frame> waiting;
-    std::vector<size_t> waiting_pair;
-    for (size_t i = 0; i < pairs.size(); ++i) {
-      PairState& pair = pairs[i];
-      if (!pair.active()) continue;
-      try {
-        std::optional<Frame> gen_frame = pair.Next();
-        if (gt_ended) {
-          pair.EndOfGt(gen_frame.has_value());
-          continue;
-        }
-        if (!gen_frame) {
-          pair.EndOfGen();
-          continue;
-        }
-        Frame reference;  // a copy only where sizes differ
-        const bool same =
-            gt_frame->width == gen_frame->width && gt_frame->height == gen_frame->height;
-        if (!same) {
-          reference = *gt_frame;
-          MatchSizes(options.size, &reference, &*gen_frame);
-        }
-        const Frame& against = same ? *gt_frame : reference;
-        if (options.lpips) CheckLpipsSize(*options.lpips, against);
-        ScoreFrame(against, *gen_frame, options, &pair);
-        if (!options.lpips) continue;
-        if (same) {
-          waiting.push_back(std::move(*gen_frame));
-          waiting_pair.push_back(i);
-        } else {
-          const Frame* const one[] = {&*gen_frame};
-          pair.Add("lpips", options.lpips->Distances(against, one)[0]);
-        }
-      } catch (const UserError& error) {
-        pair.Fail(error.what());
-      }
-    }
-    if (!waiting.empty()) {
-      std::vector<const Frame*> frames;
-      for (const Frame& frame : waiting) frames.push_back(&frame);
-      const std::vector<double> distances = options.lpips->Distances(*gt_frame, frames);
-      for (size_t i = 0; i < frames.size(); ++i) {
-        pairs[waiting_pair[i]].Add("lpips", distances[i]);
-      }
-    }
-  }
-  std::vector<VideoScore> scores;
-  for (PairState& pair : pairs) scores.push_back(pair.TakeScore());
-  return scores;
+  return StreamScoring(gt, gens, options).Run();
 }
 
 VideoScore ScoreVideos(const Video& gt,

@@ -16,7 +16,7 @@
 #include "datasets/interrupt.h"
 #include "datasets/journal.h"
 #include "datasets/prompts.h"
-#include "metrics/evaluate.h"
+#include "metrics/score_video.h"
 #include "reports/html_report.h"
 #include "reports/run_context.h"
 #include "reports/sweep_summary.h"

@@ -7,6 +7,7 @@
 
 #include "metrics/lpips.h"
 #include "metrics/lpips_network.h"
+#include "metrics/lpips_tensors.h"
 #include "tests/metrics/generated_weights.h"
 #include "tests/metrics/plain_metrics.h"
 

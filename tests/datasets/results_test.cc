@@ -71,7 +71,10 @@ TEST(Results, CsvQuotesAndCountsColumns) {
   const std::string csv = ResultsToCsv(Example());
   EXPECT_THAT(csv, HasSubstr("\"a, \"\"b\"\"-0\",inf,0.3333333333333333,,2,2,"));
   EXPECT_THAT(csv, HasSubstr("one; two"));
-  EXPECT_THAT(csv, HasSubstr("\"is damaged\nin two lines\"\n"));
+  EXPECT_THAT(csv, HasSubstr("\"is damaged\nin two lines\","));
+  EXPECT_THAT(csv, HasSubstr("error,psnr_definition,ssim_definition,lpips_definition\n"));
+  EXPECT_THAT(csv, HasSubstr(",one; two,,,wang-rgb,\n"));  // in every row
+  EXPECT_THAT(csv, HasSubstr("in two lines\",,wang-rgb,\n"));
   // As many columns in the header as in a row without quotes.
   Results plain;
   VideoScore row;

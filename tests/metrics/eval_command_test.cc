@@ -339,6 +339,73 @@ TEST_F(EvalCommandTest, WarningsForLossyCarriersAndFrameRates) {
   EXPECT_THAT(outcome.text, HasSubstr("warning: frame rates differ"));
 }
 
+// The file that TeaCache's eval.py leaves: its name, its one line without an end, and no partial
+// one.
+TEST_F(EvalCommandTest, TextFileOfTheScript) {
+  VideoWriterOptions h264;
+  for (const char* side : {"gt", "v1.fast"}) {
+    fs::create_directories(dir_ / side);
+    for (int i = 0; i < 2; ++i) {
+      Video video;
+      video.fps = 8;
+      for (int t = 0; t < 2; ++t) {
+        video.frames.push_back(MakeFrame(Content::kNatural, 32, 32, 10 * i + t + side[0]));
+      }
+      WriteVideo(dir_ / fmt::format("{}/p-{}.mp4", side, i), video, h264);
+    }
+  }
+  EvalCommand command = Command("v1.fast/");  // as completed by a shell
+  command.evaluate.teacache = true;
+  command.line_folder = dir_ / "lines";
+  fs::create_directories(command.line_folder);
+  const EvalOutcome outcome = RunEvalCommand(command);
+  const std::string line = ReadFile(dir_ / "lines/v1.fast.txt");
+  EXPECT_THAT(line, testing::MatchesRegex("lpips: nan, psnr: [0-9.]+, ssim: 0\\.[0-9]{4}"));
+  EXPECT_TRUE(outcome.text.starts_with(line + "\n"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(command.line_folder), {}), 1);
+}
+
+// What is only for the user's information must not stand between a mistake and its message.
+TEST_F(EvalCommandTest, NotesComeAfterThePairing) {
+  class Listener : public ProgressSink {
+   public:
+    void Report(const Progress&) override {}
+    void Warn(std::string_view message) override { warnings.emplace_back(message); }
+    std::vector<std::string> warnings;
+  } listener;
+  WriteFolders(1);
+  EvalCommand command = Command();
+  command.evaluate.progress = &listener;
+  command.evaluate.notes = {"no LPIPS"};
+  RunEvalCommand(command);
+  EXPECT_THAT(listener.warnings, ElementsAre("no LPIPS"));
+  listener.warnings.clear();
+  command.evaluate.gt = dir_ / "none";
+  EXPECT_THROW(RunEvalCommand(command), UserError);
+  EXPECT_THAT(listener.warnings, IsEmpty());
+}
+
+// A folder of pictures is as new as its newest picture.
+TEST_F(EvalCommandTest, ChangedPicturesAreScoredAgain) {
+  VideoWriterOptions png;
+  png.codec = VideoWriterOptions::Codec::kPng;
+  for (int i = 0; i < 2; ++i) {
+    fs::create_directories(dir_ / "gt");
+    fs::create_directories(dir_ / "fast");
+    WriteVideo(dir_ / fmt::format("gt/{}", i), MakeVideo(i), png);
+    WriteVideo(dir_ / fmt::format("fast/{}", i), Noisy(MakeVideo(i), 3), png);
+  }
+  fs::remove_all(dir_ / "gt/1");  // so that the journal stays
+  EvalCommand command = Command();
+  command.evaluate.journal = dir_ / "j";
+  const double before = RunEvalCommand(command).results[0].videos[0].scores.at("psnr");
+  WriteVideo(dir_ / "other", Noisy(MakeVideo(0), 60), png);
+  const std::string bytes = ReadFile(dir_ / "other/0001.png");
+  std::ofstream(dir_ / "fast/0/0001.png", std::ios::binary | std::ios::trunc) << bytes;
+  const double after = RunEvalCommand(command).results[0].videos[0].scores.at("psnr");
+  EXPECT_LT(after, before - 3);
+}
+
 TEST_F(EvalCommandTest, MistakesOfTheCall) {
   EvalCommand command;
   EXPECT_THROW(RunEvalCommand(command), UserError);

@@ -7,7 +7,9 @@
 #include <limits>
 
 #include "datasets/error.h"
+#include "metrics/collect_results.h"
 #include "metrics/psnr.h"
+#include "metrics/teacache_line.h"
 #include "tests/metrics/plain_metrics.h"
 
 namespace teacache {

@@ -15,6 +15,7 @@
 #include "metrics/lpips.h"
 #include "metrics/psnr.h"
 #include "metrics/resize.h"
+#include "metrics/teacache_line.h"
 #include "tests/metrics/generated_weights.h"
 #include "tests/metrics/tensor_frames.h"
 #include "tests/support/golden.h"
