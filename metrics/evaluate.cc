@@ -1,20 +1,14 @@
 #include "metrics/evaluate.h"
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
 #include <filesystem>
 #include <map>
-#include <mutex>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <thread>
 
 #include "datasets/error.h"
-#include "datasets/files.h"
-#include "datasets/interrupt.h"
-#include "datasets/journal.h"
 #include "metrics/collect_results.h"
+#include "metrics/item_loop.h"
 #include "metrics/pairing.h"
 
 namespace teacache {
@@ -32,22 +26,6 @@ struct Task {
   std::string gt;
   std::vector<std::pair<size_t, std::string>> gens;  // index of the folder, path
 };
-
-// Size and time of the last change, in folders of every picture: whether a finished score still
-// belongs to the file.
-std::string Stamp(const std::string& path) {
-  std::error_code error;
-  const auto time = fs::last_write_time(path, error);
-  if (error) return "";
-  const uint64_t size = fs::is_regular_file(path, error) ? fs::file_size(path, error) : 0;
-  std::string stamp = fmt::format("{}:{}", size, time.time_since_epoch().count());
-  if (fs::is_directory(path, error)) {
-    for (const std::string& name : ListFolder(path)) {
-      stamp += fmt::format("\n{} {}", name, Stamp((fs::path(path) / name).string()));
-    }
-  }
-  return stamp;
-}
 
 nlohmann::json JournalSettings(const EvaluateOptions& options) {
   nlohmann::json settings = Definitions(options.score, options.pooling);
@@ -67,159 +45,110 @@ nlohmann::json JournalSettings(const EvaluateOptions& options) {
   return settings;
 }
 
-// Scores tasks with several threads and remembers what is finished.
-class Evaluation {
- public:
-  Evaluation(const EvaluateOptions& options, std::vector<Task> tasks)
-      : options_(options), tasks_(std::move(tasks)), rows_(tasks_.size()) {
-    if (!options.journal.empty()) OpenJournal();
+// As many as asked for, or one per processor as far as memory goes, judged by the first video.
+int Jobs(const std::vector<Task>& tasks, const EvaluateOptions& options) {
+  if (options.jobs > 0 || tasks.empty()) return std::max(options.jobs, 1);
+  const double processors = std::max(1u, std::thread::hardware_concurrency());
+  try {
+    const VideoInfo info = OpenVideo(tasks[0].gt, options.reader)->info();
+    const double readers = 1.0 + static_cast<double>(tasks[0].gens.size());
+    const double bytes = kReaderBytesPerPixel * readers * info.width * info.height;
+    return static_cast<int>(std::clamp(kFrameMemory / bytes, 1.0, processors));
+  } catch (const UserError&) {
+    return static_cast<int>(processors);
   }
+}
 
-  // rows[task][i] belongs to tasks[task].gens[i].
-  std::vector<std::vector<VideoScore>> Run() {
-    Report("");
-    const size_t jobs = std::clamp<size_t>(Jobs(), 1, std::max<size_t>(tasks_.size(), 1));
-    std::vector<std::thread> threads;
-    for (size_t i = 1; i < jobs; ++i) threads.emplace_back([this] { Work(); });
-    Work();
-    for (std::thread& thread : threads) thread.join();
-    if (failure_) std::rethrow_exception(failure_);
-    if (finished_ < tasks_.size()) {
-      ThrowUserError("eval-metrics",
-                     "interrupted after {} of {} videos{}",
-                     finished_.load(),
-                     tasks_.size(),
-                     journal_ ? "; run again to go on" : "");
-    }
-    return std::move(rows_);
+// What a finished task is recognised by: the files as they are.
+std::string Key(const Task& task) {
+  std::string text = task.name + "\n" + task.gt + "\n" + FileStamp(task.gt);
+  for (const auto& [index, path] : task.gens) {
+    text += fmt::format("\n{} {} {}", index, path, FileStamp(path));
   }
+  return text;
+}
 
- private:
-  // As many as asked for, or one per processor as far as memory goes, judged by the first video.
-  size_t Jobs() const {
-    if (options_.jobs > 0) return static_cast<size_t>(options_.jobs);
-    const size_t processors = std::max(1u, std::thread::hardware_concurrency());
-    if (tasks_.empty()) return 1;
+std::vector<VideoScore> Score(const Task& task, const EvaluateOptions& options) {
+  std::vector<VideoScore> rows(task.gens.size());
+  std::unique_ptr<VideoReader> gt;
+  std::string gt_error;
+  try {
+    gt = OpenVideo(task.gt, options.reader);
+  } catch (const UserError& error) {
+    gt_error = std::string("ground truth: ") + error.what();
+  }
+  std::vector<std::unique_ptr<VideoReader>> readers;
+  std::vector<VideoReader*> gens;
+  std::vector<size_t> row_of;
+  for (size_t i = 0; i < task.gens.size(); ++i) {
+    rows[i].gt.path = task.gt;
+    rows[i].gen.path = task.gens[i].second;
+    rows[i].error = gt_error;
+    if (!gt) continue;
+    rows[i].gt = gt->info();
     try {
-      const VideoInfo info = OpenVideo(tasks_[0].gt, options_.reader)->info();
-      const double readers = 1.0 + static_cast<double>(tasks_[0].gens.size());
-      const double bytes = kReaderBytesPerPixel * readers * info.width * info.height;
-      return static_cast<size_t>(
-          std::clamp(kFrameMemory / bytes, 1.0, static_cast<double>(processors)));
-    } catch (const UserError&) {
-      return processors;
-    }
-  }
-
-  void OpenJournal() {
-    journal_.emplace(options_.journal, "eval-metrics", JournalSettings(options_));
-    std::map<std::string, const nlohmann::json*> entries;
-    for (const nlohmann::json& entry : journal_->entries()) {
-      if (entry.contains("key") && entry["key"].is_string()) {
-        entries[entry["key"].get<std::string>()] = &entry;
-      }
-    }
-    for (size_t i = 0; i < tasks_.size(); ++i) {
-      const auto found = entries.find(Key(tasks_[i]));
-      if (found == entries.end() || !found->second->contains("scores")) continue;
-      for (const nlohmann::json& score : (*found->second)["scores"]) {
-        rows_[i].push_back(VideoScoreFromJson(score.dump(), options_.journal));
-      }
-      if (rows_[i].size() != tasks_[i].gens.size()) rows_[i].clear();
-      if (!rows_[i].empty()) ++finished_;
-    }
-  }
-
-  // What a finished task is recognised by: the files as they are.
-  static std::string Key(const Task& task) {
-    std::string text = task.name + "\n" + task.gt + "\n" + Stamp(task.gt);
-    for (const auto& [index, path] : task.gens) {
-      text += fmt::format("\n{} {} {}", index, path, Stamp(path));
-    }
-    return Sha256Hex(std::string_view(text));
-  }
-
-  void Work() {
-    for (size_t i; (i = next_++) < tasks_.size();) {
-      if (!rows_[i].empty()) continue;
-      if (Interrupted() || stop_) return;
-      try {
-        rows_[i] = Score(tasks_[i]);
-        Remember(i);
-      } catch (...) {
-        const std::lock_guard lock(mutex_);
-        if (!failure_) failure_ = std::current_exception();
-        stop_ = true;
-        return;
-      }
-      ++finished_;
-      Report(tasks_[i].name);
-    }
-  }
-
-  std::vector<VideoScore> Score(const Task& task) const {
-    std::vector<VideoScore> rows(task.gens.size());
-    std::unique_ptr<VideoReader> gt;
-    std::string gt_error;
-    try {
-      gt = OpenVideo(task.gt, options_.reader);
+      readers.push_back(OpenVideo(task.gens[i].second, options.reader));
+      gens.push_back(readers.back().get());
+      row_of.push_back(i);
     } catch (const UserError& error) {
-      gt_error = std::string("ground truth: ") + error.what();
+      rows[i].error = error.what();
     }
-    std::vector<std::unique_ptr<VideoReader>> readers;
-    std::vector<VideoReader*> gens;
-    std::vector<size_t> row_of;
-    for (size_t i = 0; i < task.gens.size(); ++i) {
-      rows[i].gt.path = task.gt;
-      rows[i].gen.path = task.gens[i].second;
-      rows[i].error = gt_error;
-      if (!gt) continue;
-      rows[i].gt = gt->info();
-      try {
-        readers.push_back(OpenVideo(task.gens[i].second, options_.reader));
-        gens.push_back(readers.back().get());
-        row_of.push_back(i);
-      } catch (const UserError& error) {
-        rows[i].error = error.what();
-      }
-    }
-    if (gt) {
-      std::vector<VideoScore> scores = ScoreStreams(*gt, gens, options_.score);
-      for (size_t i = 0; i < scores.size(); ++i) rows[row_of[i]] = std::move(scores[i]);
-    }
-    for (VideoScore& row : rows) row.name = task.name;
-    return rows;
   }
-
-  // Only what succeeded: an error may be mended before the next run.
-  void Remember(size_t task) {
-    const std::vector<VideoScore>& rows = rows_[task];
-    if (!journal_ || !std::all_of(rows.begin(), rows.end(), [](auto& r) { return r.ok(); })) return;
-    nlohmann::json scores = nlohmann::json::array();
-    for (const VideoScore& row : rows)
-      scores.push_back(nlohmann::json::parse(VideoScoreToJson(row)));
-    journal_->Append({{"key", Key(tasks_[task])}, {"name", tasks_[task].name}, {"scores", scores}});
+  if (gt) {
+    std::vector<VideoScore> scores = ScoreStreams(*gt, gens, options.score);
+    for (size_t i = 0; i < scores.size(); ++i) rows[row_of[i]] = std::move(scores[i]);
   }
+  for (VideoScore& row : rows) row.name = task.name;
+  return rows;
+}
 
-  void Report(const std::string& item) {
-    if (options_.progress == nullptr) return;
-    options_.progress->Report({"scoring",
-                               "videos",
-                               static_cast<int64_t>(finished_.load()),
-                               static_cast<int64_t>(tasks_.size()),
-                               item});
+// Null unless all of it succeeded: an error may be mended before the next run.
+nlohmann::json ToJournal(const std::vector<VideoScore>& rows) {
+  nlohmann::json scores = nlohmann::json::array();
+  for (const VideoScore& row : rows) {
+    if (!row.ok()) return nullptr;
+    scores.push_back(nlohmann::json::parse(VideoScoreToJson(row)));
   }
+  return scores;
+}
 
-  const EvaluateOptions& options_;
-  std::vector<Task> tasks_;
-  std::vector<std::vector<VideoScore>> rows_;
-  std::optional<Journal> journal_;
-  std::atomic<size_t> next_ = 0;
-  std::atomic<size_t> finished_ = 0;
-  std::atomic<bool> stop_ = false;
-  std::mutex mutex_;
-  std::exception_ptr failure_;
-};
+// Empty where the entry is not of this task.
+std::vector<VideoScore> FromJournal(const nlohmann::json& scores,
+                                    const Task& task,
+                                    const std::string& journal) {
+  std::vector<VideoScore> rows;
+  if (!scores.is_array() || scores.size() != task.gens.size()) return rows;
+  for (const nlohmann::json& score : scores) {
+    rows.push_back(VideoScoreFromJson(score.dump(), journal));
+  }
+  return rows;
+}
+
+// rows[task][i] belongs to tasks[task].gens[i].
+std::vector<std::vector<VideoScore>> ScoreTasks(const std::vector<Task>& tasks,
+                                                const EvaluateOptions& options) {
+  std::vector<std::vector<VideoScore>> rows(tasks.size());
+  std::vector<LoopItem> items;
+  for (const Task& task : tasks) items.push_back({task.name, Key(task)});
+  ItemLoopOptions loop;
+  loop.program = "eval-metrics";
+  loop.jobs = Jobs(tasks, options);
+  loop.journal = options.journal;
+  loop.settings = JournalSettings(options);
+  loop.progress = options.progress;
+  RunItems(
+      items,
+      loop,
+      [&](size_t i, const nlohmann::json& scores) {
+        rows[i] = FromJournal(scores, tasks[i], options.journal);
+        return !rows[i].empty();
+      },
+      [&](size_t i) {
+        rows[i] = Score(tasks[i], options);
+        return ToJournal(rows[i]);
+      });
+  return rows;
+}
 
 std::vector<Pairing> PairAll(const EvaluateOptions& options) {
   std::vector<Pairing> pairings;
@@ -292,7 +221,7 @@ std::vector<Results> EvaluateFolders(const EvaluateOptions& given) {
     for (const std::string& note : options.notes) options.progress->Warn(note);
   }
   std::vector<Task> tasks = GroupByGt(pairings, options.shard);
-  std::vector<std::vector<VideoScore>> rows = Evaluation(options, tasks).Run();
+  std::vector<std::vector<VideoScore>> rows = ScoreTasks(tasks, options);
 
   // Back into the order of each folder's pairs.
   std::vector<std::map<std::string, VideoScore>> by_path(options.gens.size());

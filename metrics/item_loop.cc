@@ -123,7 +123,13 @@ std::string FileStamp(const std::string& path) {
   const auto time = fs::last_write_time(path, error);
   if (error) return "";
   const uint64_t size = fs::is_regular_file(path, error) ? fs::file_size(path, error) : 0;
-  return fmt::format("{}:{}", size, time.time_since_epoch().count());
+  std::string stamp = fmt::format("{}:{}", size, time.time_since_epoch().count());
+  if (fs::is_directory(path, error)) {
+    for (const std::string& name : ListFolder(path)) {
+      stamp += fmt::format("\n{} {}", name, FileStamp((fs::path(path) / name).string()));
+    }
+  }
+  return stamp;
 }
 
 }  // namespace teacache

@@ -33,8 +33,8 @@ void RunItems(const std::vector<LoopItem>& items,
               const std::function<bool(size_t, const nlohmann::json&)>& restore,
               const std::function<nlohmann::json(size_t)>& work);
 
-// Size and time of the last change of a file or folder: whether a finished score still belongs to
-// it. "" when there is none.
+// Size and time of the last change of a file, or of a folder and everything in it: whether a
+// finished score still belongs to it. "" when there is none.
 std::string FileStamp(const std::string& path);
 
 }  // namespace teacache
