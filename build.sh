@@ -78,6 +78,15 @@ install_packages() {
     fail "apt-get could not install them; run as root: $line"
 }
 
+# clang with libFuzzer and the sanitizers, for the fuzzers of the readers. Debian and newer Ubuntu have
+# their libraries in a package of their own; without any of it the test skips and says so.
+install_clang() {
+  install_packages clang
+  if [ -n "$(apt-cache search --names-only '^libclang-rt-dev$' 2>/dev/null)" ]; then
+    install_packages libclang-rt-dev
+  fi
+}
+
 # The page's test opens it in a browser. On Ubuntu the package is only a pointer to a snap, which
 # does not run everywhere; the test then skips and says so.
 install_chromium() {
@@ -228,8 +237,11 @@ demo() {
 run_tests() {
   deps
   install_packages "${TEST_PACKAGES[@]}"
+  install_clang
   install_chromium
   compile ci
+  say "compiling the fuzzers"
+  TEACACHE_DEPS_DIR="$DEPS_DIR" TEACACHE_JOBS="$(jobs)" tests/fuzz/run_fuzzers.sh build || [ $? -eq 77 ]
   say "running all tests but the slow ones"
   ctest --test-dir build/release --output-on-failure --no-tests=error --label-exclude slow \
     --parallel "$(jobs)"

@@ -418,7 +418,9 @@ class SweepRun {
         for (size_t a = 0; a < right.size(); ++a) right[a].second += finished.scene->axes[a].second;
       }
     }
-    for (const auto& [axis, count] : right) row.adherence.push_back({axis, count / checked});
+    for (const auto& [axis, count] : right) {
+      row.adherence.push_back({axis, count / checked, std::nullopt});
+    }
     if (checked > 0) row.scene_iou = overlap / checked;
     if (setting.policy == "uniform") {
       double computed = 0;
