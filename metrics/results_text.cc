@@ -129,6 +129,12 @@ std::string ResultsText(const Results& results, int worst_pairs) {
   }
   for (const std::string& metric : metrics) {
     AddRow(Label(metric), results.summary.at(metric), &out);
+    const MetricSummary& summary = results.summary.at(metric);
+    // Only where videos differ in length.
+    if (std::abs(summary.frame_weighted_mean - summary.mean) >= 5e-5) {
+      out += fmt::format(
+          "{:<28} {:>10}\n", "  mean of all frames", Number(summary.frame_weighted_mean));
+    }
     const auto floor = results.baseline.find(metric);
     if (floor != results.baseline.end()) AddRow("  noise floor (baseline)", floor->second, &out);
   }

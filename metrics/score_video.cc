@@ -75,11 +75,11 @@ class MemoryReader : public VideoReader {
 std::string Size(const Frame& frame) { return fmt::format("{}x{}", frame.width, frame.height); }
 
 // Brings a pair to one size, or throws.
-void MatchSizes(SizePolicy policy, Frame* gt, Frame* gen) {
+void MatchSizes(SizePolicy policy, const std::string& gen_path, Frame* gt, Frame* gen) {
   if (gt->width == gen->width && gt->height == gen->height) return;
   switch (policy) {
     case SizePolicy::kStrict:
-      ThrowUserError("size",
+      ThrowUserError(gen_path.empty() ? "size" : gen_path,
                      "must be {} as the ground truth's but is {} (--size can resize or crop)",
                      Size(*gt),
                      Size(*gen));
@@ -132,6 +132,7 @@ class PairState {
       : reader_(reader), gt_(gt), options_(options) {}
 
   bool active() const { return active_; }
+  const std::string& gen_path() const { return reader_->info().path; }
   // With what the readers know by now: some things are only seen on the way.
   VideoScore TakeScore() {
     score_.gt = gt_.info();
@@ -165,9 +166,10 @@ class PairState {
   // This video ended, the ground truth did not.
   void EndOfGen() {
     gen_frames_ = score_.frames;
-    if (score_.frames == 0) return Fail("the generated video has no frames");
+    if (score_.frames == 0) return Fail(Where() + "the generated video has no frames");
     if (options_.length == LengthPolicy::kStrict) {
-      return Fail(fmt::format("must have as many frames as the ground truth but has only {}{}",
+      return Fail(fmt::format("{}must have as many frames as the ground truth but has only {}{}",
+                              Where(),
                               score_.frames,
                               kLengthHint));
     }
@@ -195,6 +197,9 @@ class PairState {
   }
 
  private:
+  // For messages about the pair.
+  std::string Where() const { return gen_path().empty() ? "" : gen_path() + ": "; }
+
   // Reads on to the end, so that the message tells both lengths.
   std::string TooLong() {
     int64_t frames = score_.frames + 1;
@@ -203,8 +208,11 @@ class PairState {
     } catch (const UserError& error) {
       return error.what();
     }
-    return fmt::format(
-        "must have {} frames as the ground truth but has {}{}", score_.frames, frames, kLengthHint);
+    return fmt::format("{}must have {} frames as the ground truth but has {}{}",
+                       Where(),
+                       score_.frames,
+                       frames,
+                       kLengthHint);
   }
 
   void WarnCut(const char* longer) {
@@ -306,7 +314,7 @@ class StreamScoring {
       }
       FrameGroup own;
       own.gt = gt;
-      MatchSizes(options_.size, &own.gt, &*gen);
+      MatchSizes(options_.size, pairs_[i].gen_path(), &own.gt, &*gen);
       CheckSize(own.gt);
       own.gens.push_back(std::move(*gen));
       Wait(std::move(own), {i});

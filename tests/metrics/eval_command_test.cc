@@ -178,10 +178,24 @@ TEST_F(EvalCommandTest, BadFilesAreRowsAndTheRestGoesOn) {
   EXPECT_THAT(videos[0].error, HasSubstr("fast/clip 0-0.mkv"));
   EXPECT_THAT(videos[1].error, HasSubstr("ground truth: "));
   EXPECT_THAT(videos[1].error, HasSubstr("gt/clip 1-0.mkv"));
+  EXPECT_THAT(videos[2].error, HasSubstr("fast/clip 2-0.mkv: must be 36x28"));
   EXPECT_THAT(videos[2].error, HasSubstr("20x20"));
   EXPECT_EQ(videos[3].error, "");
   EXPECT_EQ(outcome.results[0].summary.at("psnr").n, 1);
   EXPECT_THAT(outcome.text, HasSubstr("Not scored: 3 of 4"));
+}
+
+TEST_F(EvalCommandTest, VideosOfDifferentLengths) {
+  WriteFolders(2);
+  Video gt = MakeVideo(1);
+  gt.frames.push_back(gt.frames[0]);
+  Write("gt/clip 1-0.mkv", gt);
+  const EvalOutcome strict = RunEvalCommand(Command());
+  EXPECT_THAT(strict.results[0].videos[1].error,
+              HasSubstr("fast/clip 1-0.mkv: must have as many frames"));
+  EXPECT_THAT(strict.text, Not(HasSubstr("mean of all frames")));
+  Write("fast/clip 1-0.mkv", Noisy(gt, 9));
+  EXPECT_THAT(RunEvalCommand(Command()).text, HasSubstr("mean of all frames"));
 }
 
 TEST_F(EvalCommandTest, TruncatedVideoIsNoPartialResult) {
