@@ -192,12 +192,12 @@ std::vector<Task> GroupByGt(const std::vector<Pairing>& pairings, const Shard& s
 }  // namespace
 
 void EvaluateOptions::Validate() const {
-  if (gt.empty()) ThrowUserError("eval-metrics", "a ground truth (--gt) must be given");
-  if (gens.empty()) ThrowUserError("eval-metrics", "generated videos (--gen) must be given");
+  if (gt.empty()) ThrowUserError("--gt", "a ground truth must be given");
+  if (gens.empty()) ThrowUserError("--gen", "generated videos must be given");
   if (jobs < 0)
     ThrowUserError("jobs", "must be 0 (by processors and memory) or more but is {}", jobs);
   if (!score.psnr && !score.ssim && !score.lpips) {
-    ThrowUserError("eval-metrics", "at least one metric must be chosen");
+    ThrowUserError("--metrics", "at least one metric must be chosen");
   }
   if (!(score.psnr_cap > 0)) {
     ThrowUserError("PSNR cap", "must be a positive number of dB but is {}", score.psnr_cap);

@@ -54,8 +54,8 @@ class ItemLoop {
     for (std::thread& thread : threads) thread.join();
     if (failure_) std::rethrow_exception(failure_);
     if (finished_ < items_.size()) {
-      ThrowUserError(options_.program,
-                     "interrupted after {} of {} videos{}",
+      ThrowUserError("interrupted",
+                     "after {} of {} videos{}",
                      finished_.load(),
                      items_.size(),
                      journal_ ? "; run again to go on" : "");

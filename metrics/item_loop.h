@@ -17,7 +17,7 @@ struct LoopItem {
 };
 
 struct ItemLoopOptions {
-  std::string program;               // in messages, and the journal's kind
+  std::string program;               // the journal's kind
   int jobs = 1;                      // threads; 0 = one per processor
   std::string journal;               // file; "" = none
   nlohmann::json settings;           // of the journal: going on with others is refused

@@ -72,6 +72,10 @@ void AddComparison(const Results& results, std::string* out) {
   *out += fmt::format("\nDifference to {} on the same videos:\n",
                       other == results.context.end() ? "the other method" : other->second);
   for (const auto& [metric, d] : results.comparison) {
+    if (d.n == 0) {
+      *out += fmt::format("  {:<28} no videos with finite values on both sides\n", Label(metric));
+      continue;
+    }
     const bool clear = d.ci95_lo > 0 || d.ci95_hi < 0;
     *out += fmt::format(
         "  {:<28} {:>+10.4f}  95 %: {:+.4f} ... {:+.4f}  better in {}, worse in {} of {}{}\n",

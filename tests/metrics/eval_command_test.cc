@@ -142,6 +142,11 @@ TEST_F(EvalCommandTest, BaselineAndComparison) {
   EXPECT_LT(d.ci95_hi, 0);
   EXPECT_THAT(outcome.text, HasSubstr("noise floor"));
   EXPECT_THAT(outcome.text, HasSubstr("Difference to"));
+  // Against identical videos there is no difference in dB.
+  command.compare = dir_ / "gt";
+  EXPECT_THAT(RunEvalCommand(command).text, HasSubstr("no videos with finite values"));
+  command.compare = dir_ / "slow";
+  RunEvalCommand(command);
   const Results read = ReadResults(command.out);
   EXPECT_EQ(read.comparison.at("psnr").mean, d.mean);
   EXPECT_EQ(read.baseline.at("ssim").mean, slow.summary.at("ssim").mean);
