@@ -38,6 +38,8 @@ at::Tensor RopeFreqs(int64_t head_dim) {
 
 StDiT3Config StDiT3Config::FromJson(const JsonFields& fields) {
   const std::string& where = fields.where();
+  const std::string type = fields.String("model_type", "STDiT3");
+  if (type != "STDiT3") ThrowUserError(where, "\"model_type\" must be STDiT3 but is {}", type);
   StDiT3Config config;
   const auto positive = [&](const char* name, int64_t* value) {
     *value = fields.Integer(name, *value);

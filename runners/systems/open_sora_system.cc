@@ -114,6 +114,7 @@ class OpenSoraSystem : public CheckpointSystem {
             {transformer_checkpoint().config(), transformer_checkpoint().config_path()})),
         vae_(OpenSoraVaeConfig::FromJson(
             {decoder_checkpoint().config(), decoder_checkpoint().config_path()})) {
+    CheckConfigs();
     const int64_t factor = vae_.spatial.ScaleFactor();
     setting_.size = ChooseSize(options, factor);
     setting_.frames = ChooseFrames(options.frames);
@@ -152,6 +153,7 @@ class OpenSoraSystem : public CheckpointSystem {
   int64_t TextChannels() const override { return config_.caption_channels; }
 
   std::unique_ptr<TransformerPart> MakeTransformer(CheckpointParameters* source) const override {
+    source->Ignore("pos_embed.inv_freq");  // a buffer that some versions save
     return std::make_unique<OpenSoraTransformer>(source, config_, setting_);
   }
 
@@ -162,6 +164,23 @@ class OpenSoraSystem : public CheckpointSystem {
   }
 
  private:
+  // The halves must fit each other and the text.
+  void CheckConfigs() const {
+    const std::string& where = transformer_checkpoint().config_path();
+    if (config_.in_channels != vae_.temporal.embed_dim) {
+      ThrowUserError(where,
+                     "\"in_channels\" must be {}, as the decoder takes, but is {}",
+                     vae_.temporal.embed_dim,
+                     config_.in_channels);
+    }
+    if (config_.model_max_length != Text().max_tokens) {
+      ThrowUserError(where,
+                     "\"model_max_length\" must be {} but is {}",
+                     Text().max_tokens,
+                     config_.model_max_length);
+    }
+  }
+
   StDiT3Config config_;
   OpenSoraVaeConfig vae_;
   Setting setting_;
