@@ -94,7 +94,9 @@ CLI::App* AddAggregate(CLI::App* app, Flags* flags) {
       "aggregate",
       "Quality, Semantic and Total from *_eval_results.json files, of this program or of VBench "
       "itself");
-  sub->add_option("--scores", flags->aggregate.scores, "Folder of the *_eval_results.json files");
+  sub->add_option("--scores",
+                  flags->aggregate.scores,
+                  "Folder of *_eval_results.json files; may be given several times");
   sub->add_option("--compat",
                   flags->compat,
                   "teacache: round, check and write as TeaCache's cal_vbench.py; vbench: as "

@@ -142,16 +142,21 @@ VbenchTotals AggregateVbench(const std::map<std::string, double>& raw,
   return totals;
 }
 
-std::map<std::string, double> ReadVbenchScores(const std::string& folder, VbenchCompat compat) {
+std::map<std::string, double> ReadVbenchScores(const std::vector<std::string>& folders,
+                                               VbenchCompat compat) {
   std::map<std::string, double> scores;
   std::map<std::string, std::string> sources;
-  for (const std::string& name : ListFolder(folder)) {
-    if (!name.ends_with(kResultsEnding)) continue;
-    if (compat == VbenchCompat::kTeaCache) CheckFullInfo(folder, name);
-    ReadScoresFile((fs::path(folder) / name).string(), &scores, &sources);
-  }
-  if (sources.empty()) {
-    ThrowUserError(folder, "must hold *{} files with scores but holds none", kResultsEnding);
+  for (const std::string& folder : folders) {
+    bool any = false;
+    for (const std::string& name : ListFolder(folder)) {
+      if (!name.ends_with(kResultsEnding)) continue;
+      any = true;
+      if (compat == VbenchCompat::kTeaCache) CheckFullInfo(folder, name);
+      ReadScoresFile((fs::path(folder) / name).string(), &scores, &sources);
+    }
+    if (!any) {
+      ThrowUserError(folder, "must hold *{} files with scores but holds none", kResultsEnding);
+    }
   }
   return scores;
 }

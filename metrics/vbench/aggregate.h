@@ -36,12 +36,12 @@ VbenchTotals AggregateVbench(const std::map<std::string, double>& raw,
                              VbenchCompat compat = VbenchCompat::kNone,
                              bool partial = false);
 
-// The raw scores of a folder of *_eval_results.json files as VBench writes them,
+// The raw scores of the *_eval_results.json files of some folders, as VBench writes them,
 //   {dimension: [score, [{"video_path": ..., "video_results": ...}, ...]], ...},
 // from VBench itself or from this program. With kTeaCache each needs its *_full_info.json whose
 // first prompt has a video, as cal_vbench.py wants. Throws UserError for files that are something
 // else, a dimension that is in two files, and a folder without scores.
-std::map<std::string, double> ReadVbenchScores(const std::string& folder,
+std::map<std::string, double> ReadVbenchScores(const std::vector<std::string>& folders,
                                                VbenchCompat compat = VbenchCompat::kNone);
 
 // The two files of cal_vbench.py, text for text: all_results.json (raw scores of 4 decimals) and

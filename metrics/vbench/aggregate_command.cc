@@ -17,7 +17,7 @@ std::string RunVbenchAggregate(const VbenchAggregateCommand& command) {
   }
   const VbenchTotals totals = AggregateVbench(
       ReadVbenchScores(command.scores, command.compat), command.compat, command.partial);
-  const std::string out = command.out.empty() && teacache ? command.scores : command.out;
+  const std::string out = command.out.empty() && teacache ? command.scores[0] : command.out;
   if (!out.empty()) {
     MakeFolders(out);
     const fs::path folder(out);

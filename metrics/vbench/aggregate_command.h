@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "metrics/vbench/aggregate.h"
 
@@ -8,8 +9,8 @@ namespace teacache {
 
 // vbench-score aggregate as a function.
 struct VbenchAggregateCommand {
-  std::string scores;  // folder of *_eval_results.json
-  std::string out;     // folder for the totals; "" = `scores` for kTeaCache, otherwise none
+  std::vector<std::string> scores;  // folders of *_eval_results.json
+  std::string out;  // folder for the totals; "" = the first of `scores` for kTeaCache, else none
   VbenchCompat compat = VbenchCompat::kNone;
   bool partial = false;  // totals over the dimensions that are there
   bool json = false;     // print JSON instead of a table

@@ -216,6 +216,14 @@ void VbenchOptions::Validate() const {
   if (!prompt_file.empty() && !custom) {
     ThrowUserError("--prompt-file", "goes only with --custom");
   }
+  for (const auto& [flag, path] : {std::pair{"--videos", &videos},
+                                   {"--full-info", &full_info},
+                                   {"--prompt-file", &prompt_file}}) {
+    std::error_code error;
+    if (!path->empty() && !fs::exists(*path, error)) {
+      ThrowUserError(flag, "\"{}\" does not exist", *path);
+    }
+  }
   if (samples < 1 || samples > 1000) {
     ThrowUserError("--samples", "must be 1 to 1000 but is {}", samples);
   }

@@ -191,8 +191,8 @@ std::string HowToCompute(const VbenchDimension& dimension, const NetworkFiles& f
   }
   return fmt::format(
       "{0} needs {1}, which is not built in: give its answers with --detections, or run VBench's "
-      "\"python evaluate.py --dimension {0} --videos_path DIR --output_path OUT\" and put its "
-      "*_eval_results.json beside this program's before \"vbench-score aggregate\" "
+      "\"python evaluate.py --dimension {0} --videos_path DIR --output_path OUT\" and give "
+      "both folders to \"vbench-score aggregate --scores\" "
       "(docs/vbench-export.md)",
       dimension.name,
       dimension.model);

@@ -60,24 +60,24 @@ NetworkSet::NetworkSet(const NetworkFiles& files,
   Check();
 }
 
-// One call each, with the shapes that it will see (several pictures where it will get several).
+// One call each, with shapes as they will come (several pictures where there may be several).
 void NetworkSet::Check() const {
   std::map<std::string, int64_t> sizes;  // of features
-  const auto images = [&](const std::string& slot, int64_t width) {
-    sizes[slot] = At(slot).Probe({Zeros({2, 3, 224, width})}, {2, kAny}).size(1);
-  };
   for (const auto& [slot, network] : networks_) {
+    // Not square, so that networks which only know squares are found out.
+    const auto size =
+        network->only_size().value_or(slot == "dino" ? ScriptNetwork::PictureSize{224, 256}
+                                                     : ScriptNetwork::PictureSize{128, 144});
+    const auto pictures = [&](int64_t count) { return Zeros({count, 3, size.height, size.width}); };
     if (slot == "dino") {
-      // Not square: it is not cropped.
-      images(slot, 256);
+      sizes[slot] = network->Probe({pictures(2)}, {2, kAny}).size(1);
     } else if (slot == "clip_b32_image" || slot == "clip_l14_image") {
-      images(slot, 224);
+      sizes[slot] = network->Probe({Zeros({2, 3, 224, 224})}, {2, kAny}).size(1);
     } else if (slot == "musiq") {
-      network->Probe({Zeros({1, 3, 96, 128})}, {1, 1});
-    } else if (slot == "raft") {
-      network->Probe({Zeros({1, 3, 128, 136}), Zeros({1, 3, 128, 136})}, {1, 2, 128, 136});
-    } else if (slot == "amt") {
-      network->Probe({Zeros({1, 3, 128, 144}), Zeros({1, 3, 128, 144})}, {1, 3, 128, 144});
+      network->Probe({pictures(1)}, {1, 1});
+    } else if (slot == "raft" || slot == "amt") {
+      const int64_t channels = slot == "raft" ? 2 : 3;
+      network->Probe({pictures(1), pictures(1)}, {1, channels, size.height, size.width});
     } else if (slot == "viclip_video") {
       sizes[slot] = network->Probe({Zeros({1, 8, 3, 224, 224})}, {1, kAny}).size(1);
     } else {

@@ -84,6 +84,11 @@ ScriptNetwork::ScriptNetwork(const std::string& path, at::Device device)
                    Reason(error.what()));
   }
   state_->device = device;
+  const auto size = [&](const char* name) -> int64_t {
+    const bool has = state_->module.hasattr(name) && state_->module.attr(name).isInt();
+    return has ? state_->module.attr(name).toInt() : 0;
+  };
+  if (size("height") > 0 && size("width") > 0) only_size_ = {size("height"), size("width")};
 }
 
 ScriptNetwork::~ScriptNetwork() = default;
@@ -91,6 +96,16 @@ ScriptNetwork::~ScriptNetwork() = default;
 at::Tensor ScriptNetwork::Call(const std::vector<at::Tensor>& inputs) const {
   const OneThread one_thread;
   const c10::InferenceMode inference;
+  if (only_size_ &&
+      (inputs[0].size(-2) != only_size_->height || inputs[0].size(-1) != only_size_->width)) {
+    ThrowUserError(
+        path_,
+        "is exported for pictures of {}x{} alone but these are {}x{}: export it for them",
+        only_size_->width,
+        only_size_->height,
+        inputs[0].size(-1),
+        inputs[0].size(-2));
+  }
   // Without the profiling executor, whose first calls run another graph than the later ones.
   const torch::jit::GraphOptimizerEnabledGuard no_optimizer(false);
   c10::IValue answer;

@@ -101,7 +101,7 @@ class VbenchScoresTest : public ::testing::Test {
   }
   std::string ErrorOf(VbenchCompat compat) const {
     try {
-      ReadVbenchScores(folder_.path().string(), compat);
+      ReadVbenchScores({folder_.path().string()}, compat);
     } catch (const UserError& error) {
       return error.what();
     }
@@ -116,7 +116,7 @@ TEST_F(VbenchScoresTest, ReadsSeveralFilesAndBothKindsOfScores) {
             "human_action": [true, []]})");
   Write("b_eval_results.json", R"({"color": [1, []]})");
   Write("other.json", "not json");
-  const Scores scores = ReadVbenchScores(folder_.path().string());
+  const Scores scores = ReadVbenchScores({folder_.path().string()});
   EXPECT_EQ(scores, (Scores{{"temporal_flickering", 0.98}, {"human_action", 1}, {"color", 1}}));
 }
 
@@ -148,7 +148,7 @@ TEST_F(VbenchScoresTest, CommandWritesTeaCachesFilesIntoTheFolder) {
   Write("all_eval_results.json", scores + "}");
   Write("all_full_info.json", R"([{"video_list": ["x-0.mp4"]}])");
   VbenchAggregateCommand command;
-  command.scores = folder_.path().string();
+  command.scores = {folder_.path().string()};
   command.compat = VbenchCompat::kTeaCache;
   EXPECT_THAT(RunVbenchAggregate(command), HasSubstr("Total"));
   EXPECT_THAT(ReadFile(folder_ / "all_results.json"),

@@ -284,7 +284,7 @@ TEST_F(NetworkMistakes, AreNamedWithWhatWasExpected) {
   WriteScript(networks.path("raft.ts"), "def forward(self, x, y):\n    return x\n");
   EXPECT_THAT(
       ErrorOf(networks, "dynamic_degree"),
-      AllOf(HasSubstr("must return float32 [1, 2, 128, 136]"), HasSubstr("[1, 3, 128, 136]")));
+      AllOf(HasSubstr("must return float32 [1, 2, 128, 144]"), HasSubstr("[1, 3, 128, 144]")));
   WriteScript(networks.path("viclip_text.ts"),
               "def forward(self, x):\n    return x[:, :7].float()\n");
   EXPECT_THAT(ErrorOf(networks, "temporal_style"), HasSubstr("32, but returns 7"));
@@ -293,6 +293,32 @@ TEST_F(NetworkMistakes, AreNamedWithWhatWasExpected) {
   SaveTensors(networks.path("head.safetensors"),
               {{"weight", at::zeros({1, 31})}, {"bias", at::zeros({1})}});
   EXPECT_THAT(ErrorOf(networks, "aesthetic_quality"), HasSubstr("32 features"));
+}
+
+// A traced network says which pictures it is for, and is tried with those.
+TEST_F(NetworkMistakes, NetworksOfOneSize) {
+  ASSERT_FALSE(golden_.empty());
+  const NetworkFolder networks(golden_[0]);
+  const std::string musiq = networks.path("musiq.ts");
+  WriteScript(musiq,
+              "def forward(self, x):\n    return x.reshape(1, 3 * 48 * 64).mean(1, True)\n",
+              {},
+              {},
+              {{"height", 48}, {"width", 64}});
+  EXPECT_EQ(ErrorOf(networks, "imaging_quality"), "no error");
+  const auto dimensions = ParseVbenchDimensions("imaging_quality");
+  const auto scorer = MakeNetworkScorer(networks.Files(), dimensions, at::kCPU);
+  const auto errors_of = [&](int width, int height) {
+    const auto session = scorer->Start({"x", "x", "x", dimensions, ""}, dimensions, {});
+    session->Add(MakeTestVideo(width, height, 2).frames);
+    VbenchVideoScore score;
+    session->Finish(2, &score);
+    return score.errors;
+  };
+  EXPECT_TRUE(errors_of(64, 48).empty());
+  EXPECT_THAT(
+      errors_of(48, 64).at("imaging_quality"),
+      AllOf(HasSubstr("musiq.ts"), HasSubstr("for pictures of 64x48 alone but these are 48x64")));
 }
 
 TEST_F(NetworkMistakes, MissingNetworksAndDetectorsSayWhatToDo) {
