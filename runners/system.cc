@@ -5,6 +5,8 @@
 #include "datasets/error.h"
 #include "datasets/files.h"
 #include "datasets/version.h"
+#include "runners/systems/latte_system.h"
+#include "runners/systems/open_sora_plan_system.h"
 #include "runners/systems/open_sora_system.h"
 #include "runners/systems/shapes_system.h"
 
@@ -13,7 +15,9 @@ namespace teacache {
 const std::vector<SystemEntry>& Systems() {
   static const std::vector<SystemEntry> kSystems = {
       {"shapes", "the small model inside the product: 16 frames of 64 x 64", LoadShapesSystem},
+      {"latte", "Latte-1, from its published weights", LoadLatteSystem},
       {"open-sora", "Open-Sora 1.2, from its published weights", LoadOpenSoraSystem},
+      {"open-sora-plan", "Open-Sora-Plan 1.1, from its published weights", LoadOpenSoraPlanSystem},
   };
   return kSystems;
 }
