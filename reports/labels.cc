@@ -70,33 +70,6 @@ std::string Signed(double value, int digits) {
   return (std::signbit(value) ? "−" : "+") + Fixed(std::abs(value), digits);
 }
 
-std::string EscapeHtml(std::string_view text) {
-  std::string escaped;
-  escaped.reserve(text.size());
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      case '\'':
-        escaped += "&#39;";
-        break;
-      default:
-        escaped += c;
-    }
-  }
-  return escaped;
-}
-
 bool EqualCost(double computed_a, double computed_b) {
   return std::abs(computed_a - computed_b) <= 0.25;
 }

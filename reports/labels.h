@@ -34,9 +34,6 @@ std::string SpeedupText(const SweepSpeedup& speedup);
 // "+2.1 dB", "−0.004": always with a sign (U+2212 for minus).
 std::string Signed(double value, int digits);
 
-// `text` with & < > " ' as entities: safe in HTML text, in attributes and in plotly's labels.
-std::string EscapeHtml(std::string_view text);
-
 // Whether so many computed calls (means over videos) are as good as equal: a quarter of a call.
 bool EqualCost(double computed_a, double computed_b);
 

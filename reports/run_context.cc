@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "calib/html_page.h"
 #include "datasets/version.h"
-#include "reports/page_assets.h"
 
 namespace teacache {
 

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
+#include <string_view>
 
 #include "datasets/files.h"
 #include "tests/support/temp_dir.h"
@@ -20,6 +22,27 @@ bool InPath(const std::string& program) {
     if (std::filesystem::is_regular_file(std::filesystem::path(folder) / program)) return true;
   }
   return false;
+}
+
+// Text of an attribute as the browser writes it.
+std::string Unescaped(std::string text) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kEntities = {
+      {{"&quot;", "\""}, {"&lt;", "<"}, {"&gt;", ">"}, {"&nbsp;", "\u00a0"}, {"&amp;", "&"}}};
+  for (const auto& [entity, character] : kEntities) {
+    for (size_t at = text.find(entity); at != std::string::npos;
+         at = text.find(entity, at + character.size())) {
+      text.replace(at, entity.size(), character);
+    }
+  }
+  return text;
+}
+
+std::string ResultOf(const std::string& dom) {
+  constexpr std::string_view kMark = "data-result=\"";
+  const size_t from = dom.find(kMark);
+  if (from == std::string::npos) return "";
+  const size_t start = from + kMark.size();
+  return Unescaped(dom.substr(start, dom.find('"', start) - start));
 }
 
 }  // namespace
@@ -50,6 +73,7 @@ LoadedPage OpenPage(const std::string& path, const std::string& hash, int second
       output / "log");
   LoadedPage page;
   if (std::system(command.c_str()) == 0) page.dom = ReadFile(output / "dom");
+  page.result = ResultOf(page.dom);
   page.log = ReadFile(output / "log");
   std::stringstream lines(page.log);
   std::string line;
@@ -57,6 +81,25 @@ LoadedPage OpenPage(const std::string& path, const std::string& hash, int second
     if (line.find("CONSOLE") != std::string::npos) page.messages.push_back(line);
   }
   return page;
+}
+
+LoadedPage RunInPage(const std::string& path,
+                     const std::string& hash,
+                     const std::string& script,
+                     int seconds) {
+  std::string html = ReadFile(path);
+  const size_t end = html.rfind("</body>");
+  if (end == std::string::npos) return {};
+  html.insert(end,
+              "<script>(async () => {\n"
+              "const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });\n"
+              "const page = document.documentElement;\n"
+              "while (page.dataset.ready !== 'yes') await pause(20);\n"
+              "const result = await (async () => {\n" +
+                  script +
+                  "\n})();\npage.dataset.result = JSON.stringify(result);\n})();</script>\n");
+  AtomicWriteFile(path, html);
+  return OpenPage(path, hash, seconds);
 }
 
 }  // namespace teacache

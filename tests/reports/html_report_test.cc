@@ -7,10 +7,10 @@
 #include <nlohmann/json.hpp>
 #include <regex>
 
+#include "calib/html_page.h"
 #include "datasets/error.h"
 #include "datasets/files.h"
 #include "reports/labels.h"
-#include "reports/page_assets.h"
 #include "reports/report_json.h"
 #include "tests/reports/synthetic_sweep.h"
 #include "tests/support/temp_dir.h"
@@ -24,9 +24,10 @@ using ::testing::Not;
 // The page without plotly.js, so that searches see what is ours.
 std::string OwnPart(const SweepReport& report) {
   std::string html = HtmlReport(report);
-  const size_t at = html.find(PlotlyScript());
+  const std::string plotly = PlotlyText();
+  const size_t at = html.find(plotly);
   EXPECT_NE(at, std::string::npos);
-  return html.erase(at, PlotlyScript().size());
+  return html.erase(at, plotly.size());
 }
 
 std::string ScriptContent(const std::string& html, const std::string& id) {
@@ -39,13 +40,20 @@ std::string ScriptContent(const std::string& html, const std::string& id) {
 
 TEST(HtmlReport, HoldsTheNumbersOfReportJson) {
   const SweepReport report = SyntheticSweep();
-  const std::string html = OwnPart(report);
-  const auto in_page = nlohmann::json::parse(ScriptContent(html, "report-data"));
+  const auto in_page = nlohmann::json::parse(ScriptContent(OwnPart(report), "report-data"));
   EXPECT_EQ(in_page, nlohmann::json::parse(ReportJson(report)));
-  for (const SweepRow& row : report.rows) {
-    EXPECT_THAT(html, HasSubstr("<tr data-row=\"" + row.id + "\""));
-    EXPECT_THAT(html, HasSubstr(Fixed(row.speedup_total.value, 2) + "×"));
-  }
+}
+
+TEST(HtmlReport, FailuresAndNotesStandInThePageItself) {
+  SweepReport report = SyntheticSweep();
+  report.rows[2].notes = {"It skips <nothing>."};
+  const std::string html = OwnPart(report);
+  EXPECT_THAT(html, HasSubstr("seed 1: decoder: no frames</li>"));
+  EXPECT_THAT(html, HasSubstr(RowLabel(report.rows[2]) + ": It skips &lt;nothing&gt;.</li>"));
+  SweepVideo lost;
+  lost.error = "lost";
+  report.rows[1].videos.assign(300, lost);
+  EXPECT_THAT(OwnPart(report), HasSubstr("<li>and 101 more, in the table of videos</li>"));
 }
 
 TEST(HtmlReport, ConclusionsStandInThePageItself) {
@@ -67,21 +75,34 @@ TEST(HtmlReport, TextsCannotBreakOut) {
 
 TEST(HtmlReport, LoadsNothingAndIsSmall) {
   const SweepReport report = SyntheticSweep();
-  EXPECT_LT(HtmlReport(report).size(), 6'000'000u);
+  EXPECT_LT(HtmlReport(report).size(), 4'000'000u);
   const std::string html = OwnPart(report);
   const std::regex loads(R"((src|href|url\()\s*=?\s*["']?(https?:)?//)");
   EXPECT_FALSE(std::regex_search(html, loads));
   EXPECT_THAT(html, Not(HasSubstr("@import")));
+  // The browser is told to load nothing.
+  EXPECT_THAT(html,
+              HasSubstr("http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';"));
+}
+
+TEST(HtmlReport, EmbedsTheVideosThatAreThere) {
+  const TempDir folder;
+  SweepReport report = SyntheticSweep({.prompts = 1, .seeds = 1});
+  const std::string& path = report.rows[1].videos[0].path;
+  std::filesystem::create_directories((folder.path() / path).parent_path());
+  AtomicWriteFile(folder / path, "bytes of a video");
+  WriteReportFiles(folder.path().string(), report, /*embed_videos=*/true);
+  const std::string html = ReadFile(folder / "report.html");
+  EXPECT_THAT(html,
+              HasSubstr("<script type=\"text/plain\" class=\"video\" data-path=\"" + path +
+                        "\" data-mime=\"video/mp4\">" + Base64("bytes of a video") + "</script>"));
+  EXPECT_THAT(html, Not(HasSubstr("data-path=\"" + report.rows[2].videos[0].path)));
 }
 
 TEST(HtmlReport, EmptyReportIsAPage) {
   const std::string html = OwnPart({});
   EXPECT_THAT(html, HasSubstr("<title>Sweep: speed and quality with TeaCache</title>"));
   EXPECT_THAT(html, HasSubstr("</html>"));
-}
-
-TEST(PlotlyVersion, IsRead) {
-  EXPECT_TRUE(std::regex_match(std::string(PlotlyVersion()), std::regex(R"(\d+\.\d+\.\d+)")));
 }
 
 TEST(WriteReportFiles, WritesAllAndNothingElse) {

@@ -127,7 +127,6 @@ TEST(Labels, NumbersAndWords) {
   EXPECT_EQ(Fixed(std::nullopt, 2), "–");
   EXPECT_EQ(Short(0.025), "0.025");
   EXPECT_EQ(SpeedupText({1.732, SweepInterval{1.7, 1.76}}), "1.73× (1.70–1.76)");
-  EXPECT_EQ(EscapeHtml("a<b>&\"'"), "a&lt;b&gt;&amp;&quot;&#39;");
 }
 
 TEST(MetricText, SaysWhatIsKnown) {

@@ -1,0 +1,139 @@
+// The report as report.json has it, what is selected in it, and the words for it. Whatever shows the
+// selection is in `watchers` and is called after every change.
+
+const report = parsed('report-data');
+const {rows} = report;
+const rowById = new Map(rows.map((row) => [row.id, row]));
+const uncachedByModel = new Map(rows.filter((row) => row.policy === 'none').map((row) => [row.model, row]));
+const modelByName = new Map(report.models.map((model) => [model.name, model]));
+const severalModels = report.models.length > 1;
+const severalSeeds = report.context.seeds.length > 1;
+
+const keyOf = (video) => `${video.prompt}:${video.seed}`;
+const videosOf = new Map();  // row -> its videos by key, made when first asked for
+
+function videoOf(row, key) {
+  if (!row) return undefined;
+  if (!videosOf.has(row)) videosOf.set(row, new Map(row.videos.map((video) => [keyOf(video), video])));
+  return videosOf.get(row).get(key);
+}
+
+const known = (value) => value !== null && value !== undefined;
+
+const policyNames = {none: 'uncached', teacache: 'TeaCache', uniform: 'uniform skipping', mask: 'fixed mask',
+  steps: 'fewer steps', magcache: 'MagCache'};
+const policyName = (row) => policyNames[row.policy] || row.policy;
+
+const setsOf = new Map(report.models.map((model) => [model.name,
+  report.fits.filter((fit) => fit.model === model.name).length]));
+
+// Without the model's name.
+function ownLabelOf(row) {
+  if (row.label) return row.label;
+  let label = policyName(row);
+  if (known(row.threshold)) label += ` ${short(row.threshold)}`;
+  if (known(row.computed_target)) label += ` ${short(row.computed_target)} calls`;
+  if (row.fit && setsOf.get(row.model) > 1) label += `, ${row.fit}`;
+  return label;
+}
+
+const labelOf = (row) => (severalModels ? `${row.model}: ${ownLabelOf(row)}` : ownLabelOf(row));
+
+function promptOf(video) {
+  return report.context.test_prompts[video.prompt] || `prompt ${video.prompt + 1}`;
+}
+
+const videoLabelOf = (video) => `${video.prompt + 1}. ${promptOf(video)}${severalSeeds ? ` (seed ${video.seed})` : ''}`;
+
+// The three usual metrics and whatever else the report has, as far as any row has them.
+const metrics = [
+  {name: 'psnr', label: 'PSNR', unit: ' dB', digits: 1, up: true},
+  {name: 'ssim', label: 'SSIM', unit: '', digits: 4, up: true},
+  {name: 'lpips', label: 'LPIPS', unit: '', digits: 4, up: false},
+].map((metric) => ({...metric, pooled: (row) => row[metric.name], of: (video) => video[metric.name]})).concat(
+  (report.metrics || []).map(({name, label, unit, higher_is_better: up}) => ({name, label, digits: 4, up,
+    unit: unit ? ` ${unit}` : '',
+    pooled: (row) => (row.extra || []).find((extra) => extra.name === name)?.pooled,
+    of: (video) => (video.extra || []).find((extra) => extra.name === name)?.value}))
+).filter((metric) => rows.some((row) => metric.pooled(row)));
+
+const bracket = (interval, digits) => (interval ? `(${fixed(interval.lo, digits)}–${fixed(interval.hi, digits)})` : '');
+
+function meanText(metric, row) {
+  const pooled = metric.pooled(row);
+  if (!pooled) return '–';
+  if (!known(pooled.mean)) return pooled.identical > 0 ? 'identical' : '–';
+  return `${fixed(pooled.mean, metric.digits)}${metric.unit} ${bracket(pooled.ci95, metric.digits)}`.trim();
+}
+
+const computedCalls = (video) => (video.computed ? [...video.computed].filter((call) => call === '1').length : 0);
+
+// ---------------------------------------------------------------- hovering
+
+function rowHover(row) {
+  const lines = [`<b>${escapeHtml(labelOf(row))}</b>`,
+    `${fixed(row.computed_mean, 1)} of ${row.calls} calls computed, longest skip ${row.longest_skip}`,
+    `speed-up ${fixed(row.speedup_total.value, 2)}× ${bracket(row.speedup_total.ci95, 2)}`,
+    ...metrics.filter((metric) => metric.pooled(row)).map((metric) => `${escapeHtml(metric.label)} ${meanText(metric, row)}`)];
+  if (row.failed) lines.push(`${row.failed} of ${row.videos.length} videos failed or missing`);
+  return lines.join('<br>');
+}
+
+function videoHover(row, video) {
+  return [`<b>${escapeHtml(labelOf(row))}</b>`, escapeHtml(videoLabelOf(video)),
+    `${computedCalls(video)} of ${row.calls} calls computed`,
+    ...metrics.filter((metric) => known(metric.of(video))).map((metric) =>
+      `${escapeHtml(metric.label)} ${fixed(metric.of(video), metric.digits)}${metric.unit}`)].join('<br>');
+}
+
+// ---------------------------------------------------------------- what is selected
+
+const state = {row: null, video: '', x: hash.get('x') === 'calls' ? 'calls' : 'speed'};
+const watchers = [];
+
+// The setting named by the address, else the recommended one, else the TeaCache setting in the middle.
+function firstRow() {
+  if (rowById.has(hash.get('setting'))) return rowById.get(hash.get('setting'));
+  const cached = rows.filter((row) => row.policy === 'teacache' && row.threshold > 0);
+  if (hash.has('threshold')) {
+    const wanted = Number(hash.get('threshold'));
+    const found = cached.find((row) => Math.abs(row.threshold - wanted) <= 1e-9 + 1e-6 * wanted);
+    if (found) return found;
+  }
+  const chosen = (report.decisions || []).find((decision) => rowById.has(decision.row));
+  if (chosen) return rowById.get(chosen.row);
+  return cached[Math.floor((cached.length - 1) / 2)] || rows.find((row) => row.policy !== 'none') || rows[0];
+}
+
+function firstVideo(row) {
+  const prompt = Number(hash.get('prompt') || 1) - 1;
+  const seed = hash.get('seed');
+  const found = row.videos.find((video) => video.prompt === prompt &&
+      (seed === null || String(video.seed) === seed)) || row.videos[0];
+  return found ? keyOf(found) : '';
+}
+
+function writeHash() {
+  const [prompt, seed] = state.video.split(':');
+  const parts = new URLSearchParams();
+  parts.set('setting', state.row.id);
+  if (state.video) parts.set('prompt', Number(prompt) + 1);
+  if (state.video && severalSeeds) parts.set('seed', seed);
+  if (state.x === 'calls') parts.set('x', 'calls');
+  if (hash.has('theme')) parts.set('theme', isDark() ? 'dark' : 'light');
+  history.replaceState(null, '', `#${parts}`);
+}
+
+function select(row, video) {
+  state.row = row;
+  if (video && videoOf(row, video)) state.video = video;
+  if (!videoOf(row, state.video)) state.video = row.videos.length ? keyOf(row.videos[0]) : '';
+  for (const watcher of watchers) watcher();
+}
+
+// As select(), by the reader: the address follows.
+function choose(row, video) {
+  if (!row) return;
+  select(row, video);
+  writeHash();
+}
