@@ -1,5 +1,7 @@
 #include "reports/sweep.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -7,123 +9,37 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <tuple>
+#include <utility>
 
-#include "calib/fit_coeffs.h"
-#include "calib/statistics.h"
-#include "datasets/coefficients.h"
+#include "calib/replay.h"
 #include "datasets/error.h"
 #include "datasets/files.h"
 #include "datasets/interrupt.h"
-#include "datasets/journal.h"
 #include "datasets/prompts.h"
+#include "metrics/pooling.h"
 #include "metrics/score_video.h"
 #include "reports/html_report.h"
+#include "reports/join_reports.h"
 #include "reports/run_context.h"
+#include "reports/sweep_calibration.h"
+#include "reports/sweep_prompts.h"
+#include "reports/sweep_settings.h"
+#include "reports/sweep_store.h"
 #include "reports/sweep_summary.h"
+#include "reports/trace_store.h"
+#include "reports/video_scores.h"
 #include "runners/generate_videos.h"
-#include "runners/record_diffs.h"
 
 namespace teacache {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+using Clock = std::chrono::steady_clock;
 
-constexpr const char* kUncached = "none";
-
-// A column of the sweep. Uniform skipping takes its computed calls, video by video, from the
-// TeaCache setting that it matches.
-struct Setting {
-  std::string id;
-  std::string policy;
-  double threshold = 0;
-  std::string matches;
-};
-
-std::vector<Setting> MakeSettings(const SweepOptions& options) {
-  std::vector<Setting> settings = {{kUncached, "none", 0, ""}};
-  for (const double threshold : options.thresholds) {
-    settings.push_back({fmt::format("teacache-{}", threshold), "teacache", threshold, ""});
-  }
-  for (const double threshold : options.thresholds) {
-    settings.push_back({fmt::format("uniform-as-{}", threshold),
-                        "uniform",
-                        threshold,
-                        fmt::format("teacache-{}", threshold)});
-  }
-  return settings;
-}
-
-std::string MaskText(const std::vector<bool>& computed) {
-  std::string text;
-  for (const bool c : computed) text += c ? 'C' : 'S';
-  return text;
-}
-
-json OptionalNumber(const std::optional<double>& value) {
-  return value ? json(*value) : json(nullptr);
-}
-std::optional<double> NumberOrNone(const json& j) {
-  return j.is_null() ? std::nullopt : std::optional<double>(j.get<double>());
-}
-
-// What the journal keeps of one finished video.
-struct Finished {
-  SweepVideo video;
-  std::optional<SceneCheck> scene;
-  int64_t bytes = 0;
-};
-
-json ToJson(const std::string& setting, const Finished& finished) {
-  const SweepVideo& v = finished.video;
-  json scene = nullptr;
-  if (finished.scene) {
-    scene = {{"overlap", finished.scene->overlap}, {"axes", json::array()}};
-    for (const auto& [axis, right] : finished.scene->axes) scene["axes"].push_back({axis, right});
-  }
-  return {{"setting", setting},
-          {"prompt", v.prompt},
-          {"seed", v.seed},
-          {"path", v.path},
-          {"calls", MaskText(v.computed)},
-          {"identical", v.identical},
-          {"psnr", OptionalNumber(v.psnr)},
-          {"ssim", OptionalNumber(v.ssim)},
-          {"lpips", OptionalNumber(v.lpips)},
-          {"transformer_seconds", v.transformer_seconds},
-          {"decode_seconds", v.decode_seconds},
-          {"total_seconds", v.total_seconds},
-          {"bytes", finished.bytes},
-          {"scene", scene}};
-}
-
-Finished FinishedFromJson(const json& j, const std::string& where) {
-  try {
-    Finished finished;
-    SweepVideo& v = finished.video;
-    j.at("prompt").get_to(v.prompt);
-    j.at("seed").get_to(v.seed);
-    j.at("path").get_to(v.path);
-    v.computed = ParseMask(j.at("calls").get<std::string>());
-    j.at("identical").get_to(v.identical);
-    v.psnr = NumberOrNone(j.at("psnr"));
-    v.ssim = NumberOrNone(j.at("ssim"));
-    v.lpips = NumberOrNone(j.at("lpips"));
-    j.at("transformer_seconds").get_to(v.transformer_seconds);
-    j.at("decode_seconds").get_to(v.decode_seconds);
-    j.at("total_seconds").get_to(v.total_seconds);
-    j.at("bytes").get_to(finished.bytes);
-    if (const json& scene = j.at("scene"); !scene.is_null()) {
-      finished.scene.emplace();
-      scene.at("overlap").get_to(finished.scene->overlap);
-      for (const json& axis : scene.at("axes")) {
-        finished.scene->axes.emplace_back(axis.at(0), axis.at(1));
-      }
-    }
-    return finished;
-  } catch (const json::exception& error) {
-    ThrowUserError(where, "an entry is not a finished video: {}", error.what());
-  }
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 SweepModel DescribeModel(const SystemInfo& info) {
@@ -144,340 +60,457 @@ SweepModel DescribeModel(const SystemInfo& info) {
   return model;
 }
 
+// What decides about the pixels of every setting.
+json SystemSettings(const SystemInfo& info, const SweepOptions& options) {
+  json settings = {{"model", info.name},
+                   {"weights_sha256", info.weights_digest},
+                   {"scheduler", info.scheduler},
+                   {"steps", info.steps},
+                   {"guidance", info.guidance},
+                   {"dtype", info.dtype},
+                   {"device", info.device},
+                   {"threads", options.threads},
+                   {"size", {info.width, info.height, info.frames}},
+                   {"codec", options.lossy ? "h264" : "ffv1"},
+                   {"crf", options.crf}};
+  return settings;
+}
+
+// One video of the sweep, as far as it is known.
+struct Item {
+  std::string key;  // "" = not made in this run of the program and not found
+  SweepVideo video;
+  std::string codec;
+  int64_t bytes = 0;
+};
+
 class SweepRun {
  public:
   SweepRun(const System& system, const SweepOptions& options)
-      : system_(system), options_(options), settings_(MakeSettings(options)) {
-    ChoosePrompts();
-    MakeFolders(options.out);
-    progress_ = options.progress ? options.progress : &NoProgress();
+      : system_(system),
+        options_(options),
+        prompts_(ChooseSweepPrompts(system, options)),
+        traces_(system, Path("kept")),
+        store_(options.out, Machine(system)),
+        progress_(options.progress ? *options.progress : NoProgress()) {
+    score_.lpips = options.lpips;
+    scores_definition_ = Sha256Hex(ScoresDefinition(score_)).substr(0, 12);
+    threads_before_ = at::get_num_threads();
+    at::set_num_threads(options.threads);
   }
+  ~SweepRun() { at::set_num_threads(threads_before_); }
+  SweepRun(const SweepRun&) = delete;
+  SweepRun& operator=(const SweepRun&) = delete;
 
   SweepOutcome Run() {
-    const auto start = std::chrono::steady_clock::now();
     SweepOutcome outcome;
-    SweepReport& report = outcome.report;
-    report.context = DescribeRun(options_.argv, system_.info().device, /*threads=*/1);
-    report.context.fit_prompts = fit_prompts_;
-    report.context.test_prompts = test_prompts_;
-    report.context.seeds = options_.seeds;
-    if (!options_.lpips) {
-      report.context.warnings.push_back("LPIPS was left out: no weights were given");
-    }
-    report.models = {DescribeModel(system_.info())};
-    const std::optional<SweepFit> fit = Fit(&report.context.warnings);
-    if (!fit || !GenerateAll(*fit)) {
+    SweepContext& context = outcome.report.context;
+    context = DescribeRun(options_.argv, system_.info().device, options_.threads);
+    context.warnings = store_.warnings();
+    baselines_ = PossibleBaselines(&context.warnings);
+    if (!Record() || !GenerateAll()) {
+      store_.WriteTimes();
       outcome.interrupted = true;
       return outcome;
     }
-    report.fits = {*fit};
-    for (const Setting& setting : settings_) report.rows.push_back(MakeRow(setting, *fit));
-    SummarizeSweep(&report);
-    report.context.seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    WriteReportFiles(options_.out, report);
+    store_.PutTheRestAside();
+    FillReport(&outcome.report);
+    context.seconds = SecondsSince(start_);
+    WriteReportFiles(options_.out, outcome.report);
     outcome.page = Path("report.html");
+    for (const SweepRow& row : outcome.report.rows) outcome.failed += row.failed;
     return outcome;
   }
 
  private:
   using Key = std::tuple<std::string, int, int64_t>;  // setting, prompt, seed
 
+  static std::string Machine(const System& system) {
+    const SweepContext here = DescribeRun({}, system.info().device, 1);
+    return here.machine + ", " + here.cpu + ", " + here.device;
+  }
+
   std::string Path(const std::string& name) const {
     return (fs::path(options_.out) / name).string();
   }
 
-  void ChoosePrompts() {
-    const std::vector<std::string> demo =
-        system_.DemoPrompts(options_.demo_fit_prompts + options_.demo_test_prompts);
-    const auto choose =
-        [&](const std::vector<std::string>& given, const char* flag, auto begin, auto end) {
-          if (given.empty() && demo.empty()) {
-            ThrowUserError(
-                flag, "must be given: {} has no prompts of its own", system_.info().name);
-          }
-          return given.empty() ? std::vector<std::string>(begin, end) : given;
-        };
-    const auto split =
-        demo.begin() + std::min<std::ptrdiff_t>(options_.demo_fit_prompts, std::ssize(demo));
-    fit_prompts_ = options_.coeffs.empty()
-                       ? choose(options_.fit_prompts, "--fit-prompts", demo.begin(), split)
-                       : options_.fit_prompts;
-    test_prompts_ = choose(options_.test_prompts, "--prompts", split, demo.end());
-    CheckDistinct(fit_prompts_, "fit prompts");
-    CheckDistinct(test_prompts_, "test prompts");
-    for (const std::string& prompt : test_prompts_) {
-      system_.CheckPrompt(prompt);
-      if (std::find(fit_prompts_.begin(), fit_prompts_.end(), prompt) != fit_prompts_.end()) {
-        ThrowUserError("--prompts",
-                       "must have nothing in common with the fit prompts but both hold \"{}\"",
-                       prompt);
-      }
+  // Baselines that this system can run.
+  std::vector<std::string> PossibleBaselines(std::vector<std::string>* warnings) const {
+    std::vector<std::string> baselines = options_.baselines;
+    const auto steps = std::ranges::find(baselines, "steps");
+    if (steps != baselines.end() && !system_.WithSteps(system_.info().steps)) {
+      baselines.erase(steps);
+      warnings->push_back(fmt::format(
+          "Fewer steps were left out as a baseline: {} cannot change its steps once it is loaded",
+          system_.info().name));
     }
+    return baselines;
   }
 
-  // The fitted polynomial with the pairs behind it; nothing when interrupted.
-  std::optional<SweepFit> Fit(std::vector<std::string>* warnings) const {
-    SweepFit fit;
-    fit.model = system_.info().name;
-    if (!options_.coeffs.empty()) {
-      const Coefficients given = ReadCoefficients(options_.coeffs);
-      fit.name = "given";
-      fit.coefficients = given.set.coefficients;
-      fit.x_range = {given.set.x_min, given.set.x_max};
-      return fit;
-    }
-    RecordOptions record;
-    record.prompts = fit_prompts_;
-    record.seeds = options_.seeds;
-    record.out = Path("trace.jsonl");
-    record.progress = progress_;
-    if (RecordDiffs(system_, record).interrupted) return std::nullopt;
-    FitCoeffsOptions fit_options;
-    fit_options.input.files = {record.out};
-    fit_options.out = Path("coeffs.json");
-    fit_options.fit.degree = options_.degree;
-    fit_options.allow_worse_degree = true;
-    const FitCoeffsResult result = RunFitCoeffs(fit_options);
-    warnings->insert(warnings->end(), result.warnings.begin(), result.warnings.end());
-    const FittedExpert& fitted = result.experts.front();
-    fit.coefficients = fitted.fit.polynomial.coefficients();
-    fit.r2 = fitted.fit.r2;
-    fit.rmse = fitted.fit.rmse;
-    fit.x_range = {fitted.fit.x.lo, fitted.fit.x.hi};
-    fit.y_range = {fitted.fit.y.lo, fitted.fit.y.hi};
-    const PairSet& set = fitted.data.fitted;
-    std::vector<double> xs;
-    std::vector<double> ys;
-    for (const Pair& pair : set.pairs) {
-      const auto it = std::find(fit_prompts_.begin(), fit_prompts_.end(), set.prompts[pair.prompt]);
-      const int prompt =
-          it == fit_prompts_.end() ? -1 : static_cast<int>(it - fit_prompts_.begin());
-      fit.pairs.push_back({pair.x, pair.y, prompt, pair.call});
-      xs.push_back(pair.x);
-      ys.push_back(pair.y);
-    }
-    fit.pearson = Pearson(xs, ys);
-    return fit;
+  // Counts runs of the transformer over the whole sweep. With a limit of time the number of prompts
+  // is not known at first.
+  void Report(const std::string& item) {
+    progress_.Report({"sweeping", "runs", done_, total_, item});
   }
 
-  // All settings of one prompt and seed follow each other, so that drift of the machine hits all
-  // alike. False when interrupted.
-  bool GenerateAll(const SweepFit& fit) {
-    OpenJournal(fit);
-    const int total =
-        static_cast<int>(test_prompts_.size() * options_.seeds.size() * settings_.size());
-    const auto report = [&](const std::string& item) {
-      progress_->Report(
-          {"sweeping", "videos", static_cast<int64_t>(finished_.size()), total, item});
-    };
-    report("");
-    WarmUp();
-    for (size_t prompt = 0; prompt < test_prompts_.size(); ++prompt) {
+  void CountWork() {
+    const auto seeds = static_cast<int64_t>(options_.seeds.size());
+    const int64_t tests = std::ssize(prompts_.test) * seeds;
+    total_ = std::ssize(prompts_.fit) * seeds + tests;
+    if (!settings_.empty())
+      total_ += tests * std::ssize(settings_) * options_.timed_runs;
+    else
+      total_ += tests * ExpectedSettings() * options_.timed_runs;
+  }
+
+  int64_t ExpectedSettings() const {
+    const auto thresholds = static_cast<int64_t>(
+        options_.thresholds.empty() ? options_.auto_thresholds : options_.thresholds.size());
+    return 1 + thresholds * std::ssize(options_.coeffs) * (1 + std::ssize(baselines_));
+  }
+
+  // The fit prompts' traces and what follows from them. False when interrupted.
+  bool Record() {
+    std::vector<std::string> all = prompts_.fit;
+    all.insert(all.end(), prompts_.test.begin(), prompts_.test.end());
+    system_.Prepare(all, &progress_);
+    CountWork();
+    Report("");
+    for (const std::string& prompt : prompts_.fit) {
       for (const int64_t seed : options_.seeds) {
-        std::optional<Video> uncached;
-        for (const Setting& setting : settings_) {
-          const Key key{setting.id, static_cast<int>(prompt), seed};
-          if (finished_.contains(key)) continue;
-          if (Interrupted()) return false;
-          Finished finished = MakeVideo(setting, fit, static_cast<int>(prompt), seed, &uncached);
-          journal_->Append(ToJson(setting.id, finished));
-          finished_[key] = std::move(finished);
-          report(setting.id);
-        }
+        if (Interrupted()) return false;
+        traces_.Record(prompt, seed);
+        ++done_;
+        Report(prompt);
       }
+    }
+    WriteTrace(Path("trace.jsonl"), traces_.Select(prompts_.fit, options_.seeds));
+    calibration_ =
+        Calibrate(system_, options_, prompts_.fit, Path("trace.jsonl"), Path("coeffs.json"));
+    if (calibration_.ratios.empty()) std::erase(baselines_, "magcache");
+    std::vector<std::string> names;
+    for (const SweepFit& set : calibration_.sets) names.push_back(set.name);
+    settings_ = MakeSettings(names, calibration_.thresholds, baselines_);
+    methods_.emplace(system_, calibration_);
+    CountWork();
+    return true;
+  }
+
+  // Prompt by prompt, so that every setting has the same ones whenever it ends. False when
+  // interrupted.
+  bool GenerateAll() {
+    double longest = 0;  // seconds for one prompt
+    for (size_t prompt = 0; prompt < prompts_.test.size(); ++prompt) {
+      const double limit = options_.max_minutes * 60;
+      if (prompt > 0 && limit > 0 && SecondsSince(start_) + longest > limit) break;
+      const Clock::time_point begin = Clock::now();
+      for (const int64_t seed : options_.seeds) {
+        if (!GeneratePrompt(static_cast<int>(prompt), seed)) return false;
+      }
+      ++prompts_used_;
+      longest = std::max(longest, SecondsSince(begin));
+      if (limit > 0 && longest > 0) LowerTotal(limit, longest);
     }
     return true;
   }
 
-  void OpenJournal(const SweepFit& fit) {
-    const SystemInfo& info = system_.info();
-    const json settings = {{"model", info.name},
-                           {"weights_sha256", info.weights_digest},
-                           {"steps", info.steps},
-                           {"guidance", info.guidance},
-                           {"dtype", info.dtype},
-                           {"device", info.device},
-                           {"coefficients", fit.coefficients},
-                           {"test_prompts", test_prompts_},
-                           {"crf", options_.crf},
-                           {"lpips", options_.lpips ? options_.lpips->Definition() : ""}};
-    const std::string path = Path("sweep.jsonl");
-    journal_.emplace(path, "sweep", settings);
-    for (const json& entry : journal_->entries()) {
-      Finished finished = FinishedFromJson(entry, path);
-      if (!fs::exists(fs::path(options_.out) / finished.video.path)) continue;
-      const Key key{entry.at("setting"), finished.video.prompt, finished.video.seed};
-      finished_[key] = std::move(finished);
-    }
+  void LowerTotal(double limit, double seconds_per_prompt) {
+    const double left = std::max(0.0, (limit - SecondsSince(start_)) / seconds_per_prompt);
+    const auto prompts =
+        std::min<int64_t>(std::ssize(prompts_.test), prompts_used_ + static_cast<int64_t>(left));
+    const auto seeds = static_cast<int64_t>(options_.seeds.size());
+    total_ = std::ssize(prompts_.fit) * seeds +
+             prompts * seeds * (1 + std::ssize(settings_) * options_.timed_runs);
   }
 
-  // The first run pays for lazy initialisation; it must not count.
-  void WarmUp() const {
-    const auto policy = MakeNoCachePolicy();
-    GenerateVideo(system_, *policy, test_prompts_.front(), options_.seeds.front());
-  }
-
-  std::unique_ptr<CachePolicy> MakePolicy(const Setting& setting,
-                                          const SweepFit& fit,
-                                          int prompt,
-                                          int64_t seed) const {
-    if (setting.policy == "teacache") {
-      return MakeTeaCachePolicy({setting.threshold, Polynomial(fit.coefficients)});
-    }
-    if (setting.policy == "uniform") {
-      const std::vector<bool>& computed =
-          finished_.at({setting.matches, prompt, seed}).video.computed;
-      return MakeUniformPolicy(
-          static_cast<int>(std::count(computed.begin(), computed.end(), true)));
-    }
-    return MakeNoCachePolicy();
-  }
-
-  Finished MakeVideo(const Setting& setting,
-                     const SweepFit& fit,
-                     int prompt,
-                     int64_t seed,
-                     std::optional<Video>* uncached) const {
-    const std::string& text = test_prompts_[prompt];
-    const auto policy = MakePolicy(setting, fit, prompt, seed);
-    const GeneratedVideo made = GenerateVideo(system_, *policy, text, seed);
-    Finished finished;
-    SweepVideo& video = finished.video;
-    video.prompt = prompt;
-    video.seed = seed;
-    video.computed = made.sample.Computed();
-    video.transformer_seconds = made.transformer_seconds;
-    video.decode_seconds = made.decode_seconds;
-    video.total_seconds = made.transformer_seconds + made.decode_seconds;
-    finished.scene = system_.CheckScene(text, made.video);
-    if (setting.id == kUncached) {
-      *uncached = made.video;
-    } else {
-      // A resumed sweep makes the uncached video again; its bits are the same.
-      if (!*uncached) {
-        *uncached = GenerateVideo(system_, *MakeNoCachePolicy(), text, seed).video;
+  // All settings of one prompt and seed, several times round, so that drift of the machine hits all
+  // alike. The recording of the signal comes first and warms up.
+  bool GeneratePrompt(int prompt, int64_t seed) {
+    if (Interrupted()) return false;
+    Try([&] { traces_.Record(prompts_.test[prompt], seed); });
+    ++done_;
+    reference_.reset();
+    for (int round = 0; round < options_.timed_runs; ++round) {
+      for (const SweepSetting& setting : settings_) {
+        if (Interrupted()) return false;
+        if (round == 0) Finish(setting, prompt, seed);
+        Time(setting, prompt, seed, round);
+        ++done_;
+        Report(setting.id);
       }
-      Score(**uncached, made.video, &video);
+      store_.WriteTimes();
     }
-    video.path = fmt::format("videos/{}/{}.mp4", setting.id, VideoStem(text, seed));
-    const fs::path file = fs::path(options_.out) / video.path;
-    MakeFolders(file.parent_path().string());
+    return true;
+  }
+
+  // What went wrong, "" = nothing.
+  template <typename Function>
+  static std::string Try(const Function& function) {
+    try {
+      function();
+      return "";
+    } catch (const std::exception& error) {
+      return error.what();
+    }
+  }
+
+  // How many calls of each branch a baseline may compute.
+  int CallsToMatch(const SweepSetting& setting, int prompt, int64_t seed) const {
+    if (setting.matches.empty()) return 0;
+    const Item& matched = items_.at({setting.matches, prompt, seed});
+    if (!matched.video.error.empty()) {
+      ThrowUserError(setting.matches, "failed, so there is no number of calls to match");
+    }
+    const auto computed = static_cast<double>(std::ranges::count(matched.video.computed, true));
+    const double branches =
+        static_cast<double>(matched.video.computed.size()) / system_.info().calls;
+    return static_cast<int>(std::lround(computed / std::max(branches, 1.0)));
+  }
+
+  SweepMethod MethodOf(const SweepSetting& setting, int prompt, int64_t seed) {
+    return methods_->Make(setting, CallsToMatch(setting, prompt, seed));
+  }
+
+  // Makes and scores one video unless that is done; a failure is kept in the item.
+  void Finish(const SweepSetting& setting, int prompt, int64_t seed) {
+    Item& item = items_[{setting.id, prompt, seed}];
+    item.video.prompt = prompt;
+    item.video.seed = seed;
+    const std::string stem = setting.id + "/" + VideoStem(prompts_.test[prompt], seed);
+    item.video.scored_path = "videos/" + stem + (options_.lossy ? ".mp4" : ".mkv");
+    item.video.path = options_.lossy ? item.video.scored_path : "preview/" + stem + ".mp4";
+    const std::string error = Try([&] {
+      const SweepMethod method = MethodOf(setting, prompt, seed);
+      item.key = KeyOf(setting, method, prompt, seed);
+      const StoredVideo* stored = store_.Claim(item.key, item.video);
+      if (!stored) stored = &Make(method, prompt, seed, item);
+      item.video.computed = stored->video.computed;
+      item.video.shows = stored->video.shows;
+      item.video.scene_iou = stored->video.scene_iou;
+      item.codec = stored->codec;
+      item.bytes = stored->bytes;
+      if (setting.policy != "none") Score(prompt, seed, &item.video, item.key);
+    });
+    if (!error.empty()) item.video.error = error;
+  }
+
+  std::string KeyOf(const SweepSetting& setting,
+                    const SweepMethod& method,
+                    int prompt,
+                    int64_t seed) const {
+    const json spec = {setting.id,
+                       SystemSettings(system_.info(), options_),
+                       method.spec,
+                       prompts_.test[prompt],
+                       seed};
+    return Sha256Hex(std::string_view(spec.dump())).substr(0, 16);
+  }
+
+  const StoredVideo& Make(const SweepMethod& method, int prompt, int64_t seed, const Item& item) {
+    const std::string& text = prompts_.test[prompt];
+    const GeneratedVideo made = GenerateVideo(*method.system, *method.policy, text, seed);
+    store_.AddTime(item.key, {made.transformer_seconds, made.decode_seconds});
+    StoredVideo stored;
+    stored.key = item.key;
+    stored.video.path = item.video.path;
+    stored.video.scored_path = item.video.scored_path;
+    stored.video.computed = made.sample.Computed();
+    if (const auto scene = system_.CheckScene(text, made.video)) {
+      for (const auto& [axis, right] : scene->axes) stored.video.shows.push_back({axis, right});
+      stored.video.scene_iou = scene->overlap;
+    }
+    stored.codec = options_.lossy ? "h264" : "ffv1";
     VideoWriterOptions writer;
     writer.fps = system_.info().fps;
     writer.crf = options_.crf;
-    WriteVideo(file.string(), made.video, writer);
-    finished.bytes = static_cast<int64_t>(fs::file_size(file));
-    return finished;
+    if (!options_.lossy) {
+      Write(item.video.path, made.video, writer);
+      writer.codec = VideoWriterOptions::Codec::kFfv1;
+    }
+    Write(item.video.scored_path, made.video, writer);
+    stored.bytes = static_cast<int64_t>(fs::file_size(Path(item.video.scored_path)));
+    return store_.Add(std::move(stored));
   }
 
-  void Score(const Video& uncached, const Video& cached, SweepVideo* video) const {
-    ScoreOptions score_options;
-    score_options.lpips = options_.lpips;
-    const VideoScore score = ScoreVideos(uncached, cached, score_options);
-    if (!score.ok()) {
-      video->error = score.error;
+  void Write(const std::string& relative, const Video& video, const VideoWriterOptions& writer) {
+    const std::string path = Path(relative);
+    MakeFolders(fs::path(path).parent_path().string());
+    WriteVideo(path, video, writer);
+  }
+
+  // Of the files as they lie there, so that everybody can score them again.
+  void Score(int prompt, int64_t seed, SweepVideo* video, const std::string& key) {
+    const Item& uncached = items_.at({"none", prompt, seed});
+    if (!uncached.video.error.empty()) {
+      ThrowUserError("uncached", "failed, so there is nothing to compare with");
+    }
+    std::optional<SweepVideo> scores = store_.Scores(key, uncached.key, scores_definition_);
+    if (!scores) {
+      if (!reference_) reference_ = ReadVideo(Path(uncached.video.scored_path));
+      scores.emplace();
+      SetScores(ScoreVideos(*reference_, ReadVideo(Path(video->scored_path)), score_), &*scores);
+      if (!scores->error.empty()) ThrowUserError(video->scored_path, "{}", scores->error);
+      store_.AddScores(key, uncached.key, scores_definition_, *scores);
+    }
+    video->identical = scores->identical;
+    video->psnr = scores->psnr;
+    video->ssim = scores->ssim;
+    video->lpips = scores->lpips;
+    video->extra = scores->extra;
+  }
+
+  // One more timed run where there are not enough.
+  void Time(const SweepSetting& setting, int prompt, int64_t seed, int round) {
+    Item& item = items_.at({setting.id, prompt, seed});
+    if (!item.video.error.empty()) return;
+    if (std::ssize(store_.Times(item.key)) <= round) {
+      const std::string error = Try([&] {
+        const SweepMethod method = MethodOf(setting, prompt, seed);
+        const GeneratedVideo made =
+            GenerateVideo(*method.system, *method.policy, prompts_.test[prompt], seed);
+        store_.AddTime(item.key, {made.transformer_seconds, made.decode_seconds});
+      });
+      if (!error.empty()) item.video.error = error;
+    }
+  }
+
+  void FillReport(SweepReport* report) {
+    SweepContext& context = report->context;
+    prompts_.test.resize(prompts_used_);
+    context.fit_prompts = prompts_.fit;
+    context.test_prompts = prompts_.test;
+    context.prompts_asked = prompts_.asked;
+    context.seeds = options_.seeds;
+    context.timed_runs = options_.timed_runs;
+    context.psnr_floor = options_.psnr_floor;
+    context.load_end = MachineLoad();
+    context.scored = options_.lossy
+                         ? fmt::format("the H.264 files in videos/ (crf {}), their losses included",
+                                       options_.crf)
+                         : "the lossless files in videos/ (FFV1); preview/ holds lossy copies for "
+                           "the browser";
+    if (!options_.lpips) {
+      context.warnings.push_back(
+          "LPIPS was left out: no weights were given (--lpips-weights FOLDER; build.sh weights "
+          "fetches them)");
+    }
+    Append(calibration_.warnings, &context.warnings);
+    report->models = {DescribeModel(system_.info())};
+    report->fits = calibration_.sets;
+    Replay(&context.warnings);
+    for (const SweepSetting& setting : settings_) report->rows.push_back(MakeRow(setting));
+    SummarizeSweep(report);
+  }
+
+  static void Append(const std::vector<std::string>& from, std::vector<std::string>* to) {
+    to->insert(to->end(), from.begin(), from.end());
+  }
+
+  // The schedules that fit-coeffs makes of the test prompts' uncached runs, beside the live ones.
+  void Replay(std::vector<std::string>* warnings) {
+    const bool recorded = std::ranges::all_of(prompts_.test, [this](const std::string& prompt) {
+      return std::ranges::all_of(options_.seeds,
+                                 [&](int64_t seed) { return traces_.Has(prompt, seed); });
+    });
+    if (!recorded) {
+      warnings->push_back("Schedules were not replayed: not all test prompts could be recorded");
       return;
     }
-    const auto number = [&](const char* metric) -> std::optional<double> {
-      const auto it = score.scores.find(metric);
-      if (it == score.scores.end() || !std::isfinite(it->second)) return std::nullopt;
-      return it->second;
-    };
-    video->identical = score.identical_frames == score.frames;
-    video->psnr = number("psnr");
-    video->ssim = number("ssim");
-    video->lpips = number("lpips");
+    const Trace trace = traces_.Select(prompts_.test, options_.seeds);
+    WriteTrace(Path("test_trace.jsonl"), trace);
+    const EngineRule& rule = FindEngineRule("teacache");
+    const ReplayInput input = MakeReplayInput(trace, rule);
+    for (const SweepSetting& setting : settings_) {
+      if (setting.policy != "teacache") continue;
+      const ReplayOptions options{
+          rule, Polynomial(calibration_.sets[setting.set].coefficients), setting.threshold, {}};
+      // Branch after branch of a run; live schedules have the branches of a call together.
+      std::map<Key, std::vector<std::vector<bool>>> schedules;
+      for (const SignalRun& run : input.runs) {
+        const auto prompt = std::ranges::find(prompts_.test, input.prompts[run.prompt]);
+        schedules[{setting.id, static_cast<int>(prompt - prompts_.test.begin()), run.seed}]
+            .push_back(ReplayRun(run, options));
+      }
+      for (const auto& [key, branches] : schedules) {
+        SweepVideo& video = items_.at(key).video;
+        video.replayed.clear();
+        for (int call = 0; call < input.calls; ++call) {
+          for (const auto& branch : branches) video.replayed.push_back(branch[call]);
+        }
+      }
+    }
   }
 
-  SweepRow MakeRow(const Setting& setting, const SweepFit& fit) const {
+  SweepRow MakeRow(const SweepSetting& setting) const {
     SweepRow row;
     row.id = setting.id;
     row.model = system_.info().name;
     row.policy = setting.policy;
     row.calls = system_.info().calls;
     row.matches = setting.matches;
+    row.codec = options_.lossy ? "h264" : "ffv1";
     if (setting.policy == "teacache") {
-      row.fit = fit.name;
+      row.fit = calibration_.sets[setting.set].name;
       row.threshold = setting.threshold;
     }
-    std::vector<std::pair<std::string, double>> right;
-    double overlap = 0;
-    int checked = 0;
-    for (size_t prompt = 0; prompt < test_prompts_.size(); ++prompt) {
+    double computed = 0;
+    int good = 0;
+    for (int prompt = 0; prompt < prompts_used_; ++prompt) {
       for (const int64_t seed : options_.seeds) {
-        const Finished& finished = finished_.at({setting.id, static_cast<int>(prompt), seed});
-        row.videos.push_back(finished.video);
-        row.bytes += finished.bytes;
-        if (!finished.scene) continue;
-        ++checked;
-        overlap += finished.scene->overlap;
-        if (right.empty()) {
-          for (const auto& [axis, ok] : finished.scene->axes) right.emplace_back(axis, 0);
+        const Item& item = items_.at({setting.id, prompt, seed});
+        row.videos.push_back(item.video);
+        SetTimes(item, &row.videos.back());
+        row.bytes += item.bytes;
+        if (!item.video.error.empty()) continue;
+        computed += static_cast<double>(std::ranges::count(item.video.computed, true));
+        ++good;
+        if (setting.policy != "steps") {
+          row.calls = std::max(row.calls, static_cast<int>(item.video.computed.size()));
         }
-        for (size_t a = 0; a < right.size(); ++a) right[a].second += finished.scene->axes[a].second;
       }
     }
-    for (const auto& [axis, count] : right) {
-      row.adherence.push_back({axis, count / checked, std::nullopt});
-    }
-    if (checked > 0) row.scene_iou = overlap / checked;
-    if (setting.policy == "uniform") {
-      double computed = 0;
-      for (const SweepVideo& video : row.videos) {
-        computed +=
-            static_cast<double>(std::count(video.computed.begin(), video.computed.end(), true));
-      }
-      row.computed_target = computed / static_cast<double>(row.videos.size());
-    }
+    if (!setting.matches.empty() && good > 0) row.computed_target = computed / good;
     return row;
+  }
+
+  static double Median(std::vector<double> values) { return Percentile(std::move(values), 0.5); }
+
+  void SetTimes(const Item& item, SweepVideo* video) const {
+    const std::vector<TimedRun> runs = store_.Times(item.key);
+    if (runs.empty()) return;
+    std::vector<double> decode;
+    for (const TimedRun& run : runs) {
+      video->transformer_runs.push_back(run.transformer);
+      video->total_runs.push_back(run.total());
+      decode.push_back(run.decode);
+    }
+    video->transformer_seconds = Median(video->transformer_runs);
+    video->decode_seconds = Median(decode);
+    video->total_seconds = Median(video->total_runs);
   }
 
   const System& system_;
   const SweepOptions& options_;
-  std::vector<Setting> settings_;
-  std::vector<std::string> fit_prompts_;
-  std::vector<std::string> test_prompts_;
-  ProgressSink* progress_ = nullptr;
-  std::optional<Journal> journal_;
-  std::map<Key, Finished> finished_;
+  Clock::time_point start_ = Clock::now();
+  SweepPrompts prompts_;
+  int prompts_used_ = 0;
+  TraceStore traces_;
+  SweepStore store_;
+  ProgressSink& progress_;
+  ScoreOptions score_;
+  std::string scores_definition_;
+  std::vector<std::string> baselines_;
+  SweepCalibration calibration_;
+  std::vector<SweepSetting> settings_;
+  std::optional<SweepMethods> methods_;
+  std::map<Key, Item> items_;
+  std::optional<Video> reference_;  // uncached video of the prompt and seed in work
+  int64_t done_ = 0;
+  int64_t total_ = 0;
+  int threads_before_ = 1;
 };
 
 }  // namespace
-
-void SweepOptions::Validate() const {
-  if (out.empty()) ThrowUserError("--out", "must name a folder");
-  if (thresholds.empty()) ThrowUserError("--thresholds", "must hold at least one number");
-  for (size_t i = 0; i < thresholds.size(); ++i) {
-    if (!std::isfinite(thresholds[i]) || thresholds[i] < 0) {
-      ThrowUserError("--thresholds", "must be numbers of at least 0 but one is {}", thresholds[i]);
-    }
-    if (std::find(thresholds.begin(),
-                  thresholds.begin() + static_cast<std::ptrdiff_t>(i),
-                  thresholds[i]) != thresholds.begin() + static_cast<std::ptrdiff_t>(i)) {
-      ThrowUserError("--thresholds", "must be different but {} occurs twice", thresholds[i]);
-    }
-  }
-  if (seeds.empty()) ThrowUserError("--seeds", "must hold at least one seed");
-  if (demo_fit_prompts < 1 || demo_test_prompts < 1) {
-    ThrowUserError("sweep-report", "needs at least one fit prompt and one test prompt");
-  }
-}
-
-SweepPlan PlanSweep(const System& system, const SweepOptions& options) {
-  options.Validate();
-  const auto count = [](const std::vector<std::string>& given, int demo) {
-    return given.empty() ? demo : static_cast<int>(given.size());
-  };
-  const int seeds = static_cast<int>(options.seeds.size());
-  SweepPlan plan;
-  plan.fit_runs =
-      options.coeffs.empty() ? count(options.fit_prompts, options.demo_fit_prompts) * seeds : 0;
-  plan.settings = static_cast<int>(MakeSettings(options).size());
-  plan.videos = count(options.test_prompts, options.demo_test_prompts) * seeds * plan.settings;
-  plan.calls = static_cast<int64_t>(plan.fit_runs + plan.videos) * system.info().calls;
-  return plan;
-}
 
 SweepOutcome RunSweep(const SweepOptions& options) {
   options.Validate();
@@ -487,7 +520,32 @@ SweepOutcome RunSweep(const SweepOptions& options) {
 
 SweepOutcome RunSweep(const System& system, const SweepOptions& options) {
   options.Validate();
+  CheckCoefficientSets(system, options.coeffs);
   return SweepRun(system, options).Run();
+}
+
+SweepOutcome RunSweeps(const std::vector<std::string>& models, const SweepOptions& options) {
+  CheckDistinct(models, "--model");
+  SweepOutcome outcome;
+  std::vector<FoundReport> reports;
+  for (const std::string& model : models) {
+    SweepOptions own = options;
+    own.model = model;
+    own.out = (fs::path(options.out) / model).string();
+    own.max_minutes = options.max_minutes / static_cast<double>(models.size());
+    SweepOutcome one = RunSweep(own);
+    outcome.failed += one.failed;
+    if (one.interrupted) {
+      outcome.interrupted = true;
+      return outcome;
+    }
+    reports.push_back({model, std::move(one.report)});
+  }
+  outcome.report = JoinReports(std::move(reports));
+  outcome.report.context.argv = options.argv;
+  WriteReportFiles(options.out, outcome.report);
+  outcome.page = (fs::path(options.out) / "report.html").string();
+  return outcome;
 }
 
 }  // namespace teacache

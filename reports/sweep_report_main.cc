@@ -1,24 +1,48 @@
-// sweep-report: the whole experiment on one system, and its page.
+// sweep-report: the whole experiment on one system or several, and its page; pages of runs made
+// elsewhere (render); two reports compared (diff).
 
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <sstream>
+
+#include "datasets/files.h"
 #include "datasets/interrupt.h"
 #include "metrics/lpips_weights.h"
+#include "reports/diff_reports.h"
+#include "reports/render.h"
+#include "reports/report_json.h"
 #include "reports/sweep.h"
 #include "runners/cli_options.h"
 
 namespace teacache {
 namespace {
 
+std::string Minutes(double seconds) {
+  return seconds < 90 ? fmt::format("{:.0f} s", seconds) : fmt::format("{:.1f} min", seconds / 60);
+}
+
+std::string Megabytes(int64_t bytes) {
+  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+}
+
 void PrintPlan(const SweepPlan& plan, const SystemInfo& info) {
   fmt::print(
-      "{} ({} steps, guidance {}): {} fit runs, {} settings, {} videos, at most {} "
-      "transformer calls\n",
+      "{} ({} steps, guidance {}): {} fit runs, {} settings, {} videos, each timed {} times; at "
+      "most {} transformer calls\n"
+      "about {} (at most {}), {} of videos; measured: {:.3f} s for an uncached video\n",
       info.name,
       info.steps,
       info.guidance,
       plan.fit_runs,
       plan.settings,
       plan.videos,
-      plan.calls);
+      plan.timed_runs,
+      plan.calls,
+      Minutes(plan.seconds),
+      Minutes(plan.seconds_at_most),
+      Megabytes(plan.bytes),
+      plan.seconds_per_run);
 }
 
 struct LpipsFlags {
@@ -33,73 +57,235 @@ std::shared_ptr<const PerceptualMetric> ChooseLpips(const LpipsFlags& flags) {
   const LpipsFiles files = FindLpipsFiles(net, flags.weights);
   if (files.complete()) return LoadLpips({net, /*spatial=*/true}, files);
   if (!flags.weights.empty()) ThrowUserError("--lpips-weights", "{}", files.how_to);
-  fmt::print(stderr, "without LPIPS: {}\n", files.how_to);
   return nullptr;
+}
+
+std::vector<std::string> Split(const std::string& list) {
+  std::vector<std::string> words;
+  std::istringstream stream(list);
+  for (std::string word; std::getline(stream, word, ',');) words.push_back(word);
+  return words;
+}
+
+int PrintOutcome(const SweepReport& report, const std::string& page, int failed) {
+  for (const std::string& sentence : report.conclusions) fmt::print("* {}\n", sentence);
+  fmt::print("{}\n", page);
+  for (const std::string& warning : report.context.warnings) {
+    fmt::print(stderr, "note: {}\n", warning);
+  }
+  if (failed == 0) return 0;
+  fmt::print(stderr, "{} videos failed or are missing; the page lists them\n", failed);
+  return 1;
 }
 
 int Sweep(SweepOptions options, const LpipsFlags& lpips, bool dry_run) {
   const InterruptGuard guard;
   ProgressPrinter progress;
   options.progress = &progress;
-  const std::unique_ptr<System> system = LoadSystem(options.model, options.system);
-  PrintPlan(PlanSweep(*system, options), system->info());
-  if (dry_run) return 0;
+  const std::vector<std::string> models = Split(options.model);
+  if (dry_run) {
+    for (const std::string& model : models) {
+      const std::unique_ptr<System> system = LoadSystem(model, options.system);
+      PrintPlan(PlanSweep(*system, options), system->info());
+    }
+    return 0;
+  }
   options.lpips = ChooseLpips(lpips);
-  const SweepOutcome outcome = RunSweep(*system, options);
+  const SweepOutcome outcome = models.size() > 1 ? RunSweeps(models, options) : RunSweep(options);
   if (outcome.interrupted) {
     fmt::print("interrupted; finished videos are kept in {}, run again to go on\n", options.out);
     return 1;
   }
-  for (const std::string& sentence : outcome.report.conclusions) fmt::print("* {}\n", sentence);
-  fmt::print("{}\n", outcome.page);
-  return 0;
+  return PrintOutcome(outcome.report, outcome.page, outcome.failed);
+}
+
+// Values of flags as they are typed.
+struct SweepFlags {
+  std::string fit_prompts;
+  std::string test_prompts;
+  std::string seeds = "0";
+  std::string thresholds = "auto";
+  std::string baselines = "uniform,mask,magcache,steps";
+  bool dry_run = false;
+  LpipsFlags lpips;
+};
+
+void AddSweepPromptFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags) {
+  app->add_option(
+      "--fit-prompts", flags->fit_prompts, "file of prompts for the fit; default the system's");
+  app->add_option("--prompts", flags->test_prompts, "file of test prompts; default the system's");
+  app->add_option(
+         "--fit-count", options->demo_fit_prompts, "how many of the system's own for the fit")
+      ->capture_default_str();
+  app->add_option(
+         "--count", options->demo_test_prompts, "how many of the system's own for the test")
+      ->capture_default_str();
+  app->add_option("--seeds", flags->seeds, "seeds of the starting noise, like 0-4")
+      ->capture_default_str();
+}
+
+void AddExperimentFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags) {
+  app->add_option("--thresholds",
+                  flags->thresholds,
+                  "of TeaCache, separated by commas; auto or auto:N = N of them (7), spaced evenly "
+                  "in skipped calls until the speed-up saturates")
+      ->capture_default_str();
+  app->add_option("--coeffs",
+                  options->coeffs,
+                  "coefficient set: fitted (on the fit prompts), published (for this model), the "
+                  "name of a published set (fit-coeffs list), a list of numbers, or a file; may be "
+                  "given several times, the first is the one that baselines are listed for first")
+      ->capture_default_str();
+  app->add_option("--degree", options->degree, "of the fitted polynomial")->capture_default_str();
+  app->add_option("--baselines",
+                  flags->baselines,
+                  "compared at as many computed calls, video by video: any of uniform, mask, "
+                  "magcache, steps, or none")
+      ->capture_default_str();
+  app->add_option(
+         "--timed-runs", options->timed_runs, "timed runs of every video, settings in turn")
+      ->capture_default_str();
+  app->add_option("--max-minutes",
+                  options->max_minutes,
+                  "begin no test prompt that would end later; 0 = all prompts")
+      ->capture_default_str();
+  app->add_option("--psnr-floor",
+                  options->psnr_floor,
+                  "dB that the worst 5 % of the videos must keep for a threshold to be recommended")
+      ->capture_default_str();
+  app->add_option("--threads", options->threads, "threads within one video")->capture_default_str();
+  app->add_flag("--lossy",
+                options->lossy,
+                "keep and score H.264 files only; default FFV1 for scores, H.264 for the page");
+  app->add_option("--crf", options->crf, "quality of the H.264 files, 0 to 51")
+      ->capture_default_str();
+}
+
+void AddLpipsFlags(CLI::App* app, LpipsFlags* lpips) {
+  app->add_option("--lpips-net", lpips->net, "alex, squeeze, vgg or none")->capture_default_str();
+  app->add_option("--lpips-weights",
+                  lpips->weights,
+                  "folder of the LPIPS weights; default where build.sh weights puts them");
+}
+
+void SetThresholds(const std::string& text, SweepOptions* options) {
+  if (text == "auto") return;
+  if (text.starts_with("auto:")) {
+    options->auto_thresholds = static_cast<int>(ParseSeeds(text.substr(5)).front());
+    return;
+  }
+  for (const std::string& word : Split(text)) {
+    size_t end = 0;
+    double value = 0;
+    try {
+      value = std::stod(word, &end);
+    } catch (const std::exception&) {
+      end = 0;
+    }
+    if (end == 0 || end != word.size()) {
+      ThrowUserError("--thresholds", "must be auto, auto:N or numbers but has '{}'", word);
+    }
+    options->thresholds.push_back(value);
+  }
+  if (options->thresholds.empty()) ThrowUserError("--thresholds", "must hold at least one number");
+}
+
+int RenderMain(int argc, char** argv) {
+  RenderOptions options;
+  LpipsFlags lpips;
+  std::string fit_prompts;
+  CLI::App app(
+      "Makes the page of runs made elsewhere. Each FOLDER is one setting (videos, and perhaps "
+      "setting.json and timing.csv or timing.jsonl, as datasets/FORMATS.md describes), a folder of "
+      "such folders, a run folder of generate-videos, or a finished sweep. Videos are scored as "
+      "eval-metrics scores them, against the uncached setting of the same model.",
+      "sweep-report render");
+  app.add_option("FOLDER", options.folders, "settings, folders of settings, or sweeps")->required();
+  app.add_option("--out", options.out, "folder of the report")->required();
+  app.add_option("--uncached",
+                 options.uncached,
+                 "name of the uncached setting's folder; default the one that says so");
+  app.add_option("--title", options.title, "heading of the page");
+  app.add_option("--fit-prompts", fit_prompts, "file of the prompts of the fit, to be told apart");
+  app.add_option("--psnr-floor",
+                 options.psnr_floor,
+                 "dB that the worst 5 % of the videos must keep for a threshold to be recommended")
+      ->capture_default_str();
+  app.add_option("--jobs", options.jobs, "videos scored at a time; 0 = one per processor")
+      ->capture_default_str();
+  AddLpipsFlags(&app, &lpips);
+  return RunProgram(&app, argc - 1, argv + 1, [&] {
+    const InterruptGuard guard;
+    ProgressPrinter progress;
+    options.progress = &progress;
+    options.argv = PortableArguments(argc, argv);
+    if (!fit_prompts.empty()) options.fit_prompts = ReadPrompts(fit_prompts);
+    options.Validate();
+    options.lpips = ChooseLpips(lpips);
+    const RenderOutcome outcome = RenderReport(options);
+    return PrintOutcome(outcome.report, outcome.page, outcome.failed);
+  });
+}
+
+// A report by its file or its folder.
+SweepReport ReadReport(const std::string& path) {
+  return ReadReportJson(std::filesystem::is_directory(path) ? path + "/report.json" : path);
+}
+
+int DiffMain(int argc, char** argv) {
+  std::string a;
+  std::string b;
+  std::string json;
+  CLI::App app(
+      "Compares two reports: which settings became better or worse from A to B, beyond the 95 % "
+      "intervals.",
+      "sweep-report diff");
+  app.add_option("A", a, "report.json, or the folder that holds it")->required();
+  app.add_option("B", b, "the other one")->required();
+  app.add_option("--json", json, "write all figures into this file; - = standard output");
+  return RunProgram(&app, argc - 1, argv + 1, [&] {
+    const ReportDifference difference = DiffReports(ReadReport(a), ReadReport(b));
+    if (!json.empty() && json != "-") AtomicWriteFile(json, DifferenceJson(difference));
+    fmt::print("{}", json == "-" ? DifferenceJson(difference) : DifferenceText(difference));
+    return 0;
+  });
+}
+
+int SweepMain(int argc, char** argv) {
+  SweepOptions options;
+  SweepFlags flags;
+  CLI::App app(
+      "Runs the whole experiment: records full runs of the fit prompts, fits the polynomial, "
+      "generates the test prompts uncached, with TeaCache at every threshold and by every baseline "
+      "with as many computed calls, scores all against the uncached videos, and writes "
+      "report.html, report.json, report.csv and report.md. Running again goes on where it was "
+      "stopped, and makes anew only what depends on a changed flag. Several models: --model a,b.\n"
+      "Also: sweep-report render FOLDER... (runs made elsewhere), sweep-report diff A B.",
+      "sweep-report");
+  AddSystemFlags(&app, &options.model, &options.system);
+  app.add_option("--out", options.out, "folder to fill or go on with")->required();
+  AddSweepPromptFlags(&app, &options, &flags);
+  AddExperimentFlags(&app, &options, &flags);
+  AddLpipsFlags(&app, &flags.lpips);
+  app.add_flag("--dry-run", flags.dry_run, "print the plan, calls, estimated time and disk; stop");
+  return RunProgram(&app, argc, argv, [&] {
+    if (!flags.fit_prompts.empty()) options.fit_prompts = ReadPrompts(flags.fit_prompts);
+    if (!flags.test_prompts.empty()) options.test_prompts = ReadPrompts(flags.test_prompts);
+    options.seeds = ParseSeeds(flags.seeds);
+    SetThresholds(flags.thresholds, &options);
+    options.baselines =
+        flags.baselines == "none" ? std::vector<std::string>() : Split(flags.baselines);
+    options.argv = PortableArguments(argc, argv);
+    return Sweep(options, flags.lpips, flags.dry_run);
+  });
 }
 
 }  // namespace
 }  // namespace teacache
 
 int main(int argc, char** argv) {
-  teacache::SweepOptions options;
-  std::string fit_prompts;
-  std::string test_prompts;
-  std::string seeds = "0";
-  teacache::LpipsFlags lpips;
-  bool dry_run = false;
-  CLI::App app(
-      "Runs the whole experiment: records full runs of the fit prompts, fits the polynomial, "
-      "generates the test prompts uncached, with TeaCache at every threshold and by uniform "
-      "skipping "
-      "with as many computed calls, scores all against the uncached videos, and writes "
-      "report.html, "
-      "report.json, report.csv and report.md. Running again goes on where it was stopped.",
-      "sweep-report");
-  teacache::AddSystemFlags(&app, &options.model, &options.system);
-  app.add_option("--out", options.out, "folder to fill or go on with")->required();
-  app.add_option("--fit-prompts", fit_prompts, "file of prompts for the fit; default the system's");
-  app.add_option("--prompts", test_prompts, "file of test prompts; default the system's");
-  app.add_option(
-         "--fit-count", options.demo_fit_prompts, "how many of the system's own for the fit")
-      ->capture_default_str();
-  app.add_option("--count", options.demo_test_prompts, "how many of the system's own for the test")
-      ->capture_default_str();
-  app.add_option("--seeds", seeds, "seeds of the starting noise, like 0-4")->capture_default_str();
-  app.add_option("--thresholds", options.thresholds, "of TeaCache, separated by commas")
-      ->delimiter(',')
-      ->capture_default_str();
-  app.add_option("--degree", options.degree, "of the polynomial")->capture_default_str();
-  app.add_option("--coeffs", options.coeffs, "coefficients file instead of recording and fitting");
-  app.add_option("--crf", options.crf, "quality of the videos beside the page, 0 to 51")
-      ->capture_default_str();
-  app.add_option("--lpips-net", lpips.net, "alex, squeeze, vgg or none")->capture_default_str();
-  app.add_option("--lpips-weights",
-                 lpips.weights,
-                 "folder of the LPIPS weights; default where build.sh weights puts them");
-  app.add_flag("--dry-run", dry_run, "print the plan and stop");
-  return teacache::RunProgram(&app, argc, argv, [&] {
-    if (!fit_prompts.empty()) options.fit_prompts = teacache::ReadPrompts(fit_prompts);
-    if (!test_prompts.empty()) options.test_prompts = teacache::ReadPrompts(test_prompts);
-    options.seeds = teacache::ParseSeeds(seeds);
-    options.argv = teacache::PortableArguments(argc, argv);
-    return teacache::Sweep(options, lpips, dry_run);
-  });
+  const std::string command = argc > 1 ? argv[1] : "";
+  if (command == "render") return teacache::RenderMain(argc, argv);
+  if (command == "diff") return teacache::DiffMain(argc, argv);
+  return teacache::SweepMain(argc, argv);
 }

@@ -44,6 +44,12 @@ json PolicyJson(const PolicyOptions& policy) {
   }
   if (policy.name == "uniform") j["computed_calls"] = policy.computed_calls;
   if (policy.name == "mask") j["mask"] = policy.mask;
+  if (policy.name == "magcache") {
+    j["threshold"] = policy.threshold;
+    j["max_skips"] = policy.magcache.max_skips;
+    j["retention"] = policy.magcache.retention;
+    j["ratios"] = policy.magcache.ratios;
+  }
   return j;
 }
 

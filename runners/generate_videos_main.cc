@@ -11,17 +11,18 @@ namespace {
 struct CacheFlags {
   std::string coeffs;
   std::string teacache_mode = "strict";
+  std::string mag_ratios;
   bool lossless = false;
 };
 
 void AddCacheFlags(CLI::App* app, PolicyOptions* policy, CacheFlags* flags) {
-  app->add_option("--cache", policy->name, "none, teacache, uniform or mask")
+  app->add_option("--cache", policy->name, "none, teacache, uniform, mask or magcache")
       ->capture_default_str();
   app->add_option(
          "--threshold",
          policy->threshold,
-         "teacache: skip while the accumulated rescaled change stays below this; >= 0, 0 = "
-         "never skip")
+         "teacache: skip while the accumulated rescaled change stays below this; magcache: while "
+         "the accumulated error of the ratios does; >= 0, 0 = never skip")
       ->capture_default_str();
   app->add_option("--coeffs",
                   flags->coeffs,
@@ -37,6 +38,15 @@ void AddCacheFlags(CLI::App* app, PolicyOptions* policy, CacheFlags* flags) {
                   policy->computed_calls,
                   "uniform: how many calls to compute, evenly spaced");
   app->add_option("--mask", policy->mask, "mask: one letter per call, C computed, S skipped");
+  app->add_option("--mag-ratios",
+                  flags->mag_ratios,
+                  "magcache: ratios of the residual's size (fit-coeffs --emit magcache)");
+  app->add_option("--max-skips", policy->magcache.max_skips, "magcache: most skips in a row")
+      ->capture_default_str();
+  app->add_option("--retention",
+                  policy->magcache.retention,
+                  "magcache: share of the run that is computed at its start")
+      ->capture_default_str();
 }
 
 Polynomial ChoosePolynomial(const System& system, const std::string& coeffs) {
@@ -80,6 +90,7 @@ int Generate(GenerateOptions options, const PromptFlags& prompts, const CacheFla
   if (options.policy.name == "teacache") {
     options.policy.polynomial = ChoosePolynomial(*system, flags.coeffs);
   }
+  if (!flags.mag_ratios.empty()) options.policy.magcache.ratios = ReadMagRatios(flags.mag_ratios);
   const GenerateSummary summary = GenerateVideos(*system, options);
   for (const std::string& name : summary.shortened) fmt::print("shortened: {}\n", name);
   double computed = 0;

@@ -100,6 +100,9 @@ class System {
                                                const Video& /*video*/) const {
     return std::nullopt;
   }
+  // The same system with another number of denoising steps, sharing what is loaded; nothing where it
+  // cannot do that. Throws UserError for a number of steps that it cannot take.
+  virtual std::unique_ptr<System> WithSteps(int /*steps*/) const { return nullptr; }
   // Its parts, known before anything is loaded; empty for systems too small to ask.
   virtual std::vector<PartPlan> Plan() const { return {}; }
   // Coefficients published for it, highest power first; none where there are none.

@@ -84,8 +84,8 @@ class ShapesRun : public DenoisingRun {
 
 class ShapesSystem : public System {
  public:
-  ShapesSystem(ShapesModel model, const SystemOptions& options)
-      : model_(std::move(model)), device_(ParseDevice(options.device)) {
+  ShapesSystem(std::shared_ptr<const ShapesModel> model, const SystemOptions& options)
+      : model_(std::move(model)), options_(options), device_(ParseDevice(options.device)) {
     rflow_.steps = options.steps != 0 ? options.steps : kDefaultSteps;
     if (!std::isfinite(options.guidance)) {
       ThrowUserError("--guidance", "must be a finite number but is {}", options.guidance);
@@ -94,8 +94,8 @@ class ShapesSystem : public System {
     timesteps_ = RflowTimesteps(rflow_);
     info_.name = "shapes";
     info_.description = "embedded text-to-video model of moving shapes";
-    info_.weights_digest = model_.transformer_digest;
-    info_.parameters = model_.transformer_parameters;
+    info_.weights_digest = model_->transformer_digest;
+    info_.parameters = model_->transformer_parameters;
     info_.scheduler = "rflow";
     info_.dtype = options.dtype.empty() ? "float32" : options.dtype;
     info_.device = options.device;
@@ -141,25 +141,32 @@ class ShapesSystem : public System {
 
   std::unique_ptr<DenoisingRun> Begin(const std::string& prompt) const override {
     return std::make_unique<ShapesRun>(
-        model_.transformer, ParseShapesPrompt(prompt), timesteps_, info_.guidance);
+        model_->transformer, ParseShapesPrompt(prompt), timesteps_, info_.guidance);
   }
 
   std::unique_ptr<Scheduler> MakeScheduler() const override { return MakeRflowScheduler(rflow_); }
 
   at::Tensor Noise(int64_t seed) const override {
-    std::vector<int64_t> shape = model_.transformer.config().LatentShape();
+    std::vector<int64_t> shape = model_->transformer.config().LatentShape();
     shape.insert(shape.begin(), 1);
     const auto generator = at::detail::createCPUGenerator(static_cast<uint64_t>(seed));
     return at::randn(shape, generator, at::kFloat).to(device_);
   }
 
+  std::unique_ptr<System> WithSteps(int steps) const override {
+    SystemOptions options = options_;
+    options.steps = steps;
+    return std::make_unique<ShapesSystem>(model_, options);
+  }
+
   Video Decode(const at::Tensor& latent) const override {
     const at::NoGradGuard no_grad;
-    return FramesToVideo(model_.autoencoder.DecodeVideo(latent)[0], kShapesFps);
+    return FramesToVideo(model_->autoencoder.DecodeVideo(latent)[0], kShapesFps);
   }
 
  private:
-  ShapesModel model_;
+  std::shared_ptr<const ShapesModel> model_;
+  SystemOptions options_;
   at::Device device_;
   RflowOptions rflow_;
   std::vector<float> timesteps_;
@@ -171,8 +178,9 @@ class ShapesSystem : public System {
 std::unique_ptr<System> LoadShapesSystem(const SystemOptions& options) {
   const std::string folder =
       options.weights.empty() ? DefaultShapesWeightsFolder() : options.weights;
-  return std::make_unique<ShapesSystem>(
-      LoadShapesModel(folder, ParseDtype(options.dtype), ParseDevice(options.device)), options);
+  auto model = std::make_shared<const ShapesModel>(
+      LoadShapesModel(folder, ParseDtype(options.dtype), ParseDevice(options.device)));
+  return std::make_unique<ShapesSystem>(std::move(model), options);
 }
 
 }  // namespace teacache

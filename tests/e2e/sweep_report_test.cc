@@ -24,27 +24,48 @@ using ::testing::IsEmpty;
 
 class SweepReportTest : public ProgramTest {
  protected:
-  // 2 fit prompts, 2 test prompts, uncached + 2 thresholds + 2 uniform: 10 videos.
-  ProcessResult Sweep(const std::string& out, const ProcessOptions& options = {}) const {
-    return RunTool("sweep-report",
-                   {"--weights",
-                    Weights(),
-                    "--steps",
-                    "20",
-                    "--out",
-                    folder_ / out,
-                    "--fit-prompts",
-                    WritePrompts("fit.txt", {kShapesPrompts[0], kShapesPrompts[1]}),
-                    "--prompts",
-                    WritePrompts("test.txt", {kShapesPrompts[2], kShapesPrompts[3]}),
-                    "--thresholds",
-                    "0.2,1",
-                    "--degree",
-                    "1"},
-                   options);
+  // 2 fit prompts, 2 test prompts, uncached + 2 thresholds + 4 baselines of each: 22 videos.
+  ProcessResult Sweep(const std::string& out,
+                      const ProcessOptions& options = {},
+                      const std::vector<std::string>& more = {"--thresholds", "0.2,1"}) const {
+    std::vector<std::string> arguments = {
+        "--weights",
+        Weights(),
+        "--steps",
+        "20",
+        "--out",
+        folder_ / out,
+        "--fit-prompts",
+        WritePrompts("fit.txt", {kShapesPrompts[0], kShapesPrompts[1]}),
+        "--prompts",
+        WritePrompts("test.txt", {kShapesPrompts[2], kShapesPrompts[3]}),
+        "--degree",
+        "1",
+        "--timed-runs",
+        "1"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return RunTool("sweep-report", arguments, options);
   }
   json Report(const std::string& out) const {
     return json::parse(ReadFile(folder_ / (out + "/report.json")));
+  }
+  static json Row(const json& report, const std::string& id) {
+    for (const json& row : report.at("rows")) {
+      if (row.at("id") == id) return row;
+    }
+    ADD_FAILURE() << "no row " << id;
+    return {};
+  }
+  // Entries of the journal of one kind.
+  std::vector<json> Entries(const std::string& out, const std::string& kind) const {
+    std::vector<json> entries;
+    for (const json& entry : ReadJournal(folder_ / (out + "/sweep.jsonl")).entries) {
+      if (entry.at("entry") == kind) entries.push_back(entry);
+    }
+    return entries;
+  }
+  fs::path Video(const std::string& setting, int prompt = 2) const {
+    return fs::path(folder_ / "sweep") / "videos" / setting / (kShapesPrompts[prompt] + "-0.mkv");
   }
 };
 
@@ -54,56 +75,174 @@ int Count(const std::string& text, const std::string& pattern) {
       std::distance(std::sregex_iterator(text.begin(), text.end(), regex), std::sregex_iterator()));
 }
 
+int CallsComputed(const json& video) {
+  const std::string calls = video.at("computed");
+  return static_cast<int>(std::count(calls.begin(), calls.end(), '1'));
+}
+
 TEST_F(SweepReportTest, WritesAllFilesAndDoesNothingTwice) {
   const ProcessResult first = Sweep("sweep");
   ASSERT_EQ(first.exit_code, 0) << first.err;
   EXPECT_THAT(first.out, HasSubstr("report.html"));
-  for (const char* name :
-       {"report.html", "report.json", "report.csv", "report.md", "trace.jsonl", "coeffs.json"}) {
+  for (const char* name : {"report.html",
+                           "report.json",
+                           "report.csv",
+                           "report.md",
+                           "trace.jsonl",
+                           "test_trace.jsonl",
+                           "coeffs.json"}) {
     EXPECT_GT(fs::file_size(folder_ / (std::string("sweep/") + name)), 100u) << name;
   }
   std::vector<std::string> settings;
   for (const auto& entry : fs::directory_iterator(folder_ / "sweep/videos")) {
     settings.push_back(entry.path().filename().string());
     EXPECT_EQ(FilesIn(entry.path().string()).size(), 2u) << settings.back();
+    EXPECT_EQ(FilesIn(folder_ / ("sweep/preview/" + settings.back())).size(), 2u);
   }
   EXPECT_THAT(settings,
-              ::testing::UnorderedElementsAre(
-                  "none", "teacache-0.2", "teacache-1", "uniform-as-0.2", "uniform-as-1"));
-  EXPECT_EQ(ReadJournal(folder_ / "sweep/sweep.jsonl").entries.size(), 10u);
+              ::testing::UnorderedElementsAre("none",
+                                              "teacache-0.2",
+                                              "teacache-1",
+                                              "uniform-as-0.2",
+                                              "uniform-as-1",
+                                              "mask-as-0.2",
+                                              "mask-as-1",
+                                              "magcache-as-0.2",
+                                              "magcache-as-1",
+                                              "steps-as-0.2",
+                                              "steps-as-1"));
+  EXPECT_EQ(Entries("sweep", "video").size(), 22u);
+  EXPECT_EQ(Entries("sweep", "scores").size(), 20u);
 
   const auto files = FilesIn(folder_ / "sweep");
-  const auto video_time =
-      fs::last_write_time(folder_ / ("sweep/videos/none/" + kShapesPrompts[2] + "-0.mp4"));
+  const auto video_time = fs::last_write_time(Video("none"));
   const ProcessResult again = Sweep("sweep");
   ASSERT_EQ(again.exit_code, 0) << again.err;
   const auto after = FilesIn(folder_ / "sweep");
-  for (const char* name : {"sweep.jsonl", "trace.jsonl", "report.csv"}) {
+  for (const char* name : {"sweep.jsonl", "trace.jsonl", "report.csv", "videos.csv"}) {
     EXPECT_EQ(after.at(name), files.at(name)) << name;
   }
-  EXPECT_EQ(fs::last_write_time(folder_ / ("sweep/videos/none/" + kShapesPrompts[2] + "-0.mp4")),
-            video_time);
+  EXPECT_EQ(fs::last_write_time(Video("none")), video_time);
 }
 
-// What the report says agrees with itself: calls, identical videos, pairs of settings.
+// What the report says agrees with itself: calls, pairs of settings, replayed schedules.
 TEST_F(SweepReportTest, NumbersAgree) {
   ASSERT_EQ(Sweep("sweep").exit_code, 0);
   const json report = Report("sweep");
-  EXPECT_EQ(report.at("rows").size(), 5u) << report.dump(1).substr(0, 2000);
-  std::map<std::string, std::vector<int>> computed;
-  for (const json& entry : ReadJournal(folder_ / "sweep/sweep.jsonl").entries) {
-    const std::string calls = entry.at("calls");
-    EXPECT_EQ(calls.size(), 20u);
-    EXPECT_EQ(calls.front(), 'C');
-    EXPECT_EQ(calls.back(), 'C');
-    computed[entry.at("setting")].push_back(
-        static_cast<int>(std::count(calls.begin(), calls.end(), 'C')));
+  ASSERT_EQ(report.at("rows").size(), 11u);
+  for (const char* threshold : {"0.2", "1"}) {
+    const json teacache = Row(report, std::string("teacache-") + threshold);
+    for (size_t v = 0; v < 2; ++v) {
+      const int computed = CallsComputed(teacache["videos"][v]);
+      EXPECT_GE(computed, 2);
+      for (const char* baseline : {"uniform-as-", "mask-as-", "steps-as-"}) {
+        EXPECT_EQ(CallsComputed(Row(report, std::string(baseline) + threshold)["videos"][v]),
+                  computed)
+            << baseline << threshold;
+      }
+      // Until the first call is skipped the runs are the same, so the decisions are.
+      const std::string live = teacache["videos"][v]["computed"];
+      const std::string replayed = teacache["videos"][v]["replayed"];
+      ASSERT_EQ(replayed.size(), live.size());
+      const size_t same = std::min(live.find('0'), live.size() - 1) + 1;
+      EXPECT_EQ(replayed.substr(0, same), live.substr(0, same));
+    }
+    const json magcache = Row(report, std::string("magcache-as-") + threshold);
+    EXPECT_TRUE(std::abs(magcache["computed_mean"].get<double>() -
+                         teacache["computed_mean"].get<double>()) <= 0.25 ||
+                !magcache["notes"].empty());
   }
-  EXPECT_EQ(computed.at("none"), (std::vector<int>{20, 20}));
-  EXPECT_EQ(computed.at("uniform-as-0.2"), computed.at("teacache-0.2"));
-  EXPECT_EQ(computed.at("uniform-as-1"), computed.at("teacache-1"));
-  EXPECT_LE(computed.at("teacache-1")[0], computed.at("teacache-0.2")[0]);
-  EXPECT_LT(computed.at("teacache-1")[0], 20);
+  EXPECT_EQ(Row(report, "none")["computed_mean"], 20);
+  EXPECT_LE(Row(report, "teacache-1")["computed_mean"],
+            Row(report, "teacache-0.2")["computed_mean"]);
+  EXPECT_EQ(report["comparisons"].size(), 8u);
+  EXPECT_EQ(report["context"]["timed_runs"], 1);
+}
+
+// Everybody gets the same numbers from the same files.
+TEST_F(SweepReportTest, ScoresAreThoseOfEvalMetrics) {
+  for (const bool lossy : {false, true}) {
+    const std::string out = lossy ? "lossy" : "lossless";
+    std::vector<std::string> more = {"--thresholds", "1", "--baselines", "steps"};
+    if (lossy) more.insert(more.end(), {"--lossy", "--crf", "30"});
+    ASSERT_EQ(Sweep(out, {}, more).exit_code, 0);
+    const json report = Report(out);
+    for (const char* id : {"teacache-1", "steps-as-1"}) {
+      const ProcessResult scored = RunTool("eval-metrics",
+                                           {"--gt",
+                                            folder_ / (out + "/videos/none"),
+                                            "--gen",
+                                            folder_ / (out + "/videos/" + id),
+                                            "--metrics",
+                                            "psnr,ssim",
+                                            "--out",
+                                            folder_ / "results.json"});
+      ASSERT_EQ(scored.exit_code, 0) << scored.err;
+      const json summary = json::parse(ReadFile(folder_ / "results.json")).at("summary");
+      const json row = Row(report, id);
+      for (const char* metric : {"psnr", "ssim"}) {
+        EXPECT_EQ(row[metric]["mean"], summary[metric]["mean"]) << out << id << metric;
+        EXPECT_EQ(row[metric]["p5"], summary[metric]["p5"]) << out << id << metric;
+        EXPECT_EQ(row[metric]["ci95"]["lo"], summary[metric]["ci95"][0]) << out << id << metric;
+        EXPECT_EQ(row[metric]["ci95"]["hi"], summary[metric]["ci95"][1]) << out << id << metric;
+      }
+    }
+  }
+}
+
+// The replayed schedules are those of fit-coeffs on the traces that lie there.
+TEST_F(SweepReportTest, ReplayedSchedulesAreThoseOfFitCoeffs) {
+  ASSERT_EQ(Sweep("sweep", {}, {"--thresholds", "0.2", "--baselines", "none"}).exit_code, 0);
+  const ProcessResult score = RunTool("fit-coeffs",
+                                      {"score",
+                                       folder_ / "sweep/test_trace.jsonl",
+                                       "--coeffs",
+                                       folder_ / "sweep/coeffs.json",
+                                       "--threshold",
+                                       "0.2",
+                                       "--json",
+                                       "-"});
+  ASSERT_EQ(score.exit_code, 0) << score.err;
+  const json runs = json::parse(score.out).at("experts")[0].at("replay").at("runs");
+  const json videos = Row(Report("sweep"), "teacache-0.2").at("videos");
+  ASSERT_EQ(runs.size(), videos.size());
+  for (size_t i = 0; i < runs.size(); ++i) {
+    std::string schedule = runs[i].at("schedule");
+    std::replace(schedule.begin(), schedule.end(), 'C', '1');
+    std::replace(schedule.begin(), schedule.end(), 'S', '0');
+    EXPECT_EQ(videos[i].at("replayed"), schedule) << i;
+  }
+}
+
+TEST_F(SweepReportTest, AChangedFlagMakesAnewOnlyWhatDependsOnIt) {
+  const std::vector<std::string> with = {"--baselines", "uniform", "--thresholds"};
+  const auto thresholds = [&with](const std::string& list) {
+    std::vector<std::string> more = with;
+    more.push_back(list);
+    return more;
+  };
+  ASSERT_EQ(Sweep("sweep", {}, thresholds("0.2,1")).exit_code, 0);
+  const auto none = fs::last_write_time(Video("none"));
+  const auto kept = fs::last_write_time(Video("teacache-0.2"));
+  const auto later = fs::last_write_time(Video("teacache-1"));
+  const std::string bytes = ReadFile(Video("teacache-1").string());
+  ASSERT_EQ(Sweep("sweep", {}, thresholds("0.2,0.6")).exit_code, 0);
+  EXPECT_EQ(Report("sweep").at("rows").size(), 5u);
+  EXPECT_EQ(fs::last_write_time(Video("none")), none);
+  EXPECT_EQ(fs::last_write_time(Video("teacache-0.2")), kept);
+  EXPECT_TRUE(fs::exists(Video("teacache-0.6")));
+  EXPECT_FALSE(fs::exists(Video("teacache-1")));  // in kept/ for another time
+  // Back again: nothing new is made.
+  ASSERT_EQ(Sweep("sweep", {}, thresholds("0.2,1")).exit_code, 0);
+  EXPECT_EQ(fs::last_write_time(Video("teacache-1")), later);
+  EXPECT_EQ(ReadFile(Video("teacache-1").string()), bytes);
+  EXPECT_FALSE(fs::exists(Video("teacache-0.6")));
+  // Other coefficients change what TeaCache computes, not the uncached videos.
+  std::vector<std::string> other = thresholds("0.2,1");
+  other.insert(other.end(), {"--coeffs", "[2, 0]"});
+  ASSERT_EQ(Sweep("sweep", {}, other).exit_code, 0);
+  EXPECT_EQ(fs::last_write_time(Video("none")), none);
+  EXPECT_NE(fs::last_write_time(Video("teacache-1")), later);
 }
 
 TEST_F(SweepReportTest, InterruptedSweepsGoOn) {
@@ -120,19 +259,20 @@ TEST_F(SweepReportTest, InterruptedSweepsGoOn) {
   EXPECT_FALSE(fs::exists(folder_ / "sweep/report.html"));
   ASSERT_EQ(Sweep("sweep").exit_code, 0);
   ASSERT_EQ(Sweep("whole").exit_code, 0);
-  const auto scores = [&](const std::string& out) {
+  const auto entries = [&](const std::string& out, const char* kind, const char* field) {
     std::map<std::string, std::string> result;
-    for (const json& entry : ReadJournal(folder_ / (out + "/sweep.jsonl")).entries) {
-      const std::string key = entry.at("setting").get<std::string>() + " " +
-                              entry.at("prompt").dump() + " " + entry.at("seed").dump();
+    for (const json& entry : Entries(out, kind)) {
+      const std::string key = entry.at("key");
       EXPECT_FALSE(result.contains(key)) << key;
-      result[key] = entry.at("calls").dump() + entry.at("psnr").dump() + entry.at("ssim").dump() +
-                    entry.at("bytes").dump();
+      result[key] = entry.at(field).dump();
     }
     return result;
   };
-  EXPECT_EQ(scores("sweep"), scores("whole"));
-  EXPECT_EQ(scores("sweep").size(), 10u);
+  for (const auto& [kind, field] :
+       {std::pair{"video", "calls"}, {"video", "bytes"}, {"scores", "psnr"}, {"scores", "ssim"}}) {
+    EXPECT_EQ(entries("sweep", kind, field), entries("whole", kind, field));
+  }
+  EXPECT_EQ(entries("sweep", "video", "calls").size(), 22u);
 }
 
 TEST_F(SweepReportTest, PlansWithoutWork) {
@@ -151,8 +291,11 @@ TEST_F(SweepReportTest, PlansWithoutWork) {
                                       "0.1,0.2,0.3",
                                       "--dry-run"});
   EXPECT_EQ(plan.exit_code, 0) << plan.err;
-  EXPECT_THAT(plan.out, HasSubstr("6 fit runs, 7 settings, 70 videos"));
-  EXPECT_FALSE(fs::exists(folder_ / "sweep/sweep.jsonl"));
+  EXPECT_THAT(plan.out, HasSubstr("6 fit runs, 16 settings, 160 videos, each timed 3 times"));
+  // (6 + 10 recorded + 160 x 3) runs of 30 calls
+  EXPECT_THAT(plan.out, HasSubstr("at most 14880 transformer calls"));
+  EXPECT_THAT(plan.out, HasSubstr("MB of videos"));
+  EXPECT_FALSE(fs::exists(folder_ / "sweep"));
 }
 
 TEST_F(SweepReportTest, MistakesBeforeAnyWork) {
@@ -166,13 +309,16 @@ TEST_F(SweepReportTest, MistakesBeforeAnyWork) {
        std::vector<std::pair<std::vector<std::string>, std::string>>{
            {{"--thresholds", "0.1,0.1"}, "0.1 occurs twice"},
            {{"--thresholds", "0.1,abc"}, "abc"},
+           {{"--thresholds", "auto:0"}, "1 to 1000"},
            {{"--fit-prompts", same, "--prompts", same}, "nothing in common"},
            {{"--count", "0"}, "test prompt"},
+           {{"--baselines", "uniform,luck"}, "'luck'"},
+           {{"--timed-runs", "0"}, "at least 1"},
+           {{"--coeffs", "published"}, "no coefficients are published"},
+           {{"--lpips-weights", folder_ / "nowhere"}, "--lpips-weights"},
            {{"--model", "sora"}, "'sora'"}}) {
     const ProcessResult result = sweep(arguments);
     EXPECT_EQ(result.exit_code, 2) << text;
-    // A note that LPIPS is left out may come first.
-    EXPECT_LE(result.ErrLines().size(), 2u) << result.err;
     ASSERT_FALSE(result.ErrLines().empty());
     EXPECT_THAT(result.ErrLines().back(), HasSubstr(text));
   }
