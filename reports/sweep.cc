@@ -232,7 +232,12 @@ class SweepRun {
     record.seeds = options_.seeds;
     record.out = Path("trace.jsonl");
     record.progress = progress_;
-    if (RecordDiffs(system_, record).interrupted) return std::nullopt;
+    const RecordSummary recorded = RecordDiffs(system_, record);
+    if (recorded.interrupted) return std::nullopt;
+    if (!recorded.failed.empty()) {
+      const FailedItem& failed = recorded.failed.front();
+      ThrowUserError(failed.prompt, "cannot be recorded: {}", failed.error);
+    }
     FitCoeffsOptions fit_options;
     fit_options.input.files = {record.out};
     fit_options.out = Path("coeffs.json");
@@ -272,6 +277,7 @@ class SweepRun {
           {"sweeping", "videos", static_cast<int64_t>(finished_.size()), total, item});
     };
     report("");
+    system_.Prepare(test_prompts_, progress_);
     WarmUp();
     for (size_t prompt = 0; prompt < test_prompts_.size(); ++prompt) {
       for (const int64_t seed : options_.seeds) {
