@@ -73,6 +73,7 @@ void AddFront(const SweepReport& report,
   knee["hoverinfo"] = "skip";
   knee["text"] = {"knee"};
   knee["textposition"] = "top right";
+  knee["cliponaxis"] = false;
   knee["marker"] = {{"symbol", "circle-open"},
                     {"size", 17},
                     {"color", "#b8860b"},
