@@ -12,6 +12,7 @@
 
 #include "calib/fixed_schedules.h"
 #include "datasets/error.h"
+#include "datasets/files.h"
 #include "datasets/version.h"
 
 namespace teacache {
@@ -20,6 +21,28 @@ namespace {
 void Append(std::vector<std::string>* to, const std::vector<std::string>& from) {
   for (const std::string& text : from) {
     if (std::find(to->begin(), to->end(), text) == to->end()) to->push_back(text);
+  }
+}
+
+// What `make` returns; where no run is complete nothing but a warning: pairs can be fitted still.
+template <typename Make>
+std::optional<ReplayInput> OrWarn(const Make& make, std::vector<std::string>* warnings) {
+  try {
+    return make();
+  } catch (const UserError& error) {
+    warnings->push_back(fmt::format("no schedule can be replayed: {}", error.what()));
+    return std::nullopt;
+  }
+}
+
+// Runs `work`; its mistakes are those of these files.
+template <typename Work>
+auto InFiles(const std::vector<std::string>& files, const Work& work) {
+  try {
+    return work();
+  } catch (const UserError& error) {
+    const std::string more = files.size() > 1 ? fmt::format(" and {} more", files.size() - 1) : "";
+    throw UserError(files[0] + more, error.what());
   }
 }
 
@@ -119,12 +142,16 @@ void ReadTraces(const CalibrationInput& input, Calibration* calibration) {
     PairOptions options = input.pairs;
     options.expert = std::nullopt;
     options.forced_calls.clear();
-    data.all = ExtractPairs(own, options);
+    data.all = InFiles(input.files, [&] { return ExtractPairs(own, options); });
     data.all.expert = expert;
     Append(&calibration->warnings, data.all.warnings);
-    data.replay = MakeReplayInput(
-        ForReplay(own, input.pairs.branches), calibration->rule, &calibration->warnings);
-    if (trace.header.modulated == "time") data.replay->time_only = true;
+    data.replay = OrWarn(
+        [&] {
+          return MakeReplayInput(
+              ForReplay(own, input.pairs.branches), calibration->rule, &calibration->warnings);
+        },
+        &calibration->warnings);
+    if (data.replay && trace.header.modulated == "time") data.replay->time_only = true;
     data.magnitude_ratios = MagnitudeRatios(own);
     calibration->experts.push_back(std::move(data));
   }
@@ -157,7 +184,9 @@ void ReadImports(const CalibrationInput& input, Calibration* calibration) {
     Append(&calibration->warnings, runs.pairs.warnings);
     if (runs.pairs.calls > 1) {
       const bool each = input.pairs.branches == PairOptions::Branches::kWorst;
-      data.replay = MakeReplayInput(each ? runs.pairs : branches, &calibration->warnings);
+      data.replay = OrWarn(
+          [&] { return MakeReplayInput(each ? runs.pairs : branches, &calibration->warnings); },
+          &calibration->warnings);
     }
     calibration->experts.push_back(std::move(data));
   }
@@ -369,6 +398,7 @@ FitCoeffsResult RunFitCoeffs(const FitCoeffsOptions& options) {
   options.fit.Validate();
   CheckThresholdOptions(options.threshold);
   for (const std::string& name : options.emit) FindEmitFormat(name);
+  CheckFolderOf(options.out);
   const Calibration calibration = ReadCalibration(options.input);
 
   FitCoeffsResult result;
@@ -376,7 +406,7 @@ FitCoeffsResult RunFitCoeffs(const FitCoeffsOptions& options) {
   result.warnings = calibration.warnings;
   result.quality_target = options.threshold.target_quality.has_value();
   for (const CalibrationData& data : calibration.experts) {
-    FittedExpert expert = FitExpert(options, data);
+    FittedExpert expert = InFiles(options.input.files, [&] { return FitExpert(options, data); });
     CoefficientSet set = MakeSet(expert);
     set.threshold = Choose(options.threshold, expert, calibration.rule, &result);
     expert.engine_warnings = EngineWarnings(set, calibration.rule);

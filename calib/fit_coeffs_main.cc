@@ -32,6 +32,7 @@ void Print(const std::string& text,
 
 int Fit(FitCoeffsArguments* a) {
   teacache::FinishFitOptions(a);
+  for (const std::string& path : {a->report, a->json}) teacache::CheckFolderOf(path);
   const teacache::FitCoeffsResult result = teacache::RunFitCoeffs(a->fit);
   if (!a->report.empty()) teacache::WriteFitPage(a->report, result);
   Print(FitReportText(result), FitReportJson(result), result.warnings, a->json);

@@ -229,6 +229,14 @@ void MakeFolders(const std::string& path) {
   }
 }
 
+void CheckFolderOf(const std::string& path) {
+  const fs::path folder = fs::path(path).parent_path();
+  std::error_code error;
+  if (!folder.empty() && !fs::is_directory(folder, error)) {
+    ThrowUserError(path, "must be in a folder that exists but \"{}\" is none", folder.string());
+  }
+}
+
 bool NaturalLess(std::string_view a, std::string_view b) {
   size_t i = 0, j = 0;
   while (i < a.size() && j < b.size()) {

@@ -53,6 +53,10 @@ void WriteAll(int fd, const std::string& path, std::string_view bytes);
 // Creates the folder and its parents; throws UserError when that is impossible.
 void MakeFolders(const std::string& path);
 
+// Throws UserError unless the folder that a file is to be written to exists; "" is no file. Asked
+// before long work, so that nothing is refused at its end.
+void CheckFolderOf(const std::string& path);
+
 // Order for names with numbers: "a2" < "a10", "2" < "02" only as a tie-break. Bytes otherwise; a
 // strict weak order for any strings.
 bool NaturalLess(std::string_view a, std::string_view b);

@@ -143,6 +143,11 @@ nlohmann::json ParseJson(std::string_view text, std::string_view where) {
       reason = reason.substr(end + 2);
     }
     std::replace(reason.begin(), reason.end(), '\n', ' ');
+    // Of a text of one line, which `where` may have named already.
+    const std::string first_line = "parse error at line 1, ";
+    if (text.find('\n') == std::string_view::npos && reason.rfind(first_line, 0) == 0) {
+      reason = "parse error at " + reason.substr(first_line.size());
+    }
     ThrowUserError(where, "must be valid JSON but is not: {}", reason);
   }
 }

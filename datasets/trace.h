@@ -102,8 +102,8 @@ class TraceWriter {
   int fd_ = -1;
 };
 
-// Throws UserError naming file and line for anything but a cut last line, fields it does not know
-// and rows out of order, which are warnings.
+// Throws UserError naming file and line for anything but a cut last line, fields it does not know,
+// rows out of order and denominators of 0, which are warnings.
 Trace ReadTrace(const std::string& path);
 
 // Merges traces of the same setting (tool version, shard and part aside). Rows of the same (prompt,

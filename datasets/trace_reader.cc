@@ -84,9 +84,16 @@ void CheckRows(const std::string& path, TraceFile* file) {
   // The last call of a run and branch, kept under the key of call 0 of expert "".
   std::unordered_map<RowKey, int, RowKeyHash> last_call;
   bool warned_order = false;
+  size_t zeros = 0;
+  size_t first_zero = 0;
   for (size_t i = 0; i < trace.rows.size(); ++i) {
     const TraceRow& row = trace.rows[i];
     const size_t line = i + 2;  // line 1 is the header
+    for (const L1Sums* sums : {&row.mod, &row.res, &row.out}) {
+      if (!sums->measured() || sums->prev_l1 > 0) continue;
+      if (zeros++ == 0) first_zero = line;
+      break;
+    }
     const auto [it, inserted] = lines.emplace(KeyOf(row), line);
     if (!inserted) {
       ThrowUserError(fmt::format("{}:{}", path, line),
@@ -107,6 +114,13 @@ void CheckRows(const std::string& path, TraceFile* file) {
                       last->second));
     }
     last->second = std::max(last->second, row.call);
+  }
+  if (zeros > 0) {
+    trace.warnings.push_back(
+        fmt::format("{}:{}: the denominator (prev_l1) is 0{}: no relative change can be told",
+                    path,
+                    first_zero,
+                    zeros > 1 ? fmt::format(", here and in {} more rows", zeros - 1) : ""));
   }
 }
 
