@@ -161,13 +161,19 @@ void ProgressPrinter::Report(const Progress& progress) {
   }
 }
 
-void ProgressPrinter::Warn(std::string_view message) {
+void ProgressPrinter::PrintLine(std::string_view text) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (line_open_) {
     out_ << "\r\x1b[K";
     line_open_ = false;
   }
-  out_ << "warning: " << message << '\n' << std::flush;
+  out_ << text << '\n' << std::flush;
 }
+
+void ProgressPrinter::Warn(std::string_view message) {
+  PrintLine(fmt::format("warning: {}", message));
+}
+
+void ProgressPrinter::Note(std::string_view message) { PrintLine(message); }
 
 }  // namespace teacache

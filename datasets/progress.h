@@ -27,6 +27,8 @@ class ProgressSink {
   virtual void Report(const Progress& progress) = 0;
   // Something the user should know that is not an error.
   virtual void Warn(std::string_view message) = 0;
+  // Something worth knowing meanwhile, like an estimate.
+  virtual void Note(std::string_view /*message*/) {}
 };
 
 // Ignores everything.
@@ -52,8 +54,10 @@ class ProgressPrinter : public ProgressSink {
 
   void Report(const Progress& progress) override;
   void Warn(std::string_view message) override;
+  void Note(std::string_view message) override;
 
  private:
+  void PrintLine(std::string_view text);
   void EndLine();
 
   std::ostream& out_;

@@ -7,6 +7,8 @@
 #include "datasets/error.h"
 #include "datasets/program.h"
 #include "datasets/prompts.h"
+#include "runners/failed_item.h"
+#include "runners/plan.h"
 #include "runners/policy_options.h"
 #include "runners/system.h"
 
@@ -14,19 +16,75 @@ namespace teacache {
 
 // Flags that record-diffs, generate-videos and sweep-report share. For main functions only.
 
+inline constexpr const char* kPromptsHelp =
+    "file of prompts: one per line, a JSON list, or VBench_full_info.json";
+
+// Prompts of a file; says on standard error when VBench's list has some twice.
+inline std::vector<std::string> ReadPromptsAndReport(const std::string& file) {
+  PromptList list = ReadPromptList(file);
+  for (const std::string& prompt : list.repeated) {
+    fmt::print(stderr, "note: {}: \"{}\" is there twice and is taken once\n", file, prompt);
+  }
+  return std::move(list.prompts);
+}
+
+inline void AddDeviceFlags(CLI::App* app, SystemOptions* system) {
+  app->add_option("--device", system->device, "cpu, cuda or cuda:N")->capture_default_str();
+  app->add_option("--dtype",
+                  system->dtype,
+                  "float32, bfloat16 or float16; default: the published one, float32 on the CPU");
+}
+
+// Where the text encoder is. For systems of published checkpoints.
+inline void AddTextFlags(CLI::App* app, SystemOptions* system) {
+  const std::string group = "Published checkpoints";
+  app->add_option("--text-encoder",
+                  system->text_encoder,
+                  "folder of the T5 encoder; default: by its published name in --weights")
+      ->group(group);
+  app->add_option("--tokenizer",
+                  system->tokenizer,
+                  "spiece.model or its folder; default: beside the encoder or in --weights")
+      ->group(group);
+}
+
+// Parts and sizes of systems of published checkpoints.
+inline void AddCheckpointFlags(CLI::App* app, SystemOptions* system) {
+  const std::string group = "Published checkpoints";
+  app->add_option("--transformer",
+                  system->transformer,
+                  "folder or file of the transformer; default: by its published name in --weights")
+      ->group(group);
+  app->add_option("--vae", system->vae, "the same of the decoder")->group(group);
+  AddTextFlags(app, system);
+  app->add_option("--prompt-embeddings",
+                  system->prompt_embeddings,
+                  "file of encode-prompts: the text encoder is not needed then")
+      ->group(group);
+  app->add_flag("--offload",
+                system->offload,
+                "text encoder, transformer and decoder take turns on the device")
+      ->group(group);
+  app->add_option("--frames", system->frames, "frames of a video; 0 = the system's own")
+      ->group(group);
+  app->add_option("--width", system->width, "pixels; 0 = the system's own")->group(group);
+  app->add_option("--height", system->height, "pixels; 0 = the system's own")->group(group);
+  app->add_option("--resolution", system->resolution, "144p to 720p (open-sora)")->group(group);
+  app->add_option("--aspect-ratio", system->aspect_ratio, "like 9:16 (open-sora)")->group(group);
+}
+
 inline void AddSystemFlags(CLI::App* app, std::string* model, SystemOptions* system) {
   app->add_option("--model", *model, "system to run:\n" + DescribeSystems())->capture_default_str();
-  app->add_option("--weights", system->weights, "folder of weights instead of the shipped ones");
+  app->add_option(
+      "--weights", system->weights, "folder of weights; shapes has its own and needs none");
   app->add_option("--steps", system->steps, "denoising steps; 0 = the system's own")
       ->capture_default_str();
   app->add_option("--guidance",
                   system->guidance,
                   "classifier-free guidance scale, 1 = none; negative = the system's own")
       ->capture_default_str();
-  app->add_option("--device", system->device, "cpu, cuda or cuda:N")->capture_default_str();
-  app->add_option("--dtype",
-                  system->dtype,
-                  "of the transformer: float32, bfloat16, float16; default the system's own");
+  AddDeviceFlags(app, system);
+  AddCheckpointFlags(app, system);
 }
 
 // --prompts FILE, --prompt TEXT... or --demo N, and --seeds.
@@ -40,7 +98,7 @@ struct PromptFlags {
     if ((file.empty() ? 0 : 1) + (texts.empty() ? 0 : 1) + (demo > 0 ? 1 : 0) != 1) {
       ThrowUserError("--prompts", "give one of --prompts FILE, --prompt TEXT and --demo N");
     }
-    if (!file.empty()) return ReadPrompts(file);
+    if (!file.empty()) return ReadPromptsAndReport(file);
     if (!texts.empty()) return texts;
     std::vector<std::string> prompts = system.DemoPrompts(demo);
     if (prompts.empty())
@@ -51,7 +109,7 @@ struct PromptFlags {
 };
 
 inline void AddPromptFlags(CLI::App* app, PromptFlags* flags) {
-  app->add_option("--prompts", flags->file, "file of prompts: one per line, or a JSON list");
+  app->add_option("--prompts", flags->file, kPromptsHelp);
   app->add_option("--prompt", flags->texts, "a prompt; may be given several times");
   app->add_option(
       "--demo", flags->demo, "so many demonstration prompts of the system, always the same");
@@ -68,5 +126,37 @@ inline void AddJobFlags(CLI::App* app, int* jobs, int* threads, std::string* sha
   app->add_option(
       "--shard", *shard, "i/n: do only part i of n; default from Slurm, torchrun or MPI variables");
 }
+
+// What a run over items is told at its end about those that could not be made.
+inline void PrintFailed(const std::vector<FailedItem>& failed) {
+  for (const FailedItem& item : failed) {
+    fmt::print("failed: \"{}\", seed {}: {}\n", item.prompt, item.seed, item.error);
+  }
+}
+
+// --dry-run, and what a run of a large system says before anything is loaded.
+class PlanFlag {
+ public:
+  void Add(CLI::App* app) {
+    app->add_flag("--dry-run",
+                  dry_run_,
+                  "check weights and options, print what each part takes, load nothing");
+  }
+
+  // True when that is all that was asked for.
+  bool Show(const System& system, const SystemOptions& options, int jobs, size_t videos) const {
+    if (options.offload && jobs > 1) {
+      ThrowUserError("--offload", "needs --jobs 1, since parts take turns, but has {}", jobs);
+    }
+    if (!dry_run_ && system.Plan().empty()) return false;
+    fmt::print(dry_run_ ? stdout : stderr,
+               "{}",
+               DescribePlan(system, options.offload, static_cast<int64_t>(videos)));
+    return dry_run_;
+  }
+
+ private:
+  bool dry_run_ = false;
+};
 
 }  // namespace teacache

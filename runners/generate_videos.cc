@@ -16,7 +16,9 @@
 #include "datasets/trace.h"
 #include "datasets/version.h"
 #include "runners/ordered_jobs.h"
+#include "runners/out_of_memory.h"
 #include "runners/record_diffs.h"
+#include "runners/time_estimate.h"
 
 namespace teacache {
 namespace {
@@ -138,6 +140,7 @@ struct Item {
 struct FinishedItem {
   VideoTiming timing;
   std::vector<TraceRow> rows;
+  std::string error;  // why it is not finished; "" = it is
 };
 
 class RunFolder {
@@ -169,27 +172,56 @@ class RunFolder {
           {"generating", "videos", summary.generated + summary.resumed, summary.total, name});
     };
     report("");
+    PreparePrompts(items, &progress);
+    TimeEstimate estimate(
+        static_cast<int64_t>(items.size()), system_.info().calls, options_.jobs, &progress);
     ForEachInOrder<FinishedItem>(
         items.size(),
         {options_.jobs, options_.threads, Interrupted},
-        [&](size_t i) { return Make(items[i]); },
-        [&](size_t, FinishedItem&& item) {
-          // The trace goes first: a run in the journal has its rows. A run that was stopped between
-          // the two has them already.
-          const Key key(item.timing.prompt, item.timing.seed);
-          if (trace_ && !recorded_.contains(key)) trace_->Append(item.rows);
-          journal_->Append(ToJson(item.timing));
-          done_[key] = item.timing;
-          ++summary.generated;
-          report(item.timing.file);
+        [&](size_t i) {
+          FinishedItem item;
+          item.error = ErrorOfWork([&] { item = Make(items[i], &estimate); });
+          return item;
+        },
+        [&](size_t i, FinishedItem&& item) {
+          if (item.error.empty()) item.error = ErrorOfWork([&] { Keep(item); });
+          if (item.error.empty()) {
+            ++summary.generated;
+            report(item.timing.file);
+          } else {
+            summary.failed.push_back({items[i].prompt, items[i].seed, item.error});
+            progress.Warn(
+                fmt::format("\"{}\", seed {}: {}", items[i].prompt, items[i].seed, item.error));
+          }
         });
-    summary.interrupted = summary.generated + summary.resumed < summary.total;
+    const size_t finished = summary.generated + summary.resumed + summary.failed.size();
+    summary.interrupted = finished < static_cast<size_t>(summary.total);
     Collect(&summary);
     return summary;
   }
 
  private:
   using Key = std::pair<std::string, int64_t>;
+
+  void PreparePrompts(const std::vector<Item>& items, ProgressSink* progress) const {
+    std::vector<std::string> prompts;
+    for (const Item& item : items) {
+      if (prompts.empty() || prompts.back() != item.prompt) prompts.push_back(item.prompt);
+    }
+    if (!prompts.empty()) system_.Prepare(prompts, progress);
+  }
+
+  void Keep(const FinishedItem& item) {
+    // The trace goes first: a run in the journal has its rows. A run that was stopped between the
+    // two has them already.
+    const Key key(item.timing.prompt, item.timing.seed);
+    if (trace_ && !recorded_.contains(key)) {
+      trace_->Append(item.rows);
+      recorded_.insert(key);
+    }
+    journal_->Append(ToJson(item.timing));
+    done_[key] = item.timing;
+  }
 
   std::vector<Item> ItemsToDo(GenerateSummary* summary) {
     for (const json& entry : journal_->entries()) {
@@ -214,10 +246,11 @@ class RunFolder {
     return items;
   }
 
-  FinishedItem Make(const Item& item) const {
+  FinishedItem Make(const Item& item, TimeEstimate* estimate) const {
     const Clock::time_point start = Clock::now();
     SampleOptions sample_options;
     sample_options.record = options_.record;
+    sample_options.on_call = [estimate](int call) { estimate->AfterCall(call); };
     sample_options.teacache_mode = options_.policy.teacache_mode;
     const GeneratedVideo made =
         GenerateVideo(system_, *policy_, item.prompt, item.seed, sample_options);
@@ -235,8 +268,7 @@ class RunFolder {
     timing.total_seconds = SecondsSince(start);
     if (const auto scene = system_.CheckScene(item.prompt, made.video)) timing.scene = scene->axes;
     if (options_.record) {
-      const auto branches = system_.Begin(item.prompt)->branches();
-      finished.rows = TraceRows(made.sample, branches, item.prompt, item.seed);
+      finished.rows = TraceRows(made.sample, made.branches, item.prompt, item.seed);
     }
     return finished;
   }
@@ -289,9 +321,13 @@ GeneratedVideo GenerateVideo(const System& system,
                              const SampleOptions& options) {
   GeneratedVideo made;
   const Clock::time_point start = Clock::now();
-  const auto run = system.Begin(prompt);
+  auto run = system.Begin(prompt);
   const auto scheduler = system.MakeScheduler();
-  made.sample = Sample(run.get(), scheduler.get(), policy, system.Noise(seed), options);
+  made.branches = run->branches();
+  made.sample = NamingPart("transformer", [&] {
+    return Sample(run.get(), scheduler.get(), policy, system.Noise(seed), options);
+  });
+  run.reset();  // makes room for the decoder
   made.transformer_seconds = SecondsSince(start);
   const Clock::time_point decode_start = Clock::now();
   made.video = system.Decode(made.sample.latent);

@@ -8,6 +8,7 @@
 #include "datasets/progress.h"
 #include "datasets/shard.h"
 #include "datasets/video.h"
+#include "runners/failed_item.h"
 #include "runners/policy_options.h"
 #include "runners/sampler.h"
 #include "runners/system.h"
@@ -18,7 +19,8 @@ namespace teacache {
 struct GeneratedVideo {
   Video video;
   SampleResult sample;
-  double transformer_seconds = 0;  // the denoising loop
+  std::vector<std::string> branches;  // of the denoising run
+  double transformer_seconds = 0;     // the denoising loop
   double decode_seconds = 0;
 };
 GeneratedVideo GenerateVideo(const System& system,
@@ -61,13 +63,16 @@ struct GenerateSummary {
   int resumed = 0;  // were there already
   int total = 0;    // of this shard
   bool interrupted = false;
+  std::vector<FailedItem> failed;      // could not be made; not among `videos`
   std::vector<VideoTiming> videos;     // finished ones, in order of prompts and seeds
   std::vector<std::string> shortened;  // "file <- prompt" where a name had to be shortened
 };
 
 // Fills a run folder: videos/{prompt}-{seed}.mp4, run.json, timing.jsonl, and trace.jsonl when
 // recording. Videos that timing.jsonl lists are kept; a folder made with other settings is refused.
-// Bytes depend neither on `jobs` nor on interruptions (timings aside). Throws UserError.
+// A video that cannot be made (out of memory, disk full) is listed as failed, leaves no file, and
+// is tried again by the next run. Bytes depend neither on `jobs` nor on interruptions (timings
+// aside). Throws UserError.
 GenerateSummary GenerateVideos(const GenerateOptions& options);
 // The same with a system that is loaded already (options.model and options.system are ignored).
 GenerateSummary GenerateVideos(const System& system, const GenerateOptions& options);

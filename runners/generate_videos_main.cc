@@ -79,7 +79,10 @@ void PrintScenes(const GenerateSummary& summary) {
   fmt::print("\n");
 }
 
-int Generate(GenerateOptions options, const PromptFlags& prompts, const CacheFlags& flags) {
+int Generate(GenerateOptions options,
+             const PromptFlags& prompts,
+             const CacheFlags& flags,
+             const PlanFlag& plan) {
   const InterruptGuard guard;
   ProgressPrinter progress;
   options.progress = &progress;
@@ -91,6 +94,11 @@ int Generate(GenerateOptions options, const PromptFlags& prompts, const CacheFla
     options.policy.polynomial = ChoosePolynomial(*system, flags.coeffs);
   }
   if (!flags.mag_ratios.empty()) options.policy.magcache.ratios = ReadMagRatios(flags.mag_ratios);
+  for (const std::string& prompt : options.prompts) system->CheckPrompt(prompt);
+  if (plan.Show(
+          *system, options.system, options.jobs, options.prompts.size() * options.seeds.size())) {
+    return 0;
+  }
   const GenerateSummary summary = GenerateVideos(*system, options);
   for (const std::string& name : summary.shortened) fmt::print("shortened: {}\n", name);
   double computed = 0;
@@ -112,7 +120,8 @@ int Generate(GenerateOptions options, const PromptFlags& prompts, const CacheFla
       system->info().calls,
       seconds / n);
   PrintScenes(summary);
-  return summary.interrupted ? 1 : 0;
+  PrintFailed(summary.failed);
+  return summary.interrupted || !summary.failed.empty() ? 1 : 0;
 }
 
 }  // namespace
@@ -122,6 +131,7 @@ int main(int argc, char** argv) {
   teacache::GenerateOptions options;
   teacache::PromptFlags prompts;
   teacache::CacheFlags flags;
+  teacache::PlanFlag plan;
   std::string shard;
   CLI::App app(
       "Generates videos into a run folder: videos/{prompt}-{seed}.mp4, run.json, timing.jsonl. "
@@ -134,10 +144,11 @@ int main(int argc, char** argv) {
   app.add_option("--out", options.out, "run folder to fill or go on with")->required();
   app.add_flag("--lossless", flags.lossless, "FFV1 in .mkv instead of H.264 (crf 23, as imageio) in .mp4");
   app.add_flag("--record", options.record, "write trace.jsonl too");
+  plan.Add(&app);
   return teacache::RunProgram(&app, argc, argv, [&] {
     options.seeds = prompts.Seeds();
     options.shard = teacache::ChooseShard(shard);
     options.argv = teacache::PortableArguments(argc, argv);
-    return teacache::Generate(options, prompts, flags);
+    return teacache::Generate(options, prompts, flags, plan);
   });
 }

@@ -52,10 +52,17 @@ at::Tensor CheckpointParameters::Get(const std::string& name,
                                      fmt::join(it->second.sizes(), ", ")));
     return at::zeros(shape, at::TensorOptions(DtypeOf(name)).device(device_));
   }
-  at::Tensor tensor = it->second.to(device_, DtypeOf(name));
+  at::Tensor tensor = Convert(name, it->second);
   taken_elements_ += tensor.numel();
   taken_bytes_ += static_cast<int64_t>(tensor.nbytes());
   return tensor;
+}
+
+at::Tensor CheckpointParameters::Convert(const std::string& name, const at::Tensor& tensor) {
+  if (converted_ == nullptr) return tensor.to(device_, DtypeOf(name));
+  const auto [it, is_new] = converted_->try_emplace(name);
+  if (is_new) it->second = tensor.to(at::kCPU, DtypeOf(name));
+  return it->second.to(device_);
 }
 
 at::ScalarType CheckpointParameters::DtypeOf(const std::string& name) const {

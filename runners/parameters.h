@@ -57,6 +57,9 @@ class CheckpointParameters : public ParameterSource {
   void IgnorePrefix(const std::string& prefix) { ignored_prefixes_.push_back(prefix); }
   // Tensors whose names end so stay in float32, whatever the dtype.
   void KeepFloat32(const std::string& ending) { float32_endings_.push_back(ending); }
+  // Converted tensors are kept here, on the CPU, and taken from here the next time: for models that
+  // leave the device and come back.
+  void KeepConverted(TensorMap* converted) { converted_ = converted; }
   // Gives every tensor its name of today; call it before anything is taken.
   void Rename(const std::function<std::string(const std::string&)>& new_name);
 
@@ -71,6 +74,7 @@ class CheckpointParameters : public ParameterSource {
 
  private:
   at::ScalarType DtypeOf(const std::string& name) const;
+  at::Tensor Convert(const std::string& name, const at::Tensor& tensor);
 
   TensorMap tensors_;
   std::string origin_;
@@ -81,6 +85,7 @@ class CheckpointParameters : public ParameterSource {
   std::vector<std::string> misshaped_;
   std::vector<std::string> ignored_prefixes_;
   std::vector<std::string> float32_endings_;
+  TensorMap* converted_ = nullptr;
   int64_t taken_elements_ = 0;
   int64_t taken_bytes_ = 0;
 };

@@ -9,7 +9,9 @@
 #include "datasets/prompts.h"
 #include "datasets/trace.h"
 #include "runners/ordered_jobs.h"
+#include "runners/out_of_memory.h"
 #include "runners/sampler.h"
+#include "runners/time_estimate.h"
 
 namespace teacache {
 namespace {
@@ -27,6 +29,11 @@ std::string ShardPath(const std::string& out, const Shard& shard) {
 struct Item {
   std::string prompt;
   int64_t seed = 0;
+};
+
+struct RecordedItem {
+  std::vector<TraceRow> rows;
+  std::string error;  // "" = none
 };
 
 }  // namespace
@@ -75,22 +82,43 @@ RecordSummary RecordDiffs(const System& system, const RecordOptions& options) {
   SampleOptions sample_options;
   sample_options.record = true;
   sample_options.lookback = options.lookback;
-  ForEachInOrder<std::vector<TraceRow>>(
+  std::vector<std::string> prompts;
+  for (const Item& item : items) {
+    if (prompts.empty() || prompts.back() != item.prompt) prompts.push_back(item.prompt);
+  }
+  if (!prompts.empty()) system.Prepare(prompts, &progress);
+  TimeEstimate estimate(
+      static_cast<int64_t>(items.size()), system.info().calls, options.jobs, &progress);
+  sample_options.on_call = [&estimate](int call) { estimate.AfterCall(call); };
+  const auto record = [&](const Item& item) {
+    const auto run = system.Begin(item.prompt);
+    const auto scheduler = system.MakeScheduler();
+    const SampleResult result = NamingPart("transformer", [&] {
+      return Sample(run.get(), scheduler.get(), *policy, system.Noise(item.seed), sample_options);
+    });
+    return TraceRows(result, run->branches(), item.prompt, item.seed);
+  };
+  ForEachInOrder<RecordedItem>(
       items.size(),
       {options.jobs, options.threads, Interrupted},
       [&](size_t i) {
-        const auto run = system.Begin(items[i].prompt);
-        const auto scheduler = system.MakeScheduler();
-        const SampleResult result = Sample(
-            run.get(), scheduler.get(), *policy, system.Noise(items[i].seed), sample_options);
-        return TraceRows(result, run->branches(), items[i].prompt, items[i].seed);
+        RecordedItem item;
+        item.error = ErrorOfWork([&] { item.rows = record(items[i]); });
+        return item;
       },
-      [&](size_t i, std::vector<TraceRow>&& rows) {
-        writer.Append(rows);
-        ++summary.recorded;
-        report(items[i].prompt);
+      [&](size_t i, RecordedItem&& item) {
+        if (item.error.empty()) item.error = ErrorOfWork([&] { writer.Append(item.rows); });
+        if (item.error.empty()) {
+          ++summary.recorded;
+          report(items[i].prompt);
+        } else {
+          summary.failed.push_back({items[i].prompt, items[i].seed, item.error});
+          progress.Warn(
+              fmt::format("\"{}\", seed {}: {}", items[i].prompt, items[i].seed, item.error));
+        }
       });
-  summary.interrupted = summary.recorded + summary.resumed < summary.total;
+  const size_t finished = summary.recorded + summary.resumed + summary.failed.size();
+  summary.interrupted = finished < static_cast<size_t>(summary.total);
   return summary;
 }
 

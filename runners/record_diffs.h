@@ -9,6 +9,7 @@
 #include "datasets/progress.h"
 #include "datasets/shard.h"
 #include "datasets/trace.h"
+#include "runners/failed_item.h"
 #include "runners/system.h"
 
 namespace teacache {
@@ -32,10 +33,12 @@ struct RecordSummary {
   int resumed = 0;   // were in the trace already
   int total = 0;     // of this shard
   bool interrupted = false;
+  std::vector<FailedItem> failed;
 };
 
 // Full (uncached) runs of every prompt and seed into a trace. Runs that the trace holds already are
-// kept; a trace of another setting is refused. Throws UserError.
+// kept; a trace of another setting is refused. A run that fails is listed and tried again by the
+// next call. Throws UserError.
 RecordSummary RecordDiffs(const RecordOptions& options);
 RecordSummary RecordDiffs(const System& system, const RecordOptions& options);
 

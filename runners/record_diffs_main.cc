@@ -7,6 +7,7 @@
 int main(int argc, char** argv) {
   teacache::RecordOptions options;
   teacache::PromptFlags prompts;
+  teacache::PlanFlag plan;
   std::string shard;
   CLI::App app(
       "Records full (uncached) runs: for every transformer call the sums of the relative L1 change "
@@ -22,6 +23,7 @@ int main(int argc, char** argv) {
                  options.lookback,
                  "also changes of the residual against 2 ... K calls before; 0 = none")
       ->capture_default_str();
+  plan.Add(&app);
   return teacache::RunProgram(&app, argc, argv, [&] {
     const teacache::InterruptGuard guard;
     teacache::ProgressPrinter progress;
@@ -30,12 +32,18 @@ int main(int argc, char** argv) {
     options.prompts = prompts.Prompts(*system);
     options.seeds = prompts.Seeds();
     options.shard = teacache::ChooseShard(shard);
+    for (const std::string& prompt : options.prompts) system->CheckPrompt(prompt);
+    if (plan.Show(
+            *system, options.system, options.jobs, options.prompts.size() * options.seeds.size())) {
+      return 0;
+    }
     const teacache::RecordSummary summary = teacache::RecordDiffs(*system, options);
     fmt::print("{}: {} runs recorded, {} were there, {} in all\n",
                summary.path,
                summary.recorded,
                summary.resumed,
                summary.total);
-    return summary.interrupted ? 1 : 0;
+    teacache::PrintFailed(summary.failed);
+    return summary.interrupted || !summary.failed.empty() ? 1 : 0;
   });
 }

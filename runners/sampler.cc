@@ -67,6 +67,7 @@ class SamplingLoop {
         result.calls.push_back(std::move(record));
       }
       latent = scheduler_->Step(call, run_->Guide(predictions), latent);
+      if (options_.on_call) options_.on_call(call);
     }
     if (options_.keep_latents) result.latents.push_back(latent);
     result.latent = latent;

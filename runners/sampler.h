@@ -22,6 +22,8 @@ struct SampleOptions {
   int lookback = 0;
   // How r is rounded and which calls are computed whatever it is.
   TeaCacheMode teacache_mode = TeaCacheMode::kStrict;
+  // Called after every call of the transformer (of all branches).
+  std::function<void(int call)> on_call;
   // Keep the latent before every call and the final one (tests).
   bool keep_latents = false;
 };

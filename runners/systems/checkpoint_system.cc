@@ -48,8 +48,7 @@ at::ScalarType ChooseDtype(const std::string& text, at::Device device, at::Scala
 std::unique_ptr<PromptEncoder> MakePromptEncoder(const SystemOptions& options,
                                                  const PartFolders& folders,
                                                  const TextRule& rule,
-                                                 at::ScalarType dtype,
-                                                 at::Device device) {
+                                                 at::ScalarType published_dtype) {
   const std::string encoder =
       FindPart("text encoder", options.text_encoder, options.weights, folders.text_encoder);
   // The tokenizer may lie in the encoder's own folder.
@@ -57,7 +56,9 @@ std::unique_ptr<PromptEncoder> MakePromptEncoder(const SystemOptions& options,
   const std::string tokenizer =
       beside ? encoder
              : FindPart("tokenizer", options.tokenizer, options.weights, folders.tokenizer);
-  return std::make_unique<PromptEncoder>(encoder, tokenizer, rule, dtype, device);
+  const at::Device device = ParseDevice(options.device);
+  return std::make_unique<PromptEncoder>(
+      encoder, tokenizer, rule, ChooseDtype(options.dtype, device, published_dtype), device);
 }
 
 CheckpointSystem::CheckpointSystem(const SystemOptions& options,
@@ -72,10 +73,12 @@ CheckpointSystem::CheckpointSystem(const SystemOptions& options,
       transformer_{"transformer",
                    Checkpoint::Open(FindPart(
                        "transformer", options.transformer, options.weights, folders.transformer)),
-                   nullptr},
+                   nullptr,
+                   {}},
       decoder_{"decoder",
                Checkpoint::Open(FindPart("decoder", options.vae, options.weights, folders.decoder)),
-               nullptr} {
+               nullptr,
+               {}} {
   info_.weights_digest = transformer_.checkpoint.Digest();
   info_.dtype = DtypeName(dtype_);
   info_.device = options.device;
@@ -107,7 +110,7 @@ std::unique_ptr<PromptSource> CheckpointSystem::MakeText() const {
   if (!options_.prompt_embeddings.empty()) {
     return MakePromptsFileSource(options_.prompt_embeddings, text_rule_, TextChannels());
   }
-  auto encoder = MakePromptEncoder(options_, folders_, text_rule_, dtype_, device_);
+  auto encoder = MakePromptEncoder(options_, folders_, text_rule_, dtype_);
   if (encoder->channels() != TextChannels()) {
     ThrowUserError(encoder->plan().path,
                    "must give {} channels, as the transformer takes, but gives {}",
@@ -125,6 +128,7 @@ std::shared_ptr<const T> CheckpointSystem::Use(const Part<T>& part, const Make& 
     const at::NoGradGuard no_grad;
     part.loaded = NamingPart(part.name, [&] {
       CheckpointParameters source = part.checkpoint.Parameters(dtype_, device_);
+      if (options_.offload && !device_.is_cpu()) source.KeepConverted(&part.converted);
       std::shared_ptr<const T> model = make(&source);
       source.Finish();
       return model;

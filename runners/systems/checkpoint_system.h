@@ -22,7 +22,7 @@ namespace teacache {
 
 // What the published text-to-video systems share: a text encoder, a transformer and a decoder, each
 // a Checkpoint, built when first needed, in one dtype on one device. With SystemOptions::offload
-// only one of them is on the device at a time; the others wait in their mapped files.
+// only one of them is on the device at a time; the others wait on the CPU.
 //
 // A new system is one file: a subclass that fills `info_` and the virtual functions below, and a
 // load function made of MakeCheckpointSystem, in the list of system.cc.
@@ -51,12 +51,12 @@ struct PartFolders {
   std::vector<std::string> tokenizer = {"tokenizer"};  // unless spiece.model lies by the encoder
 };
 
-// The text encoder of a system, found as its other parts are.
+// The text encoder of a system, found as its other parts are. `published_dtype` as in
+// CheckpointSystem's constructor.
 std::unique_ptr<PromptEncoder> MakePromptEncoder(const SystemOptions& options,
                                                  const PartFolders& folders,
                                                  const TextRule& rule,
-                                                 at::ScalarType dtype,
-                                                 at::Device device);
+                                                 at::ScalarType published_dtype);
 
 class CheckpointSystem : public System {
  public:
@@ -107,6 +107,7 @@ class CheckpointSystem : public System {
     const char* name;
     Checkpoint checkpoint;
     mutable std::shared_ptr<const T> loaded;
+    mutable TensorMap converted;  // on the CPU, with offload to another device
   };
   template <typename T, typename Make>
   std::shared_ptr<const T> Use(const Part<T>& part, const Make& make) const;

@@ -111,4 +111,8 @@ std::unique_ptr<System> LoadLatteSystem(const SystemOptions& options) {
   return MakeCheckpointSystem<LatteSystem>(options);
 }
 
+std::unique_ptr<PromptEncoder> LoadLatteEncoder(const SystemOptions& options) {
+  return MakePromptEncoder(options, Folders(), Text(), at::kHalf);
+}
+
 }  // namespace teacache

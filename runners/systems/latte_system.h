@@ -11,5 +11,7 @@ namespace teacache {
 // text_encoder, tokenizer, and scheduler, whose betas the pipeline overrides. 50 steps of DDIM with
 // guidance 7.5, 16 frames of 512 x 512 at 8 frames per second, float16. Throws UserError.
 std::unique_ptr<System> LoadLatteSystem(const SystemOptions& options);
+// Its text encoder alone.
+std::unique_ptr<PromptEncoder> LoadLatteEncoder(const SystemOptions& options);
 
 }  // namespace teacache

@@ -70,4 +70,8 @@ std::unique_ptr<System> LoadOpenSoraPlanSystem(const SystemOptions& options) {
   return MakeCheckpointSystem<OpenSoraPlanSystem>(options);
 }
 
+std::unique_ptr<PromptEncoder> LoadOpenSoraPlanEncoder(const SystemOptions& options) {
+  return MakePromptEncoder(options, Folders(), Text(), at::kHalf);
+}
+
 }  // namespace teacache

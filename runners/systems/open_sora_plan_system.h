@@ -12,5 +12,7 @@ namespace teacache {
 // are 159 calls, with guidance 7.5, 65 frames of 512 x 512 at 24 frames per second, float16; the
 // decoder works in tiles. Throws UserError.
 std::unique_ptr<System> LoadOpenSoraPlanSystem(const SystemOptions& options);
+// Its text encoder alone.
+std::unique_ptr<PromptEncoder> LoadOpenSoraPlanEncoder(const SystemOptions& options);
 
 }  // namespace teacache

@@ -34,7 +34,8 @@ const PartFolders& Folders() {
 
 // The unconditional text is the transformer's own.
 const TextRule& Text() {
-  static const TextRule kRule = {300, /*has_negative=*/false, " aesthetic score: 6.5."};
+  static const TextRule kRule = {
+      300, /*has_negative=*/false, " aesthetic score: 6.5.", "aesthetic score:"};
   return kRule;
 }
 
@@ -191,6 +192,10 @@ class OpenSoraSystem : public CheckpointSystem {
 
 std::unique_ptr<System> LoadOpenSoraSystem(const SystemOptions& options) {
   return MakeCheckpointSystem<OpenSoraSystem>(options);
+}
+
+std::unique_ptr<PromptEncoder> LoadOpenSoraEncoder(const SystemOptions& options) {
+  return MakePromptEncoder(options, Folders(), Text(), at::kBFloat16);
 }
 
 }  // namespace teacache

@@ -14,5 +14,7 @@ namespace teacache {
 // 30 steps of rectified flow with guidance 7, 51 frames of 480p 9:16 at 24 frames per second,
 // bfloat16. Throws UserError.
 std::unique_ptr<System> LoadOpenSoraSystem(const SystemOptions& options);
+// Its text encoder alone.
+std::unique_ptr<PromptEncoder> LoadOpenSoraEncoder(const SystemOptions& options);
 
 }  // namespace teacache

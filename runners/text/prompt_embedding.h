@@ -19,7 +19,9 @@ struct PromptEmbedding {
 struct TextRule {
   int max_tokens = 120;      // end-of-text token included; longer prompts are cut
   bool has_negative = true;  // whether the negative prompt "" goes through the encoder too
-  std::string suffix;        // put behind every prompt, before cleaning
+  // Put behind every prompt, before cleaning, unless the prompt has `suffix_mark` in it already.
+  std::string suffix;
+  std::string suffix_mark;
   bool operator==(const TextRule&) const = default;
 };
 

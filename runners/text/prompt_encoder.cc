@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "datasets/error.h"
+#include "datasets/interrupt.h"
 #include "runners/text/caption_cleaning.h"
 
 namespace teacache {
@@ -40,7 +41,10 @@ PromptEncoder::PromptEncoder(const std::string& encoder_folder,
 }
 
 T5Tokenizer::Tokens PromptEncoder::Tokenize(const std::string& prompt) const {
-  return tokenizer_.Encode(CleanCaption(prompt + rule_.suffix), rule_.max_tokens);
+  const bool has_mark =
+      !rule_.suffix_mark.empty() && prompt.find(rule_.suffix_mark) != std::string::npos;
+  return tokenizer_.Encode(CleanCaption(has_mark ? prompt : prompt + rule_.suffix),
+                           rule_.max_tokens);
 }
 
 bool PromptEncoder::IsCut(const std::string& prompt) const { return Tokenize(prompt).cut; }
@@ -84,10 +88,9 @@ class EncoderSource : public PromptSource {
   void Prepare(const std::vector<std::string>& prompts, ProgressSink* progress) override {
     int64_t done = 0;
     for (const std::string& prompt : prompts) {
+      if (Interrupted()) return;
       if (encoder_->IsCut(prompt)) {
-        progress->Warn(fmt::format("prompt \"{}\" has more than {} tokens and is cut",
-                                   prompt,
-                                   encoder_->rule().max_tokens));
+        progress->Warn(CutWarning(prompt, encoder_->rule()));
       }
       Get(prompt);
       progress->Report({"encoding", "prompts", ++done, static_cast<int64_t>(prompts.size()), ""});
@@ -119,6 +122,10 @@ class EncoderSource : public PromptSource {
 };
 
 }  // namespace
+
+std::string CutWarning(const std::string& prompt, const TextRule& rule) {
+  return fmt::format("prompt \"{}\" has more than {} tokens and is cut", prompt, rule.max_tokens);
+}
 
 std::unique_ptr<PromptSource> MakeEncoderSource(std::unique_ptr<PromptEncoder> encoder) {
   return std::make_unique<EncoderSource>(std::move(encoder));

@@ -53,6 +53,9 @@ class PromptEncoder {
   at::Tensor negative_;  // [max_tokens, C] of the negative prompt ""
 };
 
+// What to tell about a prompt that is cut.
+std::string CutWarning(const std::string& prompt, const TextRule& rule);
+
 // Embeddings by an encoder, each prompt once.
 std::unique_ptr<PromptSource> MakeEncoderSource(std::unique_ptr<PromptEncoder> encoder);
 

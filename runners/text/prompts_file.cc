@@ -21,7 +21,8 @@ std::string UncondName(size_t k) { return fmt::format("{}.uncond", k); }
 std::string RuleText(const TextRule& rule) {
   return json({{"max_tokens", rule.max_tokens},
                {"has_negative", rule.has_negative},
-               {"suffix", rule.suffix}})
+               {"suffix", rule.suffix},
+               {"suffix_mark", rule.suffix_mark}})
       .dump();
 }
 
@@ -32,6 +33,7 @@ TextRule ParseRule(const std::string& text, const std::string& where) {
   rule.max_tokens = static_cast<int>(fields.Integer("max_tokens"));
   rule.has_negative = fields.Bool("has_negative", true);
   rule.suffix = fields.String("suffix", "");
+  rule.suffix_mark = fields.String("suffix_mark", "");
   return rule;
 }
 

@@ -7,6 +7,7 @@
 
 #include "datasets/error.h"
 #include "datasets/files.h"
+#include "runners/text/spiece_check.h"
 
 namespace teacache {
 namespace {
@@ -25,7 +26,7 @@ std::string ModelPath(const std::string& path) {
 T5Tokenizer::T5Tokenizer(const std::string& path)
     : path_(ModelPath(path)), pieces_(std::make_unique<sentencepiece::SentencePieceProcessor>()) {
   const std::string bytes = ReadFile(path_, kMaxModelBytes);
-  std::string problem;
+  std::string problem = FindSpieceDamage(bytes);
   try {
     const auto status = pieces_->LoadFromSerializedProto(bytes);
     if (!status.ok()) problem = status.message();

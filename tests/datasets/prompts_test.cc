@@ -55,6 +55,21 @@ TEST_F(ReadPromptsTest, JsonList) {
               ElementsAre("a cat", "ein \u00dcbel", "# not a comment"));
 }
 
+TEST_F(ReadPromptsTest, VBenchList) {
+  const PromptList list = ReadPromptList(Write("VBench_full_info.json", R"([
+      {"prompt_en": "a person, walking", "dimension": ["human_action"]},
+      {"prompt_en": "Caf\u00e9 at night", "dimension": ["scene"], "auxiliary_info": {"scene": {}}},
+      {"prompt_en": "a person, walking", "dimension": ["dynamic_degree"]}])"));
+  EXPECT_THAT(list.prompts, ElementsAre("a person, walking", "Caf\u00e9 at night"));
+  EXPECT_THAT(list.repeated, ElementsAre("a person, walking"));
+  EXPECT_EQ(VideoStem(list.prompts[1], 4), "Caf\u00e9 at night-4");
+}
+
+TEST_F(ReadPromptsTest, TextThatIsNotUtf8) {
+  EXPECT_THAT(ErrorIn("p.txt", "a cat\na \xff dog\n"),
+              AllOf(HasSubstr("p.txt"), HasSubstr("line 2"), HasSubstr("UTF-8")));
+}
+
 TEST_F(ReadPromptsTest, APromptTwiceNamesBothPlaces) {
   EXPECT_THAT(ErrorIn("p.txt", "a\nb\n\na \n"),
               AllOf(HasSubstr("p.txt"), HasSubstr("\"a\""), HasSubstr("lines 1 and 4")));

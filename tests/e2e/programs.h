@@ -17,6 +17,7 @@ namespace teacache {
 // nothing, but whose runs are complete and take milliseconds).
 
 inline const std::vector<std::string> kAllPrograms = {"record-diffs",
+                                                      "encode-prompts",
                                                       "fit-coeffs",
                                                       "generate-videos",
                                                       "eval-metrics",

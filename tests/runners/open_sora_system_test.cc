@@ -126,7 +126,7 @@ TEST_F(OpenSoraSystemTest, WiresThePartsAsTheReference) {
         LoadTensors(File("OpenSora-STDiT-v3/model.safetensors")), "transformer", dtype);
     const StDiT3 model(&source, StDiT3Config::FromJson({config, "config"}));
     PromptEncoder encoder(
-        File("t5-v1_1-xxl"), File("t5-v1_1-xxl"), {300, false, ""}, dtype, at::kCPU);
+        File("t5-v1_1-xxl"), File("t5-v1_1-xxl"), {300, false, "", ""}, dtype, at::kCPU);
     const at::Tensor rows =
         encoder.Encode(std::string(kPrompt) + " aesthetic score: 6.5.").cond.to(dtype);
     const at::Tensor text = at::zeros({300, rows.size(1)}, dtype);

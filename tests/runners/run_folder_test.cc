@@ -3,16 +3,20 @@
 #include <ATen/Context.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <functional>
 
 #include "datasets/error.h"
 #include "datasets/files.h"
 #include "datasets/journal.h"
+#include "datasets/prompts.h"
 #include "runners/generate_videos.h"
 #include "runners/record_diffs.h"
+#include "runners/text/prompt_encoder.h"
 #include "tests/support/matchers.h"
 #include "tests/support/shapes_weights.h"
 #include "tests/support/temp_dir.h"
@@ -334,6 +338,106 @@ TEST_F(RunFolder, TracesOfOtherSettingsAreRefused) {
   EXPECT_THAT(ErrorOf([&] { RecordDiffs(*LoadSystem("shapes", other), Record("trace.jsonl")); }),
               AllOf(HasSubstr("trace.jsonl"), HasSubstr("steps")));
   EXPECT_EQ(ReadFile(folder_ / "trace.jsonl"), before);
+}
+
+// A system without memory for the second prompt.
+class Broken : public System {
+ public:
+  explicit Broken(const System& system) : system_(system) {}
+  const SystemInfo& info() const override { return system_.info(); }
+  void CheckPrompt(const std::string& prompt) const override { system_.CheckPrompt(prompt); }
+  std::unique_ptr<DenoisingRun> Begin(const std::string& prompt) const override {
+    if (prompt == kPrompts[1]) throw std::bad_alloc();
+    return system_.Begin(prompt);
+  }
+  std::unique_ptr<Scheduler> MakeScheduler() const override { return system_.MakeScheduler(); }
+  at::Tensor Noise(int64_t seed) const override { return system_.Noise(seed); }
+  Video Decode(const at::Tensor& latent) const override { return system_.Decode(latent); }
+
+ private:
+  const System& system_;
+};
+
+TEST_F(RunFolder, AVideoThatCannotBeMadeDoesNotEndTheRun) {
+  const GenerateOptions options = Generate("run");
+  const GenerateSummary summary = GenerateVideos(Broken(*system_), options);
+  EXPECT_EQ(summary.generated, 2);
+  EXPECT_FALSE(summary.interrupted);
+  ASSERT_EQ(summary.failed.size(), 1u);
+  EXPECT_EQ(summary.failed[0].prompt, kPrompts[1]);
+  EXPECT_EQ(summary.failed[0].seed, 0);
+  EXPECT_EQ(summary.videos.size(), 2u);
+  const GenerateSummary again = GenerateVideos(*system_, options);
+  EXPECT_EQ(again.generated, 1);
+  EXPECT_EQ(again.resumed, 2);
+  EXPECT_THAT(again.failed, IsEmpty());
+  EXPECT_EQ(Videos("run").size(), 3u);
+}
+
+// A limit on the size of files, as a full disk gives it.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    old_handler_ = std::signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &old_);
+    rlimit limit = old_;
+    limit.rlim_cur = bytes;
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    setrlimit(RLIMIT_FSIZE, &old_);
+    std::signal(SIGXFSZ, old_handler_);
+  }
+
+ private:
+  rlimit old_{};
+  void (*old_handler_)(int) = nullptr;
+};
+
+TEST_F(RunFolder, FullDiskLeavesNoHalfVideo) {
+  GenerateOptions options = Generate("run");
+  for (const auto codec : {VideoWriterOptions::Codec::kH264, VideoWriterOptions::Codec::kFfv1}) {
+    options.video.codec = codec;
+    options.out = folder_ / (codec == VideoWriterOptions::Codec::kH264 ? "h264" : "ffv1");
+    GenerateVideos(*system_, options);
+    const std::string name = fs::path(options.out).filename().string();
+    size_t smallest = SIZE_MAX;
+    for (const auto& [file, bytes] : Videos(name)) smallest = std::min(smallest, bytes.size());
+    fs::remove_all(options.out);
+    {
+      const FileSizeLimit limit(smallest - 100);
+      const GenerateSummary summary = GenerateVideos(*system_, options);
+      EXPECT_EQ(summary.failed.size(), 3u);
+      for (const FailedItem& item : summary.failed) EXPECT_THAT(item.error, HasSubstr("written"));
+    }
+    for (const auto& entry : fs::directory_iterator(options.out + "/videos")) {
+      ADD_FAILURE() << "left behind: " << entry.path();
+    }
+    EXPECT_EQ(GenerateVideos(*system_, options).generated, 3);
+  }
+}
+
+TEST_F(RunFolder, ARunThatFailsIsRecordedNextTime) {
+  const RecordSummary summary = RecordDiffs(Broken(*system_), Record("trace.jsonl"));
+  EXPECT_EQ(summary.recorded, 2);
+  ASSERT_EQ(summary.failed.size(), 1u);
+  EXPECT_EQ(summary.failed[0].prompt, kPrompts[1]);
+  EXPECT_FALSE(summary.interrupted);
+  const RecordSummary again = RecordDiffs(*system_, Record("trace.jsonl"));
+  EXPECT_EQ(again.recorded, 1);
+  EXPECT_EQ(again.resumed, 2);
+}
+
+TEST_F(RunFolder, OptionsOfCheckpointsAreNotForTheSmallModel) {
+  SystemOptions options;
+  options.weights = weights_->path().string();
+  options.frames = 8;
+  EXPECT_THAT(ErrorOf([&] { LoadSystem("shapes", options); }),
+              AllOf(HasSubstr("--frames"), HasSubstr("shapes")));
+  options.frames = 0;
+  options.offload = true;
+  EXPECT_THAT(ErrorOf([&] { LoadSystem("shapes", options); }), HasSubstr("--offload"));
+  EXPECT_THAT(ErrorOf([&] { LoadPromptEncoder("shapes", options); }), HasSubstr("text encoder"));
 }
 
 TEST_F(RunFolder, SystemsByName) {

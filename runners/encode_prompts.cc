@@ -1,0 +1,105 @@
+#include "runners/encode_prompts.h"
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+
+#include "datasets/error.h"
+#include "datasets/files.h"
+#include "datasets/interrupt.h"
+#include "datasets/prompts.h"
+#include "runners/out_of_memory.h"
+#include "runners/text/prompt_encoder.h"
+#include "runners/text/prompts_file.h"
+
+namespace teacache {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::minutes kSaveInterval{5};
+
+// A prompts file that grows.
+class GrowingFile {
+ public:
+  GrowingFile(std::string path, const PromptEncoder& encoder)
+      : path_(std::move(path)), info_{encoder.rule(), encoder.Digest()} {
+    const fs::path folder = fs::path(path_).parent_path();
+    if (!folder.empty()) MakeFolders(folder.string());
+    if (!fs::exists(path_)) return;
+    const PromptsFile file = PromptsFile::Open(path_);
+    if (file.info().rule != info_.rule || file.info().encoder != info_.encoder) {
+      ThrowUserError(path_, "holds prompts of another model or text encoder; give another --out");
+    }
+    for (const std::string& prompt : file.prompts()) Add(prompt, file.At(prompt));
+    changed_ = false;
+  }
+
+  bool Has(const std::string& prompt) const {
+    return std::find(prompts_.begin(), prompts_.end(), prompt) != prompts_.end();
+  }
+
+  void Add(const std::string& prompt, const PromptEmbedding& embedding) {
+    if (!embeddings_.empty() && embeddings_[0].cond.scalar_type() != embedding.cond.scalar_type()) {
+      ThrowUserError(path_, "holds prompts in another --dtype; give that one or another --out");
+    }
+    prompts_.push_back(prompt);
+    embeddings_.push_back(embedding);
+    changed_ = true;
+  }
+
+  void SaveNowAndThen() {
+    if (Clock::now() - saved_ >= kSaveInterval) Save();
+  }
+
+  void Save() {
+    if (!changed_) return;
+    WritePromptsFile(path_, prompts_, embeddings_, info_);
+    saved_ = Clock::now();
+    changed_ = false;
+  }
+
+  int size() const { return static_cast<int>(prompts_.size()); }
+
+ private:
+  std::string path_;
+  PromptsFileInfo info_;
+  std::vector<std::string> prompts_;
+  std::vector<PromptEmbedding> embeddings_;
+  Clock::time_point saved_ = Clock::now();
+  bool changed_ = false;
+};
+
+}  // namespace
+
+EncodeSummary EncodePrompts(const EncodeOptions& options) {
+  CheckDistinct(options.prompts, "prompts");
+  const std::unique_ptr<PromptEncoder> encoder = LoadPromptEncoder(options.model, options.system);
+  GrowingFile file(options.out, *encoder);
+  ProgressSink& progress = options.progress ? *options.progress : NoProgress();
+  EncodeSummary summary;
+  const auto total = static_cast<int64_t>(options.prompts.size());
+  const auto report = [&](const std::string& name) {
+    progress.Report({"encoding", "prompts", summary.encoded + summary.resumed, total, name});
+  };
+  report("");
+  for (const std::string& prompt : options.prompts) {
+    if (Interrupted()) break;
+    if (file.Has(prompt)) {
+      ++summary.resumed;
+      continue;
+    }
+    if (encoder->IsCut(prompt)) progress.Warn(CutWarning(prompt, encoder->rule()));
+    file.Add(prompt, NamingPart("text encoder", [&] { return encoder->Encode(prompt); }));
+    ++summary.encoded;
+    report(prompt);
+    file.SaveNowAndThen();
+  }
+  file.Save();
+  summary.total = file.size();
+  summary.interrupted = summary.encoded + summary.resumed < total;
+  return summary;
+}
+
+}  // namespace teacache
