@@ -210,7 +210,9 @@ INSTANTIATE_TEST_SUITE_P(
                   17,
                   17},
         Published{"open-sora",
-                  WriteOpenSoraFolder,
+                  [](const fs::path& root) {
+                    WriteOpenSoraFolder(root, OwnGoldenCase("opensora_vae"), OwnGoldenCase("t5"));
+                  },
                   {"--width", "64", "--height", "64", "--frames", "17"},
                   17,
                   8}),
