@@ -1,5 +1,6 @@
 #include "runners/encode_prompts.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -32,7 +33,12 @@ class GrowingFile {
     if (file.info().rule != info_.rule || file.info().encoder != info_.encoder) {
       ThrowUserError(path_, "holds prompts of another model or text encoder; give another --out");
     }
-    for (const std::string& prompt : file.prompts()) Add(prompt, file.At(prompt));
+    for (const std::string& prompt : file.prompts()) {
+      Add(prompt, file.At(prompt));
+      if (embeddings_.back().cond.scalar_type() != encoder.dtype()) {
+        ThrowUserError(path_, "holds prompts in another --dtype; give that one or another --out");
+      }
+    }
     changed_ = false;
   }
 
@@ -41,9 +47,6 @@ class GrowingFile {
   }
 
   void Add(const std::string& prompt, const PromptEmbedding& embedding) {
-    if (!embeddings_.empty() && embeddings_[0].cond.scalar_type() != embedding.cond.scalar_type()) {
-      ThrowUserError(path_, "holds prompts in another --dtype; give that one or another --out");
-    }
     prompts_.push_back(prompt);
     embeddings_.push_back(embedding);
     changed_ = true;

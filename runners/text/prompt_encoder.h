@@ -36,6 +36,7 @@ class PromptEncoder {
   const TextRule& rule() const { return rule_; }
   const PartPlan& plan() const { return plan_; }
   int64_t channels() const { return config_.d_model; }
+  at::ScalarType dtype() const { return dtype_; }
   std::string Digest() const { return checkpoint_.Digest(); }
 
  private:
