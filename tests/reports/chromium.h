@@ -24,7 +24,8 @@ LoadedPage OpenPage(const std::string& path, const std::string& hash, int second
 
 // The same, and when the page is ready (data-ready="yes"), `script` runs in it: the body of an
 // asynchronous function, with pause(ms) to let the page react. It
-// is put into the file at `path`, so the page must allow scripts in it.
+// is put into the file at `path`, so the page must allow scripts in it. Where the script does not
+// come to its end, and nothing is in the console, it is tried with more time.
 LoadedPage RunInPage(const std::string& path,
                      const std::string& hash,
                      const std::string& script,

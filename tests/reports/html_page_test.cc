@@ -296,7 +296,7 @@ TEST_F(HtmlPage, DownloadsHoldWhatIsDrawn) {
     HTMLAnchorElement.prototype.click = function() { saved.name = this.download; saved.href = this.href; };
     const press = async (chart, format) => {
       document.querySelector(`[data-figure=${chart}] [data-save=${format}]`).click();
-      for (let i = 0; i < 100 && !saved.name; ++i) await pause(50);
+      while (!saved.name) await pause(50);
       const one = {name: saved.name, start: (saved.href || '').slice(0, 40), svg: '', csv: ''};
       if (format === 'CSV') one.csv = await saved.blob.text();
       if (format === 'SVG') one.svg = decodeURIComponent(saved.href);
