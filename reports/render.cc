@@ -418,7 +418,7 @@ RenderOutcome RenderReport(const RenderOptions& options) {
   }
   outcome.report.context.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  WriteReportFiles(options.out, outcome.report);
+  WriteReportFiles(options.out, outcome.report, options.embed_videos);
   outcome.page = (fs::path(options.out) / "report.html").string();
   for (const SweepRow& row : outcome.report.rows) outcome.failed += row.failed;
   return outcome;

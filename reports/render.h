@@ -19,6 +19,7 @@ struct RenderOptions {
   std::string title;                     // heading of the page; "" = made
   std::vector<std::string> fit_prompts;  // of the coefficients, where known
   double psnr_floor = 30;
+  bool embed_videos = false;                      // the videos become part of the page, for mail
   std::shared_ptr<const PerceptualMetric> lpips;  // none = no LPIPS
   int jobs = 1;                                   // videos scored at a time; 0 = one per processor
   std::vector<std::string> argv;

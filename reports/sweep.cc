@@ -116,7 +116,7 @@ class SweepRun {
     store_.PutTheRestAside();
     FillReport(&outcome.report);
     context.seconds = SecondsSince(start_);
-    WriteReportFiles(options_.out, outcome.report);
+    WriteReportFiles(options_.out, outcome.report, options_.embed_videos);
     outcome.page = Path("report.html");
     for (const SweepRow& row : outcome.report.rows) outcome.failed += row.failed;
     return outcome;
@@ -543,7 +543,7 @@ SweepOutcome RunSweeps(const std::vector<std::string>& models, const SweepOption
   }
   outcome.report = JoinReports(std::move(reports));
   outcome.report.context.argv = options.argv;
-  WriteReportFiles(options.out, outcome.report);
+  WriteReportFiles(options.out, outcome.report, options.embed_videos);
   outcome.page = (fs::path(options.out) / "report.html").string();
   return outcome;
 }

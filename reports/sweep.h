@@ -44,6 +44,7 @@ struct SweepOptions {
   // played; or with `lossy` the H.264 files alone, whose losses then are part of the scores.
   bool lossy = false;
   int crf = 18;                                   // of the H.264 files, 0 to 51
+  bool embed_videos = false;                      // the videos become part of the page, for mail
   std::shared_ptr<const PerceptualMetric> lpips;  // none = no LPIPS
   std::vector<std::string> argv;
   ProgressSink* progress = nullptr;

@@ -159,6 +159,9 @@ void AddExperimentFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags)
                 "keep and score H.264 files only; default FFV1 for scores, H.264 for the page");
   app->add_option("--crf", options->crf, "quality of the H.264 files, 0 to 51")
       ->capture_default_str();
+  app->add_flag("--embed-videos",
+                options->embed_videos,
+                "put the videos into the page, so that it can be mailed alone");
 }
 
 void AddLpipsFlags(CLI::App* app, LpipsFlags* lpips) {
@@ -213,6 +216,9 @@ int RenderMain(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--jobs", options.jobs, "videos scored at a time; 0 = one per processor")
       ->capture_default_str();
+  app.add_flag("--embed-videos",
+               options.embed_videos,
+               "put the videos into the page, so that it can be mailed alone");
   AddLpipsFlags(&app, &lpips);
   return RunProgram(&app, argc - 1, argv + 1, [&] {
     const InterruptGuard guard;

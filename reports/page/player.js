@@ -78,7 +78,7 @@ const player = {
     if (!video.getAttribute('src') || byId('video-note').textContent) return;
     this.say(`The video ${video.dataset.path} is not beside this page, or this browser cannot play it. ` +
         'The charts and tables need no videos; to see them, copy the folder of videos along with the page, ' +
-        'or have the page made with the videos inside.');
+        'or have the page made with the videos inside (sweep-report --embed-videos).');
   },
 
   showSchedules(video) {

@@ -125,6 +125,23 @@ TEST_F(SweepReportTest, WritesAllFilesAndDoesNothingTwice) {
   EXPECT_EQ(fs::last_write_time(Video("none")), video_time);
 }
 
+TEST_F(SweepReportTest, EmbedsItsVideosOnRequest) {
+  const auto embedded = [this] {
+    const std::string html = ReadFile(folder_ / "sweep/report.html");
+    int count = 0;
+    for (size_t at = 0;
+         (at = html.find("class=\"video\" data-path=\"preview/", at + 1)) != html.npos;) {
+      ++count;
+    }
+    return count;
+  };
+  ASSERT_EQ(Sweep("sweep").exit_code, 0);
+  EXPECT_EQ(embedded(), 0);
+  ASSERT_EQ(Sweep("sweep", {}, {"--thresholds", "0.2,1", "--embed-videos"}).exit_code, 0);
+  EXPECT_EQ(embedded(), 22);
+  EXPECT_EQ(Entries("sweep", "video").size(), 22u);  // none was made anew
+}
+
 // What the report says agrees with itself: calls, pairs of settings, replayed schedules.
 TEST_F(SweepReportTest, NumbersAgree) {
   ASSERT_EQ(Sweep("sweep").exit_code, 0);
