@@ -19,11 +19,12 @@ namespace teacache {
 inline constexpr const char* kPromptsHelp =
     "file of prompts: one per line, a JSON list, or VBench_full_info.json";
 
-// Prompts of a file; says on standard error when VBench's list has some twice.
-inline std::vector<std::string> ReadPromptsAndReport(const std::string& file) {
+// Prompts of a file; warns when VBench's list has some twice.
+inline std::vector<std::string> ReadPromptsAndWarn(const std::string& file,
+                                                   ProgressSink* progress) {
   PromptList list = ReadPromptList(file);
   for (const std::string& prompt : list.repeated) {
-    fmt::print(stderr, "note: {}: \"{}\" is there twice and is taken once\n", file, prompt);
+    progress->Warn(fmt::format("{}: \"{}\" is there twice and is taken once", file, prompt));
   }
   return std::move(list.prompts);
 }
@@ -94,11 +95,11 @@ struct PromptFlags {
   int demo = 0;
   std::string seeds = "0";
 
-  std::vector<std::string> Prompts(const System& system) const {
+  std::vector<std::string> Prompts(const System& system, ProgressSink* progress) const {
     if ((file.empty() ? 0 : 1) + (texts.empty() ? 0 : 1) + (demo > 0 ? 1 : 0) != 1) {
       ThrowUserError("--prompts", "give one of --prompts FILE, --prompt TEXT and --demo N");
     }
-    if (!file.empty()) return ReadPromptsAndReport(file);
+    if (!file.empty()) return ReadPromptsAndWarn(file, progress);
     if (!texts.empty()) return texts;
     std::vector<std::string> prompts = system.DemoPrompts(demo);
     if (prompts.empty())
@@ -127,11 +128,13 @@ inline void AddJobFlags(CLI::App* app, int* jobs, int* threads, std::string* sha
       "--shard", *shard, "i/n: do only part i of n; default from Slurm, torchrun or MPI variables");
 }
 
-// What a run over items is told at its end about those that could not be made.
-inline void PrintFailed(const std::vector<FailedItem>& failed) {
+// What a run over items tells at its end about those that could not be made, a line for each.
+inline std::string FailedText(const std::vector<FailedItem>& failed) {
+  std::string text;
   for (const FailedItem& item : failed) {
-    fmt::print("failed: \"{}\", seed {}: {}\n", item.prompt, item.seed, item.error);
+    text += fmt::format("failed: \"{}\", seed {}: {}\n", item.prompt, item.seed, item.error);
   }
+  return text;
 }
 
 // --dry-run, and what a run of a large system says before anything is loaded.
@@ -143,16 +146,18 @@ class PlanFlag {
                   "check weights and options, print what each part takes, load nothing");
   }
 
-  // True when that is all that was asked for.
-  bool Show(const System& system, const SystemOptions& options, int jobs, size_t videos) const {
+  // Whether that is all that was asked for: the plan is the result then, and a note otherwise.
+  bool dry_run() const { return dry_run_; }
+  // "" for a system too small to have a plan, unless it was asked for.
+  std::string Text(const System& system,
+                   const SystemOptions& options,
+                   int jobs,
+                   size_t videos) const {
     if (options.offload && jobs > 1) {
       ThrowUserError("--offload", "needs --jobs 1, since parts take turns, but has {}", jobs);
     }
-    if (!dry_run_ && system.Plan().empty()) return false;
-    fmt::print(dry_run_ ? stdout : stderr,
-               "{}",
-               DescribePlan(system, options.offload, static_cast<int64_t>(videos)));
-    return dry_run_;
+    if (!dry_run_ && system.Plan().empty()) return "";
+    return DescribePlan(system, options.offload, static_cast<int64_t>(videos));
   }
 
  private:

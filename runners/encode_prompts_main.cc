@@ -30,7 +30,7 @@ int main(int argc, char** argv) {
     if (file.empty() == texts.empty()) {
       teacache::ThrowUserError("--prompts", "give one of --prompts FILE and --prompt TEXT");
     }
-    options.prompts = file.empty() ? texts : teacache::ReadPromptsAndReport(file);
+    options.prompts = file.empty() ? texts : teacache::ReadPromptsAndWarn(file, &progress);
     const teacache::EncodeSummary summary = teacache::EncodePrompts(options);
     fmt::print("{}: {} prompts encoded, {} were there, {} in the file\n",
                options.out,

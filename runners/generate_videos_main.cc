@@ -89,16 +89,16 @@ int Generate(GenerateOptions options,
   options.policy.teacache_mode = ParseTeaCacheMode(flags.teacache_mode);
   if (flags.lossless) options.video.codec = VideoWriterOptions::Codec::kFfv1;
   const std::unique_ptr<System> system = LoadSystem(options.model, options.system);
-  options.prompts = prompts.Prompts(*system);
+  options.prompts = prompts.Prompts(*system, &progress);
   if (options.policy.name == "teacache") {
     options.policy.polynomial = ChoosePolynomial(*system, flags.coeffs);
   }
   if (!flags.mag_ratios.empty()) options.policy.magcache.ratios = ReadMagRatios(flags.mag_ratios);
   for (const std::string& prompt : options.prompts) system->CheckPrompt(prompt);
-  if (plan.Show(
-          *system, options.system, options.jobs, options.prompts.size() * options.seeds.size())) {
-    return 0;
-  }
+  const std::string parts = plan.Text(
+      *system, options.system, options.jobs, options.prompts.size() * options.seeds.size());
+  fmt::print(plan.dry_run() ? stdout : stderr, "{}", parts);
+  if (plan.dry_run()) return 0;
   const GenerateSummary summary = GenerateVideos(*system, options);
   for (const std::string& name : summary.shortened) fmt::print("shortened: {}\n", name);
   double computed = 0;
@@ -120,7 +120,7 @@ int Generate(GenerateOptions options,
       system->info().calls,
       seconds / n);
   PrintScenes(summary);
-  PrintFailed(summary.failed);
+  fmt::print("{}", FailedText(summary.failed));
   return summary.interrupted || !summary.failed.empty() ? 1 : 0;
 }
 
@@ -142,7 +142,8 @@ int main(int argc, char** argv) {
   teacache::AddCacheFlags(&app, &options.policy, &flags);
   teacache::AddJobFlags(&app, &options.jobs, &options.threads, &shard);
   app.add_option("--out", options.out, "run folder to fill or go on with")->required();
-  app.add_flag("--lossless", flags.lossless, "FFV1 in .mkv instead of H.264 (crf 23, as imageio) in .mp4");
+  app.add_flag(
+      "--lossless", flags.lossless, "FFV1 in .mkv instead of H.264 (crf 23, as imageio) in .mp4");
   app.add_flag("--record", options.record, "write trace.jsonl too");
   plan.Add(&app);
   return teacache::RunProgram(&app, argc, argv, [&] {

@@ -29,21 +29,21 @@ int main(int argc, char** argv) {
     teacache::ProgressPrinter progress;
     options.progress = &progress;
     const auto system = teacache::LoadSystem(options.model, options.system);
-    options.prompts = prompts.Prompts(*system);
+    options.prompts = prompts.Prompts(*system, &progress);
     options.seeds = prompts.Seeds();
     options.shard = teacache::ChooseShard(shard);
     for (const std::string& prompt : options.prompts) system->CheckPrompt(prompt);
-    if (plan.Show(
-            *system, options.system, options.jobs, options.prompts.size() * options.seeds.size())) {
-      return 0;
-    }
+    const std::string parts = plan.Text(
+        *system, options.system, options.jobs, options.prompts.size() * options.seeds.size());
+    fmt::print(plan.dry_run() ? stdout : stderr, "{}", parts);
+    if (plan.dry_run()) return 0;
     const teacache::RecordSummary summary = teacache::RecordDiffs(*system, options);
     fmt::print("{}: {} runs recorded, {} were there, {} in all\n",
                summary.path,
                summary.recorded,
                summary.resumed,
                summary.total);
-    teacache::PrintFailed(summary.failed);
+    fmt::print("{}", teacache::FailedText(summary.failed));
     return summary.interrupted || !summary.failed.empty() ? 1 : 0;
   });
 }

@@ -82,6 +82,13 @@ std::vector<GoldenCase> FindGoldenCases(std::string_view kind) {
   return cases;
 }
 
+GoldenCase OwnGoldenCase(const std::string& name) {
+  const fs::path folder = fs::path(TEACACHE_SOURCE_DIR) / "tests" / "golden" / "models";
+  const fs::path file = folder / (name + ".json");
+  std::ifstream stream(file);
+  return {name, file, folder, nlohmann::json::parse(stream)};
+}
+
 std::optional<fs::path> SharedGoldenFile(std::string_view name) {
   const char* variable = std::getenv("TEACACHE_SHARED_GOLDEN_DIR");
   const fs::path folder = variable != nullptr && *variable != '\0'

@@ -22,6 +22,9 @@ struct GoldenCase {
 // at all is a test failure, a folder without one is printed.
 std::vector<GoldenCase> FindGoldenCases(std::string_view kind);
 
+// The case `name` of <source>/tests/golden/models, whatever TEACACHE_GOLDEN_DIR says.
+GoldenCase OwnGoldenCase(const std::string& name);
+
 // A third-party file ("lpips/alex.pth") below TEACACHE_SHARED_GOLDEN_DIR (default
 // <source>/../shared/golden), or nothing: then the test calls GTEST_SKIP() with a reason.
 std::optional<std::filesystem::path> SharedGoldenFile(std::string_view name);

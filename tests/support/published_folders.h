@@ -12,14 +12,6 @@ namespace teacache {
 // Whole folders of weights as Latte and Open-Sora-Plan lie on the disk, tiny and random: the
 // tensors are those of the golden cases in tests/golden. Open-Sora's are in open_sora_folder.h.
 
-// The case `name` of tests/golden/models.
-inline GoldenCase OwnGoldenCase(const std::string& name) {
-  const std::filesystem::path folder =
-      std::filesystem::path(TEACACHE_SOURCE_DIR) / "tests" / "golden" / "models";
-  const std::filesystem::path file = folder / (name + ".json");
-  return {name, file, folder, nlohmann::json::parse(ReadFile(file.string()))};
-}
-
 inline void WriteScheduler(const std::filesystem::path& root, const GoldenCase& sampling) {
   MakeFolders((root / "scheduler").string());
   AtomicWriteFile((root / "scheduler" / "scheduler_config.json").string(),
