@@ -4,12 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <functional>
 #include <set>
 
-#include "datasets/error.h"
 #include "datasets/files.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/user_error.h"
 
 namespace teacache {
 namespace {
@@ -20,15 +19,6 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-std::string ErrorOf(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 class ReadPromptsTest : public ::testing::Test {
  protected:

@@ -9,10 +9,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <functional>
 
 #include "calib/cache_policy.h"
-#include "datasets/error.h"
 #include "runners/generate_videos.h"
 #include "runners/out_of_memory.h"
 #include "runners/plan.h"
@@ -21,6 +19,7 @@
 #include "tests/support/checkpoint_folder.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/torch_matchers.h"
+#include "tests/support/user_error.h"
 
 namespace teacache {
 namespace {
@@ -32,15 +31,6 @@ using ::testing::HasSubstr;
 
 constexpr int kCalls = 3;
 const nlohmann::json kNoConfig = nlohmann::json::object();
-
-std::string ErrorOf(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 // Parts that are on the device now, and how often one was loaded.
 int live_transformers = 0;

@@ -6,12 +6,11 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <functional>
 
-#include "datasets/error.h"
 #include "tests/support/checkpoint_folder.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/torch_matchers.h"
+#include "tests/support/user_error.h"
 
 namespace teacache {
 namespace {
@@ -20,15 +19,6 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-std::string ErrorOf(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 TensorMap SomeTensors() {
   return {{"a.weight", at::arange(6, at::kFloat).view({2, 3})},

@@ -13,6 +13,7 @@
 #include "runners/schedulers/pndm.h"
 #include "runners/systems/latte_run.h"
 #include "tests/support/torch_matchers.h"
+#include "tests/support/user_error.h"
 
 namespace teacache {
 namespace {
@@ -32,16 +33,6 @@ json TinyConfig() {
 std::string ParseError(const json& config) {
   try {
     ParseLatteT2VConfig(config, "config.json");
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
-template <typename F>
-std::string ErrorOf(const F& f) {
-  try {
-    f();
   } catch (const UserError& error) {
     return error.what();
   }

@@ -8,9 +8,7 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
-#include <functional>
 
-#include "datasets/error.h"
 #include "datasets/files.h"
 #include "datasets/journal.h"
 #include "datasets/prompts.h"
@@ -20,6 +18,7 @@
 #include "tests/support/matchers.h"
 #include "tests/support/shapes_weights.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/user_error.h"
 
 namespace teacache {
 namespace {
@@ -76,15 +75,6 @@ class RunFolder : public ::testing::Test {
     }
     return videos;
   }
-  static std::string ErrorOf(const std::function<void()>& call) {
-    try {
-      call();
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "no error";
-  }
-
   static TempDir* weights_;
   static System* system_;
   TempDir folder_;

@@ -7,9 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <functional>
 
-#include "datasets/error.h"
 #include "runners/text/caption_cleaning.h"
 #include "runners/text/html_text.h"
 #include "runners/text/mojibake.h"
@@ -22,6 +20,7 @@
 #include "tests/support/checkpoint_folder.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/torch_matchers.h"
+#include "tests/support/user_error.h"
 
 namespace teacache {
 namespace {
@@ -29,15 +28,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-std::string ErrorOf(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 std::string Html(const std::string& markup) { return ToUtf8(HtmlText(FromUtf8(markup))); }
 std::string Repair(const std::string& text) { return ToUtf8(RepairText(FromUtf8(text))); }
