@@ -1,7 +1,5 @@
 #include "reports/sweep.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -30,6 +28,7 @@
 #include "reports/trace_store.h"
 #include "reports/video_scores.h"
 #include "runners/generate_videos.h"
+#include "runners/scoped_threads.h"
 
 namespace teacache {
 namespace {
@@ -89,18 +88,14 @@ class SweepRun {
   SweepRun(const System& system, const SweepOptions& options)
       : system_(system),
         options_(options),
+        threads_(options.threads),
         prompts_(ChooseSweepPrompts(system, options)),
         traces_(system, Path("kept")),
         store_(options.out, Machine(system)),
         progress_(options.progress ? *options.progress : NoProgress()) {
     score_.lpips = options.lpips;
     scores_definition_ = Sha256Hex(ScoresDefinition(score_)).substr(0, 12);
-    threads_before_ = at::get_num_threads();
-    at::set_num_threads(options.threads);
   }
-  ~SweepRun() { at::set_num_threads(threads_before_); }
-  SweepRun(const SweepRun&) = delete;
-  SweepRun& operator=(const SweepRun&) = delete;
 
   SweepOutcome Run() {
     SweepOutcome outcome;
@@ -491,6 +486,7 @@ class SweepRun {
 
   const System& system_;
   const SweepOptions& options_;
+  ScopedThreads threads_;
   Clock::time_point start_ = Clock::now();
   SweepPrompts prompts_;
   int prompts_used_ = 0;
@@ -507,7 +503,6 @@ class SweepRun {
   std::optional<Video> reference_;  // uncached video of the prompt and seed in work
   int64_t done_ = 0;
   int64_t total_ = 0;
-  int threads_before_ = 1;
 };
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "reports/sweep.h"
 #include "reports/sweep_prompts.h"
 #include "runners/generate_videos.h"
+#include "runners/scoped_threads.h"
 
 namespace teacache {
 namespace {
@@ -73,6 +74,7 @@ void Measure(const System& system, const SweepOptions& options, SweepPlan* plan)
   const std::unique_ptr<System> quick = system.WithSteps(steps);
   const System& measured = quick ? *quick : system;
   system.Prepare({prompts.test.front()}, options.progress);
+  const ScopedThreads threads(options.threads);  // as the sweep itself
   const auto policy = MakeNoCachePolicy();
   // The first run pays for lazy initialisation.
   if (quick) GenerateVideo(measured, *policy, prompts.test.front(), options.seeds.front());
