@@ -81,9 +81,7 @@ double LatteT2VConfig::temporal_scale() const {
 }
 
 std::vector<std::string> LatteT2VConfig::IgnoredKeys() const {
-  std::vector<std::string> keys = {"pos_embed.pos_embed", "temp_pos_embed"};
-  if (open_sora_plan) keys.emplace_back("caption_projection.y_embedding");
-  return keys;
+  return {"pos_embed.pos_embed", "temp_pos_embed", "caption_projection.y_embedding"};
 }
 
 LatteT2VConfig ParseLatteT2VConfig(const nlohmann::json& json, const std::string& where) {
