@@ -6,12 +6,12 @@
 #include <cmath>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <tuple>
 
 #include "calib/importers/importer.h"
 #include "datasets/error.h"
 #include "datasets/files.h"
-#include "datasets/json_fields.h"
 
 namespace teacache {
 namespace {
@@ -53,6 +53,8 @@ void Append(const ImportedRuns& from,
             const std::string& name,
             const std::string& first_name,
             ImportedRuns* into) {
+  NameIndex prompts(into->pairs.prompts);
+  NameIndex branches(into->pairs.branches);
   const auto differs = [&](const char* what, const auto& a, const auto& b) {
     ThrowUserError(
         name, "must have the same {} as {} but has {} and not {}", what, first_name, b, a);
@@ -64,8 +66,8 @@ void Append(const ImportedRuns& from,
   const int shift = set.calls == 0 ? static_cast<int>(set.pairs.size()) : 0;
   for (const Pair& pair : from.pairs.pairs) {
     Pair copy = pair;
-    copy.prompt = IndexOf(from.pairs.prompts[pair.prompt], &set.prompts);
-    copy.branch = IndexOf(from.pairs.branches[pair.branch], &set.branches);
+    copy.prompt = prompts.Get(from.pairs.prompts[pair.prompt], &set.prompts);
+    copy.branch = branches.Get(from.pairs.branches[pair.branch], &set.branches);
     copy.call += shift;  // pairs without steps are numbered
     set.pairs.push_back(copy);
   }
@@ -93,18 +95,56 @@ void MergeMeans(PairSet* set) {
   set->pairs = std::move(merged);
 }
 
+// Whether the runs have this pair of a joined set.
+bool Holds(const ImportedRuns& runs, const PairSet& set, const Pair& pair) {
+  const PairSet& own = runs.pairs;
+  return own.expert == set.expert &&
+         std::any_of(own.pairs.begin(), own.pairs.end(), [&](const Pair& candidate) {
+           return candidate.seed == pair.seed && candidate.call == pair.call &&
+                  own.prompts[candidate.prompt] == set.prompts[pair.prompt] &&
+                  own.branches[candidate.branch] == set.branches[pair.branch];
+         });
+}
+
+void RefuseDuplicates(const PairSet& set,
+                      const std::vector<std::vector<ImportedRuns>>& files,
+                      const std::vector<std::string>& names) {
+  const Pair* twice = FindDuplicate(set);
+  if (twice == nullptr) return;
+  std::vector<std::string> holders;
+  for (size_t i = 0; i < files.size(); ++i) {
+    if (std::any_of(files[i].begin(), files[i].end(), [&](const ImportedRuns& runs) {
+          return Holds(runs, set, *twice);
+        })) {
+      holders.push_back(names[i]);
+    }
+  }
+  ThrowUserError(holders.back(),
+                 "pairs must be different but {} is in {}, too",
+                 DescribePair(set, *twice),
+                 holders.front());
+}
+
 }  // namespace
 
-ImportSource::ImportSource(std::string_view text, std::string where, ImportOptions options)
-    : text_(text), where_(std::move(where)), options_(std::move(options)) {
+ImportSource::ImportSource(std::string text, std::string where, ImportOptions options)
+    : text_(std::move(text)), where_(std::move(where)), options_(std::move(options)) {
+  // An UTF-8 byte order mark, as spreadsheets write it.
+  if (text_.compare(0, 3, "\xEF\xBB\xBF") == 0) text_.erase(0, 3);
   const size_t first = text_.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) ThrowUserError(where_, "must have pairs but is empty");
+  if (first == std::string::npos) ThrowUserError(where_, "must have pairs but is empty");
   looks_like_json_ = text_[first] == '{' || text_[first] == '[';
 }
 
-const nlohmann::json& ImportSource::Json() const {
-  if (!json_) json_ = ParseJson(text_, where_);
-  return *json_;
+JsonNode ImportSource::Json() const {
+  if (!json_) json_ = std::make_unique<JsonDocument>(text_, where_);
+  return json_->root();
+}
+
+std::vector<ImportedRuns> OneExpert(ImportedRuns runs) {
+  std::vector<ImportedRuns> one;
+  one.push_back(std::move(runs));  // an initializer list would copy millions of pairs
+  return one;
 }
 
 void CheckPair(double x, double y, const std::string& where) {
@@ -113,10 +153,33 @@ void CheckPair(double x, double y, const std::string& where) {
   }
 }
 
+std::vector<Pair> ReadPairLists(const JsonNode& xs, const JsonNode& ys) {
+  std::vector<Pair> pairs(xs.size());
+  const auto read = [&](const JsonNode& list, double Pair::*member) {
+    size_t count = 0;
+    list.ForEachElement([&](const JsonNode& element) {
+      const double number = element.Number();
+      if (number < 0) element.Refuse("must be >= 0");
+      if (count < pairs.size()) pairs[count].*member = number;
+      ++count;
+    });
+    if (count != pairs.size()) {
+      ThrowUserError(list.Where(),
+                     "must have as many entries as the other list, {}, but has {}",
+                     pairs.size(),
+                     count);
+    }
+  };
+  read(xs, &Pair::x);
+  read(ys, &Pair::y);
+  for (size_t i = 0; i < pairs.size(); ++i) pairs[i].call = pairs[i].step = static_cast<int>(i) + 1;
+  return pairs;
+}
+
 void SortPairs(PairSet* set) {
-  std::stable_sort(set->pairs.begin(), set->pairs.end(), [](const Pair& a, const Pair& b) {
-    return KeyOf(a) < KeyOf(b);
-  });
+  const auto less = [](const Pair& a, const Pair& b) { return KeyOf(a) < KeyOf(b); };
+  if (std::is_sorted(set->pairs.begin(), set->pairs.end(), less)) return;
+  std::stable_sort(set->pairs.begin(), set->pairs.end(), less);
 }
 
 std::string DescribePair(const PairSet& set, const Pair& pair) {
@@ -127,25 +190,30 @@ std::string DescribePair(const PairSet& set, const Pair& pair) {
                      pair.call);
 }
 
-void RefuseDuplicates(const PairSet& set, const std::string& where) {
-  for (size_t i = 1; i < set.pairs.size(); ++i) {
-    if (KeyOf(set.pairs[i]) != KeyOf(set.pairs[i - 1])) continue;
-    ThrowUserError(
-        where, "pairs must be different but {} is there twice", DescribePair(set, set.pairs[i]));
+const Pair* FindDuplicate(const PairSet& set) {
+  const auto same = [](const Pair& a, const Pair& b) { return KeyOf(a) == KeyOf(b); };
+  const auto it = std::adjacent_find(set.pairs.begin(), set.pairs.end(), same);
+  return it == set.pairs.end() ? nullptr : &*it;
+}
+
+NameIndex::NameIndex(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    index_.try_emplace(name, static_cast<int>(index_.size()));
   }
 }
 
-int IndexOf(const std::string& name, std::vector<std::string>* names) {
-  const auto it = std::find(names->begin(), names->end(), name);
-  if (it != names->end()) return static_cast<int>(it - names->begin());
-  names->push_back(name);
-  return static_cast<int>(names->size()) - 1;
+int NameIndex::Get(std::string_view name, std::vector<std::string>* names) {
+  if (last_ >= 0 && (*names)[static_cast<size_t>(last_)] == name) return last_;
+  const auto [it, inserted] =
+      index_.try_emplace(std::string(name), static_cast<int>(names->size()));
+  if (inserted) names->emplace_back(name);
+  return last_ = it->second;
 }
 
-std::vector<ImportedRuns> ImportPairsFromText(std::string_view text,
+std::vector<ImportedRuns> ImportPairsFromText(std::string text,
                                               const std::string& where,
                                               const ImportOptions& options) {
-  const ImportSource source(text, where, options);
+  const ImportSource source(std::move(text), where, options);
   std::vector<ImportedRuns> result = FindImporter(source).read(source);
   CheckNotEmpty(result, where);
   return result;
@@ -182,7 +250,7 @@ std::vector<ImportedRuns> MergeImported(const std::vector<std::vector<ImportedRu
     if (files.size() > 1) {
       SortPairs(&runs.pairs);
       if (runs.means) MergeMeans(&runs.pairs);
-      RefuseDuplicates(runs.pairs, names.back());
+      RefuseDuplicates(runs.pairs, files, names);
     }
     merged.push_back(std::move(runs));
   }

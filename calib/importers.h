@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "calib/pairs.h"
@@ -33,7 +32,7 @@ struct ImportedRuns {
 // One entry per expert, in order of name. Throws UserError naming the file (and line or field) for
 // anything that is malformed, not finite, negative, given twice, or not of the format.
 std::vector<ImportedRuns> ImportPairs(const std::string& path, const ImportOptions& options = {});
-std::vector<ImportedRuns> ImportPairsFromText(std::string_view text,
+std::vector<ImportedRuns> ImportPairsFromText(std::string text,
                                               const std::string& where,
                                               const ImportOptions& options = {});
 

@@ -210,7 +210,8 @@ std::string ReadFile(const std::string& path, uint64_t max_bytes) {
   std::string bytes;
   std::error_code no_size;  // pipes and the like have none
   const uint64_t size = fs::file_size(path, no_size);
-  if (!no_size && size <= max_bytes) bytes.reserve(size);
+  // With room behind the text for parsers that look ahead in blocks and would copy it otherwise.
+  if (!no_size && size <= max_bytes) bytes.reserve(size + 64);
   ForEachBlock(path, [&](const char* data, size_t size) {
     if (size > max_bytes - bytes.size()) {
       ThrowUserError(path, "must have at most {} bytes but is larger", max_bytes);

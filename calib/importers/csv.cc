@@ -7,8 +7,8 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <tuple>
-#include <unordered_map>
 #include <utility>
 
 #include "calib/importers/importer.h"
@@ -62,10 +62,7 @@ std::optional<Number> Parse(std::string_view text) {
 class CsvReader {
  public:
   CsvReader(std::string_view text, std::string_view where)
-      : next_(text.data()), end_(text.data() + text.size()), where_(where) {
-    // An UTF-8 byte order mark, as spreadsheets write it.
-    if (text.substr(0, 3) == "\xEF\xBB\xBF") next_ += 3;
-  }
+      : next_(text.data()), end_(text.data() + text.size()), where_(where) {}
 
   // Goes to the next line that is not empty; false at the end.
   bool NextLine() {
@@ -173,28 +170,12 @@ std::vector<Column> FindColumns(const std::vector<std::string_view>& header,
   return columns;
 }
 
-// Names to numbers, quick for the usual case that neighbours have the same.
-class Names {
- public:
-  int Get(std::string_view name, std::vector<std::string>* names) {
-    if (last_ >= 0 && (*names)[static_cast<size_t>(last_)] == name) return last_;
-    const auto [it, inserted] =
-        index_.try_emplace(std::string(name), static_cast<int>(names->size()));
-    if (inserted) names->emplace_back(name);
-    return last_ = it->second;
-  }
-
- private:
-  std::unordered_map<std::string, int> index_;
-  int last_ = -1;
-};
-
 // The pairs of one expert as they come.
 struct Building {
   ImportedRuns runs;
   std::vector<int> lines;  // of each pair
-  Names prompts;
-  Names branches;
+  NameIndex prompts;
+  NameIndex branches;
 };
 
 struct Row {

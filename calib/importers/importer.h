@@ -2,20 +2,23 @@
 
 // What the importers share: for calib/importers*.cc only.
 
-#include <nlohmann/json.hpp>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "calib/importers.h"
+#include "calib/importers/json_document.h"
 
 namespace teacache {
 
 // A file that is being imported: its text, and the JSON in it once somebody asks.
 class ImportSource {
  public:
-  ImportSource(std::string_view text, std::string where, ImportOptions options);
+  ImportSource(std::string text, std::string where, ImportOptions options);
+  ImportSource(const ImportSource&) = delete;
+  ImportSource& operator=(const ImportSource&) = delete;
 
   std::string_view text() const { return text_; }
   const std::string& where() const { return where_; }
@@ -23,14 +26,14 @@ class ImportSource {
   // Whether the text begins as JSON does.
   bool looks_like_json() const { return looks_like_json_; }
   // Throws UserError with the position of what is no JSON.
-  const nlohmann::json& Json() const;
+  JsonNode Json() const;
 
  private:
-  std::string_view text_;
+  std::string text_;
   std::string where_;
   ImportOptions options_;
   bool looks_like_json_ = false;
-  mutable std::optional<nlohmann::json> json_;
+  mutable std::unique_ptr<JsonDocument> json_;
 };
 
 // A format that can be imported. A new one is a file in calib/importers and a line in the list of
@@ -49,19 +52,36 @@ Importer DiffletImporter();   // difflet.cc
 Importer VllmOmniImporter();  // vllm_omni.cc
 Importer CsvImporter();       // csv.cc
 
+// A list of one.
+std::vector<ImportedRuns> OneExpert(ImportedRuns runs);
+
 // Throws UserError unless x and y are finite and >= 0.
 void CheckPair(double x, double y, const std::string& where);
+
+// Lists of the same length, all >= 0, as pairs numbered from 1. Throws UserError.
+std::vector<Pair> ReadPairLists(const JsonNode& xs, const JsonNode& ys);
 
 // By prompt, seed, branch, call; pairs of the same keep their order.
 void SortPairs(PairSet* set);
 
-// Throws UserError for a pair that is there twice; `set` must be sorted.
-void RefuseDuplicates(const PairSet& set, const std::string& where);
+// The first pair that is there twice; null where all are different. `set` must be sorted.
+const Pair* FindDuplicate(const PairSet& set);
 
 // "prompt "a cat", seed 0, branch "cond", call 3".
 std::string DescribePair(const PairSet& set, const Pair& pair);
 
-// The index of a name in the list, at the end of which it is put if it is new.
-int IndexOf(const std::string& name, std::vector<std::string>* names);
+// Names to their indices in a list, at the end of which new ones are put; quick for the usual case
+// that neighbours have the same.
+class NameIndex {
+ public:
+  // `names` are the list so far, all different.
+  explicit NameIndex(const std::vector<std::string>& names = {});
+
+  int Get(std::string_view name, std::vector<std::string>* names);
+
+ private:
+  std::unordered_map<std::string, int> index_;
+  int last_ = -1;
+};
 
 }  // namespace teacache

@@ -1,93 +1,103 @@
 // SGLang's calibration rows, {expert: {"step": [count, mean x, mean y]}}: means over prompts and
 // branches.
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <utility>
 
 #include "calib/importers/importer.h"
 #include "datasets/error.h"
-#include "datasets/json_fields.h"
 
 namespace teacache {
 namespace {
-
-using nlohmann::json;
 
 constexpr const char* kSpreadIsLost =
     "SGLang rows are means over prompts and branches: the spread is lost, so R2 and intervals say "
     "nothing about single prompts";
 
-double NumberOf(const json& value, const std::string& where) {
-  if (!value.is_number()) {
-    ThrowUserError(where, "must be a number but is {}", value.dump().substr(0, 40));
-  }
-  return value.get<double>();
-}
-
-int StepOf(const std::string& name, const std::string& where) {
+int StepOf(std::string_view name, const JsonNode& row) {
   int step = -1;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), step);
   if (error != std::errc() || end != name.data() + name.size() || step < 0) {
-    ThrowUserError(where, "must be a step number but is not");
+    ThrowUserError(row.Where(), "must be under a step number but \"{}\" is none", name);
   }
   return step;
 }
 
-ImportedRuns ReadExpert(const std::string& expert, const json& steps, const std::string& at) {
-  JsonFields(steps, at);
+Pair ReadRow(std::string_view name, const JsonNode& row) {
+  Pair pair;
+  pair.call = pair.step = StepOf(name, row);
+  std::array<double, 3> numbers = {};
+  if (!row.ReadNumbers(numbers))
+    row.Refuse("must be [count, mean x, mean y], three finite numbers,");
+  pair.weight = numbers[0];
+  pair.x = numbers[1];
+  pair.y = numbers[2];
+  if (!(pair.weight > 0)) row.At(0).Refuse("count must be positive");
+  if (pair.x < 0) row.At(1).Refuse("mean x must be >= 0");
+  if (pair.y < 0) row.At(2).Refuse("mean y must be >= 0");
+  return pair;
+}
+
+ImportedRuns ReadExpert(std::string_view expert, const JsonNode& steps) {
   ImportedRuns runs;
   runs.source = "SGLang";
   runs.means = true;
   runs.pairs.expert = expert == "single" ? "" : expert;
   runs.pairs.prompts = {"mean of all prompts"};
   runs.pairs.branches = {"mean"};
+  runs.pairs.pairs.reserve(steps.size());
   int last = 0;
-  for (const auto& [name, row] : steps.items()) {
-    const std::string row_at = fmt::format("{}, step \"{}\"", at, name);
-    const int step = StepOf(name, row_at);
-    if (!row.is_array() || row.size() != 3) {
-      ThrowUserError(row_at, "must be [count, mean x, mean y] but is not");
-    }
-    Pair pair;
-    pair.weight = NumberOf(row[0], row_at);
-    pair.x = NumberOf(row[1], row_at);
-    pair.y = NumberOf(row[2], row_at);
-    pair.call = pair.step = step;
-    CheckPair(pair.x, pair.y, row_at);
-    if (!(pair.weight > 0)) {
-      ThrowUserError(row_at, "count must be positive but is {}", pair.weight);
-    }
-    last = std::max(last, step);
+  steps.ForEachMember([&](std::string_view name, const JsonNode& row) {
+    const Pair pair = ReadRow(name, row);
+    last = std::max(last, pair.step);
     // SGLang writes (0, 0) for the first call of an expert, which has no predecessor.
-    if (pair.x == 0 && pair.y == 0) continue;
-    runs.pairs.pairs.push_back(pair);
-  }
+    if (pair.x != 0 || pair.y != 0) runs.pairs.pairs.push_back(pair);
+  });
   runs.pairs.steps = runs.pairs.calls = last + 1;
-  runs.pairs.warnings.push_back(kSpreadIsLost);
+  runs.pairs.warnings.emplace_back(kSpreadIsLost);
   SortPairs(&runs.pairs);
-  RefuseDuplicates(runs.pairs, at);  // "1" and "01"
+  if (const Pair* twice = FindDuplicate(runs.pairs)) {  // "1" and "01"
+    ThrowUserError(steps.Where(), "steps must be different but {} is there twice", twice->step);
+  }
   return runs;
 }
 
 bool Recognises(const ImportSource& source) {
   if (!source.looks_like_json()) return false;
-  const json& j = source.Json();
-  if (!j.is_object() || j.empty()) return false;
-  for (const auto& [expert, steps] : j.items()) {
-    if (!steps.is_object() || steps.empty()) return false;
-    if (!steps.begin().value().is_array()) return false;
-  }
-  return true;
+  const JsonNode root = source.Json();
+  if (!root.is_object() || root.size() == 0) return false;
+  bool lists_in_objects = true;
+  root.ForEachMember([&](std::string_view, const JsonNode& steps) {
+    bool begins_with_list = false;
+    bool first = true;
+    if (steps.is_object()) {
+      steps.ForEachMember([&](std::string_view, const JsonNode& row) {
+        if (std::exchange(first, false)) begins_with_list = row.is_array();
+      });
+    }
+    lists_in_objects &= begins_with_list;
+  });
+  return lists_in_objects;
 }
 
 std::vector<ImportedRuns> Read(const ImportSource& source) {
-  const json& j = source.Json();
-  JsonFields(j, source.where());
   std::vector<ImportedRuns> result;
-  for (const auto& [expert, steps] : j.items()) {
-    result.push_back(
-        ReadExpert(expert, steps, fmt::format("{}: expert \"{}\"", source.where(), expert)));
-  }
+  source.Json().ForEachMember([&](std::string_view expert, const JsonNode& steps) {
+    result.push_back(ReadExpert(expert, steps));
+    for (size_t i = 0; i + 1 < result.size(); ++i) {
+      if (result[i].pairs.expert == result.back().pairs.expert) {
+        ThrowUserError(
+            source.where(), "experts must be different but \"{}\" is there twice", expert);
+      }
+    }
+  });
+  std::sort(result.begin(), result.end(), [](const ImportedRuns& a, const ImportedRuns& b) {
+    return a.pairs.expert < b.pairs.expert;
+  });
   return result;
 }
 

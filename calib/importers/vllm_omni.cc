@@ -1,75 +1,56 @@
 // vLLM-Omni's collected pairs, {"input_diffs": [...], "output_diffs": [...]} or [[x, y], ...]: no
 // prompts, no steps.
 
+#include <fmt/format.h>
+
+#include <array>
+
 #include "calib/importers/importer.h"
-#include "datasets/error.h"
-#include "datasets/json_fields.h"
 
 namespace teacache {
 namespace {
 
-using nlohmann::json;
-
-ImportedRuns Unstructured(const std::vector<double>& xs,
-                          const std::vector<double>& ys,
-                          const std::string& where) {
-  ImportedRuns runs;
-  runs.source = "vLLM-Omni";
-  runs.pairs.prompts = {"all"};
-  runs.pairs.branches = {"batched"};
-  runs.pairs.pairs.reserve(xs.size());
-  for (size_t i = 0; i < xs.size(); ++i) {
-    Pair pair;
-    pair.x = xs[i];
-    pair.y = ys[i];
-    if (!(pair.x >= 0) || !(pair.y >= 0)) {
-      CheckPair(pair.x, pair.y, fmt::format("{}: pair {}", where, i));
+std::vector<Pair> ReadListOfPairs(const JsonNode& root) {
+  std::vector<Pair> pairs;
+  pairs.reserve(root.size());
+  std::array<double, 2> xy = {};
+  root.ForEachElement([&](const JsonNode& entry) {
+    if (!entry.ReadNumbers(xy) || xy[0] < 0 || xy[1] < 0) {
+      entry.Refuse("must be [x, y], two finite numbers >= 0,");
     }
-    pair.call = pair.step = static_cast<int>(i) + 1;
-    runs.pairs.pairs.push_back(pair);
-  }
-  runs.pairs.warnings.push_back(fmt::format(
-      "{}: prompts and steps are unknown: intervals take the pairs as independent, and no "
-      "schedule can be replayed",
-      where));
-  return runs;
+    Pair pair;
+    pair.x = xy[0];
+    pair.y = xy[1];
+    pair.call = pair.step = static_cast<int>(pairs.size()) + 1;
+    pairs.push_back(pair);
+  });
+  return pairs;
 }
 
 bool Recognises(const ImportSource& source) {
   if (!source.looks_like_json()) return false;
-  const json& j = source.Json();
-  if (j.is_array()) return true;
-  return j.is_object() && (j.contains("input_diffs") || (j.contains("x") && j.contains("y")));
+  const JsonNode root = source.Json();
+  return root.is_array() || root.Has("input_diffs") || (root.Has("x") && root.Has("y"));
 }
 
 std::vector<ImportedRuns> Read(const ImportSource& source) {
-  const json& j = source.Json();
-  const std::string& where = source.where();
-  std::vector<double> xs;
-  std::vector<double> ys;
-  if (j.is_array()) {
-    xs.reserve(j.size());
-    ys.reserve(j.size());
-    for (size_t i = 0; i < j.size(); ++i) {
-      const json& pair = j[i];
-      if (!pair.is_array() || pair.size() != 2 || !pair[0].is_number() || !pair[1].is_number()) {
-        ThrowUserError(fmt::format("{}: pair {}", where, i),
-                       "must be [x, y], two numbers, but is {}",
-                       pair.dump().substr(0, 40));
-      }
-      xs.push_back(pair[0].get<double>());
-      ys.push_back(pair[1].get<double>());
-    }
+  const JsonNode root = source.Json();
+  ImportedRuns runs;
+  runs.source = "vLLM-Omni";
+  runs.pairs.prompts = {"all"};
+  runs.pairs.branches = {"batched"};
+  if (root.is_array()) {
+    runs.pairs.pairs = ReadListOfPairs(root);
   } else {
-    const JsonFields fields(j, where);
-    const bool named = fields.Has("input_diffs");
-    xs = fields.Numbers(named ? "input_diffs" : "x");
-    ys = fields.Numbers(named ? "output_diffs" : "y");
-    if (xs.size() != ys.size()) {
-      ThrowUserError(where, "x and y must be as many but are {} and {}", xs.size(), ys.size());
-    }
+    const bool named = root.Has("input_diffs");
+    runs.pairs.pairs =
+        ReadPairLists(root.At(named ? "input_diffs" : "x"), root.At(named ? "output_diffs" : "y"));
   }
-  return {Unstructured(xs, ys, where)};
+  runs.pairs.warnings.push_back(fmt::format(
+      "{}: prompts and steps are unknown: intervals take the pairs as independent, and no "
+      "schedule can be replayed",
+      source.where()));
+  return OneExpert(std::move(runs));
 }
 
 }  // namespace

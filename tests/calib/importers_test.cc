@@ -67,6 +67,12 @@ TEST(ImportSglang, Mistakes) {
   ExpectRefused(R"({"single": {"1": [1, "x", 0.5]}})", "number");
   ExpectRefused(R"({"single": 3})", "object", sglang);
   ExpectRefused(R"([1])", "object", sglang);
+  ExpectRefused("{\"high\": {\"1\": [1, 0.5, 0.5]},\n \"low\": {\n  \"1\": [1, 0.5, -2]}}",
+                "file:3:17: low.1[2]: mean y must be >= 0 but is -2");
+  ExpectRefused("{\"single\":\n  {\"1\": [1, 0.5, 0.5],\n   \"01\": [1, 0.5, 0.5]}}",
+                "file:2:3: single: steps must be different but 1 is there twice");
+  ExpectRefused(R"({"a": {"1": [1, 0.5, 0.5]}, "a": {"2": [1, 0.5, 0.5]}})",
+                "\"a\" is there twice");
 }
 
 TEST(ImportMlx, PromptsFromTheNumberOfSteps) {
@@ -102,8 +108,12 @@ TEST(ImportMlx, UnknownStructureIsAWarning) {
 
 TEST(ImportMlx, Mistakes) {
   ExpectRefused(R"({"x_values": [1], "y_values": [1, 2]})", "as many");
-  ExpectRefused(R"({"x_values": [1], "y_values": [-1]})", "pair 0");
-  ExpectRefused(R"({"x_values": [1, null], "y_values": [1, 2]})", "finite numbers");
+  ExpectRefused("{\"x_values\": [1],\n\"y_values\": [-1]}",
+                "file:2:14: y_values[0]: must be >= 0 but is -1");
+  ExpectRefused("{\"x_values\": [1,\n  2,\n  null], \"y_values\": [1, 2, 3]}",
+                "file:3:3: x_values[2]: must be a finite number but is null");
+  ExpectRefused("{\"signals\":\n {\"A\": {\"x_values\": [\"a\"], \"y_values\": [1]}}}",
+                "file:2:22: signals.A.x_values[0]: must be a finite number but is \"a\"");
   ExpectRefused(R"({"x_values": [1]})", "y_values");
   ExpectRefused(R"({"x_values": [], "y_values": []})", "none");
 }
@@ -129,11 +139,20 @@ TEST(ImportDifflet, Mistakes) {
   ExpectRefused(
       R"({"num_steps": 4, "trajectories": [{"trajectory": [{"step": 4, "signal": 1, "delta": 1}]}]})",
       "between 1 and 3");
-  ExpectRefused(R"({"num_steps": 4, "trajectories": [{"prompt": "a", "trajectory": [
+  ExpectRefused(
+      R"({"num_steps": 4, "trajectories": [{"prompt": "a", "trajectory": [
     {"step": 1, "signal": 1, "delta": 1}, {"step": 1, "signal": 1, "delta": 1}]}]})",
-                "twice");
+      "file:2:43: trajectories[0].trajectory[1]: pairs must be different but prompt \"a\", seed "
+      "0, branch \"batched\", call 1 is there twice");
   ExpectRefused(R"({"num_steps": 4, "trajectories": [{"trajectory": [{"step": 1, "signal": 1}]}]})",
-                "delta");
+                "file:1:51: trajectories[0].trajectory[0]: must have the field \"delta\"");
+  ExpectRefused("{\"num_steps\": 4, \"trajectories\": [\n{\"seed\": 1.5}]}",
+                "file:2:10: trajectories[0].seed: must be an integer but is 1.5");
+  ExpectRefused(
+      "{\"num_steps\": 4, \"trajectories\": [{\"prompt\": \"a, [\\\"b\", \"trajectory\": [\n"
+      "  {\"step\": 1, \"signal\": 1, \"delta\": 1},\n"
+      "  {\"step\": 2, \"signal\": 1, \"delta\": -1}]}]}",
+      "file:3:37: trajectories[0].trajectory[1].delta: must be >= 0 but is -1");
 }
 
 TEST(ImportVllmOmni, ListsAndPairs) {
@@ -144,10 +163,37 @@ TEST(ImportVllmOmni, ListsAndPairs) {
   EXPECT_EQ(pairs[0].pairs.pairs[1].x, 0.2);
   EXPECT_EQ(pairs[0].pairs.pairs[1].call, 2);
   ExpectRefused("[[0.1]]", "[x, y]");
+  ExpectRefused("[[0.1, 0.2],\n [0.1, 0.3], [0.1, true]]",
+                "file:2:14: [2]: must be [x, y], two finite numbers >= 0, but is [0.1, true]");
+  ExpectRefused("{\"input_diffs\": [1,\n-1], \"output_diffs\": [1, 1]}",
+                "file:2:1: input_diffs[1]: must be >= 0 but is -1");
   ExpectRefused("[]", "none");
   ExpectRefused(R"({"x": [1, 2], "y": [1]})", "as many");
   ExpectRefused(R"({"a": 1})", "is none of them");
   ExpectRefused("{", "JSON");
+}
+
+TEST(ImportJson, SyntaxErrorsNameLineAndColumn) {
+  ExpectRefused("{\"x_values\": [1, 2],\n \"y_values\": [1, NaN]}",
+                "file:2:18: must be valid JSON but is not");
+  ExpectRefused("{\"num_steps\": 4,\n\n \"trajectories\": [tru]}",
+                "file:3:22: must be valid JSON but is not");
+  ExpectRefused("{\"single\": {\n \"1\": [1, 0.5 0.5]}}", "file:2:17: must be valid JSON");
+  ExpectRefused("[[0.1, 0.2],\n [0.1, 1e999]]", "file:2:12: must be valid JSON");
+  // Truncated, text that is no UTF-8, more behind the end.
+  ExpectRefused("[[0.1, 0.2],\n [0.1, 0.", "file:2:10: must be valid JSON");
+  ExpectRefused("{\"x_values\": [1], \"y_values\": [1], \"\xFF\": 1}",
+                "file:1:37: must be valid JSON");
+  ExpectRefused("[[0.1, 0.2]]\n]", "file:2:1: must be valid JSON");
+  // Valid, but beyond what is read.
+  ExpectRefused("[[123456789012345678901234567890, 1]]", "must be JSON that can be read");
+  ExpectRefused(std::string(5000, '[') + std::string(5000, ']'), "must be JSON that can be read");
+}
+
+TEST(ImportJson, ByteOrderMarkAndLongValuesInMessages) {
+  EXPECT_EQ(Import("\xEF\xBB\xBF[[0.1, 0.3]]")[0].pairs.pairs[0].y, 0.3);
+  const std::string text = std::string(56, 'a') + "\xC3\xA4" + std::string(100, 'b');
+  ExpectRefused("[[1, 2],\n\"" + text + "\"]", ("\"" + std::string(56, 'a') + "...").c_str());
 }
 
 TEST(ImportCsv, AllColumns) {
@@ -231,9 +277,11 @@ TEST(MergeImported, RefusesMixtures) {
   const auto fine = Import("prompt,step,x,y\nb,1,0.3,0.2\n");
   EXPECT_THAT(
       [&] {
-        MergeImported({csv, same}, {"p", "q"});
+        MergeImported({fine, csv, same}, {"o", "p", "q"});
       },
-      ThrowsMessage<UserError>(HasSubstr("twice")));
+      ThrowsMessage<UserError>(
+          HasSubstr("q: pairs must be different but prompt \"a\", seed 0, branch "
+                    "\"batched\", call 1 is in p, too")));
   EXPECT_THAT(
       [&] {
         MergeImported({csv, other}, {"p", "q"});
