@@ -55,6 +55,40 @@ TEST_F(ReadPromptsTest, VBenchList) {
   EXPECT_EQ(VideoStem(list.prompts[1], 4), "Caf\u00e9 at night-4");
 }
 
+// Entries as VBench_full_info.json has them, one of each shape: nothing but prompts and their order
+// matters here, and every video is named as TeaCache's scripts name it.
+TEST_F(ReadPromptsTest, EntriesAsVBenchPublishesThem) {
+  const PromptList list = ReadPromptList(Write("VBench_full_info.json", R"([
+    {"prompt_en": "In a still frame, a stop sign", "dimension": ["temporal_flickering"]},
+    {"prompt_en": "A tranquil tableau of at the edge of the Arabian Desert, the ancient city of Petra beckoned with its enigmatic rock-carved fa\u00e7ades",
+     "dimension": ["temporal_flickering"]},
+    {"prompt_en": "a bird and a cat", "dimension": ["multiple_objects"],
+     "auxiliary_info": {"multiple_objects": {"object": "bird and cat"}}},
+    {"prompt_en": "a red bicycle", "dimension": ["color"], "auxiliary_info": {"color": {"color": "red"}}},
+    {"prompt_en": "The bund Shanghai, oil painting", "dimension": ["overall_consistency", "aesthetic_quality", "imaging_quality"]},
+    {"prompt_en": "The bund Shanghai, oil painting", "dimension": ["appearance_style"],
+     "auxiliary_info": {"appearance_style": {"appearance_style": "oil painting"}}},
+    {"prompt_en": "alley", "dimension": ["scene", "background_consistency"],
+     "auxiliary_info": {"scene": {"scene": {"scene": "alley"}}}},
+    {"prompt_en": "a bicycle on the left of a car, front view", "dimension": ["spatial_relationship"],
+     "auxiliary_info": {"spatial_relationship": {"spatial_relationship":
+       {"object_a": "bicycle", "object_b": "car", "relationship": "on the left of"}}}}])"));
+  EXPECT_THAT(
+      list.prompts,
+      ElementsAre("In a still frame, a stop sign",
+                  "A tranquil tableau of at the edge of the Arabian Desert, the ancient city "
+                  "of Petra beckoned with its enigmatic rock-carved fa\u00e7ades",
+                  "a bird and a cat",
+                  "a red bicycle",
+                  "The bund Shanghai, oil painting",
+                  "alley",
+                  "a bicycle on the left of a car, front view"));
+  EXPECT_THAT(list.repeated, ElementsAre("The bund Shanghai, oil painting"));
+  for (const std::string& prompt : list.prompts) EXPECT_EQ(VideoStem(prompt, 3), prompt + "-3");
+  EXPECT_EQ(VideoStem(std::string(210, 'x'), 4), std::string(210, 'x') + "-4")
+      << "as long as VBench's longest";
+}
+
 TEST_F(ReadPromptsTest, TextThatIsNotUtf8) {
   EXPECT_THAT(ErrorIn("p.txt", "a cat\na \xff dog\n"),
               AllOf(HasSubstr("p.txt"), HasSubstr("line 2"), HasSubstr("UTF-8")));

@@ -80,10 +80,11 @@ TEST_F(PublishedWeights, OpenSora) {
   Write("OpenSora-STDiT-v3", "open_sora_transformer", "model");
   Write("OpenSora-VAE-v1.2", "open_sora_vae", "model");
   WriteEncoder("t5-v1_1-xxl", "t5-v1_1-xxl");
-  ExpectPlan(
-      "open-sora",
-      "848 x 480 pixels, 51 frames; 30 steps of rflow (30 calls), guidance 7",
-      {"text encoder +4.76 G +19.6 GB", "transformer +1.21 G +4.84 GB +2.42 GB", "decoder.*1.57 GB"});
+  ExpectPlan("open-sora",
+             "848 x 480 pixels, 51 frames; 30 steps of rflow (30 calls), guidance 7",
+             {"text encoder +4.76 G +19.6 GB",
+              "transformer +1.21 G +4.84 GB +2.42 GB",
+              "decoder.*1.57 GB"});
 }
 
 TEST_F(PublishedWeights, OpenSoraPlan) {

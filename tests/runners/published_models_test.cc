@@ -1,5 +1,5 @@
-// The models at their published sizes: each takes exactly the tensors that the reference's own module
-// lists (tests/published).
+// The models at their published sizes: each takes exactly the tensors that the reference's own
+// module lists (tests/published).
 
 #include <ATen/Functions.h>
 #include <gmock/gmock.h>
@@ -133,11 +133,10 @@ TEST(PublishedModels, OpenSorasDecoder) {
 }
 
 TEST(PublishedModels, OpenSoraPlansDecoder) {
-  ExpectDecoder(PublishedModel::Read("open_sora_plan_vae"),
-                {"encoder.", "quant_conv.", "loss."},
-                [](auto* source, const auto& json) {
-                  CausalVae(source, CausalVaeConfig::FromJson(json));
-                });
+  ExpectDecoder(
+      PublishedModel::Read("open_sora_plan_vae"),
+      {"encoder.", "quant_conv.", "loss."},
+      [](auto* source, const auto& json) { CausalVae(source, CausalVaeConfig::FromJson(json)); });
 }
 
 }  // namespace

@@ -97,7 +97,8 @@ inline void WriteHollowModel(const std::filesystem::path& folder,
   for (const auto& [name, shape] : model.shapes) {
     const size_t part = next++ % parts.size();
     parts[part][name] = shape;
-    index["weight_map"][name] = fmt::format("{}-{:05}-of-{:05}.safetensors", stem, part + 1, shards);
+    index["weight_map"][name] =
+        fmt::format("{}-{:05}-of-{:05}.safetensors", stem, part + 1, shards);
   }
   for (size_t part = 0; part < parts.size(); ++part) {
     WriteHollowSafetensors(
