@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "datasets/error.h"
+#include "runners/name_patterns.h"
 
 namespace teacache {
 namespace {
@@ -22,9 +23,9 @@ double UniformBound(Init init, const std::vector<int64_t>& shape) {
   return init == Init::kFanIn ? 1 / std::sqrt(fan_in) : std::sqrt(6.0 / (fan_in + fan_out));
 }
 
-std::string ListOf(const std::string& what, const std::vector<std::string>& names) {
-  return names.empty() ? ""
-                       : fmt::format(" {} {}: {};", names.size(), what, fmt::join(names, ", "));
+std::string ListOf(const std::string& what, const std::map<std::string, std::string>& names) {
+  if (names.empty()) return "";
+  return fmt::format(" {} {}: {};", names.size(), what, fmt::join(FoldNames(names), ", "));
 }
 
 }  // namespace
@@ -42,14 +43,14 @@ at::Tensor CheckpointParameters::Get(const std::string& name,
   used_.insert(name);
   const auto it = tensors_.find(name);
   if (it == tensors_.end()) {
-    missing_.push_back(name);
+    missing_.emplace(name, "");
     return at::zeros(shape, at::TensorOptions(DtypeOf(name)).device(device_));
   }
   if (it->second.sizes() != at::IntArrayRef(shape)) {
-    misshaped_.push_back(fmt::format("{} must be [{}] but is [{}]",
-                                     name,
-                                     fmt::join(shape, ", "),
-                                     fmt::join(it->second.sizes(), ", ")));
+    misshaped_.emplace(name,
+                       fmt::format(" must be [{}] but is [{}]",
+                                   fmt::join(shape, ", "),
+                                   fmt::join(it->second.sizes(), ", ")));
     return at::zeros(shape, at::TensorOptions(DtypeOf(name)).device(device_));
   }
   at::Tensor tensor = Convert(name, it->second);
@@ -83,11 +84,11 @@ void CheckpointParameters::Rename(const std::function<std::string(const std::str
 }
 
 void CheckpointParameters::Finish() const {
-  std::vector<std::string> unexpected;
+  std::map<std::string, std::string> unexpected;
   for (const auto& [name, tensor] : tensors_) {
     const bool ignored = std::ranges::any_of(
         ignored_prefixes_, [&](const std::string& prefix) { return name.starts_with(prefix); });
-    if (!ignored && !used_.contains(name)) unexpected.push_back(name);
+    if (!ignored && !used_.contains(name)) unexpected.emplace(name, "");
   }
   const std::string complaint = ListOf("missing", missing_) + ListOf("unexpected", unexpected) +
                                 ListOf("misshaped", misshaped_);

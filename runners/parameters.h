@@ -69,7 +69,8 @@ class CheckpointParameters : public ParameterSource {
   at::ScalarType dtype() const { return dtype_; }
   at::Device device() const { return device_; }
 
-  // Throws UserError naming every missing, unexpected and misshaped tensor.
+  // Throws UserError naming every missing, unexpected and misshaped tensor, those of alike blocks
+  // together (name_patterns.h).
   void Finish() const;
 
  private:
@@ -81,8 +82,8 @@ class CheckpointParameters : public ParameterSource {
   at::ScalarType dtype_;
   at::Device device_;
   std::set<std::string> used_;
-  std::vector<std::string> missing_;
-  std::vector<std::string> misshaped_;
+  std::map<std::string, std::string> missing_;    // name -> ""
+  std::map<std::string, std::string> misshaped_;  // name -> " must be [3] but is [4]"
   std::vector<std::string> ignored_prefixes_;
   std::vector<std::string> float32_endings_;
   TensorMap* converted_ = nullptr;

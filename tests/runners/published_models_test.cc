@@ -14,11 +14,15 @@
 #include "runners/vae/open_sora_vae.h"
 #include "runners/vae/temporal_decoder.h"
 #include "tests/support/published_model.h"
+#include "tests/support/user_error.h"
 
 namespace teacache {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 // The tensors of a published model, without values.
 CheckpointParameters HollowParameters(const TensorShapes& shapes) {
@@ -137,6 +141,40 @@ TEST(PublishedModels, OpenSoraPlansDecoder) {
       PublishedModel::Read("open_sora_plan_vae"),
       {"encoder.", "quant_conv.", "loss."},
       [](auto* source, const auto& json) { CausalVae(source, CausalVaeConfig::FromJson(json)); });
+}
+
+// Another model's weights: every tensor is named, and the line can still be read.
+TEST(PublishedModels, AnotherModelsWeightsAreToldInOneReadableLine) {
+  CheckpointParameters source =
+      HollowParameters(PublishedModel::Read("open_sora_transformer").shapes);
+  LatteT2V(&source,
+           ParseLatteT2VConfig(PublishedModel::Read("latte_transformer").config, "config.json"));
+  const std::string error = ErrorOf([&] { source.Finish(); });
+  EXPECT_THAT(
+      error,
+      AllOf(HasSubstr("967 missing: "),
+            HasSubstr("transformer_blocks.{0..27}.attn1.{to_k,to_q,to_v}.{bias,weight}"),
+            HasSubstr("temporal_transformer_blocks.{0..27}.ff.net.2.{bias,weight}"),
+            HasSubstr("973 unexpected: "),
+            HasSubstr("{spatial_blocks,temporal_blocks}.{0..27}.attn.{k_norm,q_norm}.weight"),
+            Not(HasSubstr("\n"))))
+      << error;
+  EXPECT_LT(error.size(), 2000U) << error;
+}
+
+// A smaller model of the same kind: what does not fit is told block by block.
+TEST(PublishedModels, OtherSizesAreToldInOneReadableLine) {
+  const PublishedModel published = PublishedModel::Read("latte_transformer");
+  nlohmann::json smaller = published.config;
+  smaller["num_attention_heads"] = 8;
+  smaller["cross_attention_dim"] = 576;
+  CheckpointParameters source = HollowParameters(published.shapes);
+  LatteT2V(&source, ParseLatteT2VConfig(smaller, "config.json"));
+  const std::string error = ErrorOf([&] { source.Finish(); });
+  EXPECT_THAT(error,
+              HasSubstr("transformer_blocks.{0..27}.ff.net.2.weight must be [576, 2304] but is "
+                        "[1152, 4608]"));
+  EXPECT_LT(error.size(), 5000U) << error;
 }
 
 }  // namespace
