@@ -47,7 +47,8 @@ if(TEACACHE_CUDA)
   if(NOT CMAKE_CUDA_COMPILER)
     message(FATAL_ERROR "TEACACHE_CUDA is ON but no CUDA compiler (nvcc) was found")
   endif()
-  set(CMAKE_CUDA_ARCHITECTURES "80-real;90" CACHE STRING "CUDA architectures: sm_80, sm_90 and PTX")
+  # Turing, Ampere and Ada, Hopper; PTX for what comes after (Blackwell).
+  set(CMAKE_CUDA_ARCHITECTURES "75-real;80-real;90" CACHE STRING "CUDA architectures")
   enable_language(CUDA)
   if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake 3.25 does not know that nvcc has it
     set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)

@@ -14,15 +14,32 @@ at::Device ParseDevice(const std::string& text) {
   if (!std::regex_match(text, kForm)) {
     ThrowUserError("--device", "must be cpu, cuda or cuda:N but is '{}'", text);
   }
-  const at::Device device(text);
-  if (device.is_cuda() && !at::hasCUDA()) {
+  if (text == "cpu") return at::kCPU;
+  if (!at::hasCUDA()) {
     ThrowUserError(
         "--device", "{} is not available: no CUDA in this build or on this machine", text);
   }
-  if (device.is_cuda() && device.index() >= at::detail::getCUDAHooks().deviceCount()) {
-    ThrowUserError("--device", "{} does not exist on this machine", text);
+  // Not by at::Device, whose 8 bits take cuda:256 for cuda:0.
+  const size_t colon = text.find(':');
+  const int index = colon == std::string::npos ? 0 : std::stoi(text.substr(colon + 1));
+  const int count = at::detail::getCUDAHooks().deviceCount();
+  if (index >= count) {
+    ThrowUserError(
+        "--device", "must be cuda:0 to cuda:{} on this machine but is {}", count - 1, text);
   }
-  return device;
+  return at::Device(at::kCUDA, static_cast<at::DeviceIndex>(index));
+}
+
+void UseExactFloat32() {
+  at::Context& context = at::globalContext();
+  context.setAllowTF32CuDNN(false);
+  context.setAllowTF32CuBLAS(false);
+  context.setDeterministicCuDNN(true);
+  context.setBenchmarkCuDNN(false);
+}
+
+void Synchronize(at::Device device) {
+  if (device.is_cuda()) at::detail::getCUDAHooks().deviceSynchronize(device.index());
 }
 
 at::ScalarType ParseDtype(const std::string& text) {

@@ -4,6 +4,7 @@
 
 #include "datasets/error.h"
 #include "datasets/files.h"
+#include "datasets/torch_device.h"
 #include "datasets/version.h"
 #include "runners/systems/latte_system.h"
 #include "runners/systems/open_sora_plan_system.h"
@@ -65,6 +66,7 @@ void RefuseCheckpointOptions(const std::string& name, const SystemOptions& optio
 std::unique_ptr<System> LoadSystem(const std::string& name, const SystemOptions& options) {
   const SystemEntry& entry = FindSystem(name);
   if (entry.load_encoder == nullptr) RefuseCheckpointOptions(name, options);
+  UseExactFloat32();
   return entry.load(options);
 }
 
@@ -72,6 +74,7 @@ std::unique_ptr<PromptEncoder> LoadPromptEncoder(const std::string& name,
                                                  const SystemOptions& options) {
   const SystemEntry& entry = FindSystem(name);
   if (entry.load_encoder == nullptr) ThrowUserError("--model", "{} has no text encoder", name);
+  UseExactFloat32();
   return entry.load_encoder(options);
 }
 

@@ -58,7 +58,9 @@ void SetUpVbench(const VbenchSetup& setup, VbenchOptions* options) {
     options->scorers.push_back(flicker);
   }
   if (detections) options->scorers.push_back(detections);
-  if (!networks.empty()) options->scorers.push_back(MakeNetworkScorer(files, networks, device));
+  if (networks.empty()) return;
+  UseExactFloat32();
+  options->scorers.push_back(MakeNetworkScorer(files, networks, device));
 }
 
 }  // namespace teacache

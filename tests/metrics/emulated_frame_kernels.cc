@@ -1,13 +1,14 @@
-// metrics/frame_kernels.h on the CPU: the same code that the GPU runs (metrics/frame_kernels.cuh),
-// block by block, phase by phase, thread by thread. Linked instead of the kernels.
-#include <ATen/ATen.h>
-
+// metrics/frame_kernels.h on the devices of tests/support/fake_cuda.h: the same code that a GPU
+// runs (metrics/frame_kernels.cuh) behind the same launches (metrics/frame_launch.h), block by
+// block, phase by phase, thread by thread. Linked instead of the kernels.
 #include <cstring>
 #include <memory>
 #include <vector>
 
 #include "metrics/frame_kernels.cuh"
 #include "metrics/frame_kernels.h"
+#include "metrics/frame_launch.h"
+#include "tests/support/fake_cuda.h"
 
 namespace teacache {
 namespace {
@@ -26,67 +27,75 @@ class AllThreads {
   mutable bool backward_ = false;
 };
 
-template <typename T>
-at::Tensor SumPartials(const at::Tensor& partials) {
-  const at::Tensor out = at::empty({partials.size(0)}, partials.options());
-  const AllThreads threads;
-  for (int pair = 0; pair < partials.size(0); ++pair) {
-    std::vector<T> sums(kBlockThreads);
-    PartialsBlock(partials.const_data_ptr<T>(),
-                  static_cast<int>(partials.size(1)),
-                  pair,
-                  sums.data(),
-                  out.mutable_data_ptr<T>(),
-                  threads);
+class EmulatedLauncher {
+ public:
+  explicit EmulatedLauncher(at::Device /*device*/) {}
+
+  void SquaredErrors(const LaunchGrid& grid, const PicturePairs& task, int64_t* partials) const {
+    ForEachBlock(grid, [&](int block, int pair) {
+      std::vector<int64_t> sums(kBlockThreads, -1);
+      SquaredErrorBlock(
+          OnHost(task), block, grid.blocks, pair, sums.data(), HostAddress(partials), threads_);
+    });
   }
-  return out;
-}
 
-PicturePairs Task(const at::Tensor& pictures, const at::Tensor& pairs) {
-  return {pictures.const_data_ptr<uint8_t>(),
-          pairs.const_data_ptr<int32_t>(),
-          static_cast<int>(pictures.size(2)),
-          static_cast<int>(pictures.size(1))};
-}
+  void Ssim(const LaunchGrid& grid, const PicturePairs& task, int across, double* partials) const {
+    const auto shared = std::make_unique<SsimShared>();
+    ForEachBlock(grid, [&](int block, int pair) {
+      std::memset(shared.get(), 0x7f, sizeof(SsimShared));  // what other blocks left
+      SsimBlock(
+          OnHost(task), block, across, grid.blocks, pair, *shared, HostAddress(partials), threads_);
+    });
+  }
 
-// Nothing of it is ever read unless a block wrote it before.
-at::Tensor Partials(const at::Tensor& pairs, int blocks, at::ScalarType type) {
-  return type == at::kLong ? at::full({pairs.size(0), blocks}, int64_t{1} << 60, type)
-                           : at::full({pairs.size(0), blocks}, 1e30, type);
-}
+  void Layer(const LaunchGrid& grid, const LayerPairs& task, double* partials) const {
+    ForEachBlock(grid, [&](int block, int pair) {
+      std::vector<double> sums(kBlockThreads, 1e30);
+      LayerBlock(
+          OnHost(task), block, grid.blocks, pair, sums.data(), HostAddress(partials), threads_);
+    });
+  }
+
+  template <typename T>
+  void Sum(int pairs, const T* partials, int n, T* out) const {
+    for (int pair = 0; pair < pairs; ++pair) {
+      std::vector<T> sums(kBlockThreads);
+      PartialsBlock(HostAddress(partials), n, pair, sums.data(), HostAddress(out), threads_);
+    }
+  }
+
+ private:
+  template <typename Block>
+  static void ForEachBlock(const LaunchGrid& grid, const Block& block) {
+    for (int pair = 0; pair < grid.pairs; ++pair) {
+      for (int i = 0; i < grid.blocks; ++i) block(i, pair);
+    }
+  }
+  static PicturePairs OnHost(PicturePairs task) {
+    task.pictures = HostAddress(task.pictures);
+    task.pairs = HostAddress(task.pairs);
+    return task;
+  }
+  static LayerPairs OnHost(LayerPairs task) {
+    task.features = HostAddress(task.features);
+    task.pairs = HostAddress(task.pairs);
+    task.head = HostAddress(task.head);
+    task.wy = HostAddress(task.wy);
+    task.wx = HostAddress(task.wx);
+    return task;
+  }
+
+  AllThreads threads_;
+};
 
 }  // namespace
 
 at::Tensor SquaredErrorsOnGpu(const at::Tensor& pictures, const at::Tensor& pairs) {
-  constexpr int kBlocks = 3;
-  const PicturePairs task = Task(pictures, pairs);
-  const at::Tensor partials = Partials(pairs, kBlocks, at::kLong);
-  const AllThreads threads;
-  for (int pair = 0; pair < pairs.size(0); ++pair) {
-    for (int block = 0; block < kBlocks; ++block) {
-      std::vector<int64_t> sums(kBlockThreads, -1);
-      SquaredErrorBlock(
-          task, block, kBlocks, pair, sums.data(), partials.mutable_data_ptr<int64_t>(), threads);
-    }
-  }
-  return SumPartials<int64_t>(partials);
+  return LaunchSquaredErrors<EmulatedLauncher>(pictures, pairs);
 }
 
 at::Tensor SsimDeficitsOnGpu(const at::Tensor& pictures, const at::Tensor& pairs) {
-  const PicturePairs task = Task(pictures, pairs);
-  const int across = TilesAcross(task.width);
-  const int tiles = across * TilesDown(task.height);
-  const at::Tensor partials = Partials(pairs, tiles, at::kDouble);
-  const AllThreads threads;
-  const auto shared = std::make_unique<SsimShared>();
-  for (int pair = 0; pair < pairs.size(0); ++pair) {
-    for (int tile = 0; tile < tiles; ++tile) {
-      std::memset(shared.get(), 0x7f, sizeof(SsimShared));  // what other blocks left
-      SsimBlock(
-          task, tile, across, tiles, pair, *shared, partials.mutable_data_ptr<double>(), threads);
-    }
-  }
-  return SumPartials<double>(partials);
+  return LaunchSsimDeficits<EmulatedLauncher>(pictures, pairs);
 }
 
 at::Tensor LayerDistancesOnGpu(const at::Tensor& features,
@@ -94,25 +103,7 @@ at::Tensor LayerDistancesOnGpu(const at::Tensor& features,
                                const at::Tensor& head,
                                const at::Tensor& wy,
                                const at::Tensor& wx) {
-  const LayerPairs task = {features.const_data_ptr<float>(),
-                           pairs.const_data_ptr<int32_t>(),
-                           head.const_data_ptr<float>(),
-                           wy.const_data_ptr<double>(),
-                           wx.const_data_ptr<double>(),
-                           static_cast<int>(features.size(1)),
-                           static_cast<int>(features.size(2)),
-                           static_cast<int>(features.size(3))};
-  const int blocks = BlocksFor(int64_t{task.height} * task.width, 1);
-  const at::Tensor partials = Partials(pairs, blocks, at::kDouble);
-  const AllThreads threads;
-  for (int pair = 0; pair < pairs.size(0); ++pair) {
-    for (int block = 0; block < blocks; ++block) {
-      std::vector<double> sums(kBlockThreads, 1e30);
-      LayerBlock(
-          task, block, blocks, pair, sums.data(), partials.mutable_data_ptr<double>(), threads);
-    }
-  }
-  return SumPartials<double>(partials);
+  return LaunchLayerDistances<EmulatedLauncher>(features, pairs, head, wy, wx);
 }
 
 }  // namespace teacache

@@ -1,5 +1,5 @@
 // GpuFrameScorer and its kernels without a GPU: the kernels' code runs on the CPU, thread by thread
-// (emulated_frame_kernels.cc).
+// (emulated_frame_kernels.cc), and everything else on the devices of tests/support/fake_cuda.h.
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,11 +14,13 @@
 namespace teacache {
 namespace {
 
-TEST(EmulatedGpu, SquaredErrorsAreExact) { CheckSquaredErrors(at::kCPU); }
-TEST(EmulatedGpu, SsimEqualsPlain) { CheckSsim(at::kCPU); }
-TEST(EmulatedGpu, LayerDistancesEqualPlain) { CheckLayerDistances(at::kCPU); }
-TEST(EmulatedGpu, BatchesGiveWhatPairsGive) { CheckScorer(at::kCPU); }
-TEST(EmulatedGpu, LpipsEqualsItsDefinition) { CheckLpips(at::kCPU, /*tf32=*/false); }
+const at::Device kDevice(at::kCUDA, 1);
+
+TEST(EmulatedGpu, SquaredErrorsAreExact) { CheckSquaredErrors(kDevice); }
+TEST(EmulatedGpu, SsimEqualsPlain) { CheckSsim(kDevice); }
+TEST(EmulatedGpu, LayerDistancesEqualPlain) { CheckLayerDistances(kDevice); }
+TEST(EmulatedGpu, BatchesGiveWhatPairsGive) { CheckScorer(kDevice); }
+TEST(EmulatedGpu, LpipsEqualsItsDefinition) { CheckLpips(kDevice, /*tf32=*/false); }
 
 // Frames that wait for a batch change nothing: whole videos, some of which end early.
 TEST(EmulatedGpu, VideosScoreAsOnTheCpu) {
@@ -44,7 +46,7 @@ TEST(EmulatedGpu, VideosScoreAsOnTheCpu) {
   for (int64_t frames : {1, 2, 4, 100}) {
     GpuScorerOptions gpu;
     gpu.batch_pixels = frames * 2 * 40 * 34;
-    batches.scorer = std::make_shared<const GpuFrameScorer>(at::kCPU, gpu);
+    batches.scorer = std::make_shared<const GpuFrameScorer>(kDevice, gpu);
     for (const Video& gen : gens) {
       const VideoScore a = ScoreVideos(gt, gen, on_cpu), b = ScoreVideos(gt, gen, batches);
       EXPECT_EQ(b.error, "");
@@ -70,6 +72,8 @@ TEST(EmulatedGpu, VideosScoreAsOnTheCpu) {
 
 TEST(ChooseScorer, CpuIsTheDefaultAndOthersMustBeThere) {
   EXPECT_EQ(ChooseScorer("cpu", nullptr), nullptr);
+  EXPECT_EQ(ChooseScorer("cuda", nullptr)->Device(), "cuda:0");
+  EXPECT_EQ(ChooseScorer("cuda:1", nullptr, /*tf32=*/true)->Device(), "cuda:1, TF32");
   EXPECT_THROW(ChooseScorer("gpu", nullptr), UserError);
   EXPECT_THROW(ChooseScorer("cuda:999", nullptr), UserError);
 }

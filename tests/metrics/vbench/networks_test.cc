@@ -75,21 +75,36 @@ class NetworkFolder {
   TempDir folder_;
 };
 
-// Scores one file in one dimension, as the driver does.
-VbenchVideoScore ScoreFile(const NetworkFiles& files,
-                           const std::string& path,
-                           const std::string& dimension,
-                           int batch = 4) {
+VbenchVideoScore ScoreFileOn(at::Device device,
+                             const NetworkFiles& files,
+                             const std::string& path,
+                             const std::string& dimension,
+                             int batch) {
   VbenchOptions options;
   options.videos = path;
   options.custom = true;
   options.batch = batch;
   options.dimensions = ParseVbenchDimensions(dimension);
-  options.scorers = {MakeNetworkScorer(files, options.dimensions, at::kCPU)};
+  options.scorers = {MakeNetworkScorer(files, options.dimensions, device)};
   const VbenchResults results = EvaluateVbench(options);
   EXPECT_EQ(results.videos.size(), 1u);
   EXPECT_EQ(results.NumErrors(), 0) << VbenchText(results);
   return results.videos[0];
+}
+
+// Scores one file in one dimension, as the driver does; on a GPU, a true or a fake one, the same.
+VbenchVideoScore ScoreFile(const NetworkFiles& files,
+                           const std::string& path,
+                           const std::string& dimension,
+                           int batch = 4) {
+  const VbenchVideoScore score = ScoreFileOn(at::kCPU, files, path, dimension, batch);
+  if (at::hasCUDA()) {
+    const VbenchVideoScore there = ScoreFileOn(at::kCUDA, files, path, dimension, batch);
+    for (const auto& [name, value] : score.scores) {
+      EXPECT_NEAR(there.scores.at(name).value, value.value, 1e-4 * (1 + std::abs(value.value)));
+    }
+  }
+  return score;
 }
 
 double Value(const VbenchVideoScore& video, const std::string& dimension) {
