@@ -7,15 +7,16 @@
 #include <cmath>
 #include <limits>
 #include <memory>
-#include <vector>
+#include <optional>
+#include <utility>
 
 #include "calib/fit_problem.h"
+#include "calib/robust_cost.h"
 
 namespace teacache {
 namespace {
 
 using Eigen::VectorXd;
-using Method = FitOptions::Method;
 using RowMajorMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 // All pairs as one linear residual block sqrt(w_i) (phi_i theta - y_i).
@@ -49,40 +50,84 @@ class AllPairsCost : public ceres::CostFunction {
   VectorXd b_;
 };
 
-// One pair, so that a robust loss sees it alone.
-class PairCost : public ceres::CostFunction {
+// The same after reducing the pairs to a triangle: as many residuals as coefficients, and the rest,
+// which no coefficients change.
+class TriangleCost : public ceres::CostFunction {
  public:
-  PairCost(const Basis& basis, double x, double y) : row_(basis.size()), y_(y) {
-    basis.Evaluate(x, row_.data());
-    set_num_residuals(1);
-    mutable_parameter_block_sizes()->push_back(basis.size());
+  explicit TriangleCost(Eigen::MatrixXd triangle) : triangle_(std::move(triangle)) {
+    set_num_residuals(static_cast<int>(triangle_.rows()));
+    mutable_parameter_block_sizes()->push_back(static_cast<int>(triangle_.cols()) - 1);
   }
 
   bool Evaluate(double const* const* parameters,
                 double* residuals,
                 double** jacobians) const override {
-    residuals[0] = Eigen::Map<const VectorXd>(parameters[0], row_.size()).dot(row_) - y_;
+    const Eigen::Index size = triangle_.cols() - 1;
+    const Eigen::Map<const VectorXd> theta(parameters[0], size);
+    Eigen::Map<VectorXd>(residuals, size + 1) =
+        triangle_.leftCols(size) * theta - triangle_.col(size);
     if (jacobians != nullptr && jacobians[0] != nullptr) {
-      Eigen::Map<VectorXd>(jacobians[0], row_.size()) = row_;
+      Eigen::Map<RowMajorMatrix>(jacobians[0], size + 1, size) = triangle_.leftCols(size);
     }
     return true;
   }
 
  private:
-  VectorXd row_;
-  double y_;
+  Eigen::MatrixXd triangle_;
 };
 
-std::unique_ptr<ceres::LossFunction> MakeLoss(Method method, double width) {
-  switch (method) {
-    case Method::kHuber:
-      return std::make_unique<ceres::HuberLoss>(width);
-    case Method::kCauchy:
-      return std::make_unique<ceres::CauchyLoss>(width);
-    case Method::kTukey:
-      return std::make_unique<ceres::TukeyLoss>(width);
-    default:
-      return nullptr;
+// All pairs under a robust loss as size + 1 residuals: the model's, and the rest of the cost, whose
+// derivative the model has taken over. Cost and gradient are exact. Ceres' own way, a block with a
+// loss for every pair, finds the same minimum (robust_cost_test.cc) in thirty times the time.
+class RobustPairsCost : public ceres::CostFunction {
+ public:
+  RobustPairsCost(const RobustCost& cost, int size) : cost_(cost), size_(size) {
+    set_num_residuals(size + 1);
+    mutable_parameter_block_sizes()->push_back(size);
+  }
+
+  bool Evaluate(double const* const* parameters,
+                double* residuals,
+                double** jacobians) const override {
+    const Eigen::Map<const VectorXd> theta(parameters[0], size_);
+    Eigen::Map<VectorXd> f(residuals, size_ + 1);
+    if (jacobians == nullptr || jacobians[0] == nullptr) {
+      // Only the length is asked for.
+      f.setZero();
+      f[size_] = std::sqrt(2 * cost_.Cost(theta));
+      return true;
+    }
+    const RobustCost::Model model = cost_.Evaluate(theta);
+    f.head(size_) = model.f;
+    f[size_] = std::sqrt(std::max(0.0, 2 * model.cost - model.f.squaredNorm()));
+    Eigen::Map<RowMajorMatrix> j(jacobians[0], size_ + 1, size_);
+    j.topRows(size_) = model.j;
+    j.row(size_).setZero();
+    return true;
+  }
+
+ private:
+  const RobustCost& cost_;
+  int size_;
+};
+
+// Ceres ends where the cost no longer changes, which is half of the digits of theta. Steps to the
+// exact minimum of the model, as long as they do not raise the cost, bring the others.
+void Polish(const RobustCost& cost, const VectorXd& lower, VectorXd* theta) {
+  constexpr int kSteps = 5;
+  constexpr double kRounding = 1e-14;
+  const Eigen::Index size = theta->size();
+  Eigen::MatrixXd triangle = Eigen::MatrixXd::Zero(size + 1, size + 1);
+  for (int step = 0; step < kSteps; ++step) {
+    const RobustCost::Model model = cost.Evaluate(*theta);
+    triangle.topLeftCorner(size, size) = model.j;
+    triangle.topRightCorner(size, 1) = model.j * *theta - model.f;
+    const VectorXd next = lower.size() > 0 ? MinimizeBounded(triangle, lower)
+                                           : SolveTriangle(triangle, kRounding).theta;
+    if (!(cost.Cost(next) <= model.cost * (1 + kRounding))) return;
+    const double change = (next - *theta).cwiseAbs().maxCoeff();
+    *theta = next;
+    if (change <= kRounding * next.cwiseAbs().maxCoeff()) return;
   }
 }
 
@@ -132,40 +177,28 @@ ceres::Solver::Options SolverOptions(bool bounded) {
 
 Solution SolveCeres(const Problem& problem, const VectorXd& lower) {
   constexpr double kGap = 1e-9;
-  const Method method = problem.options.method;
+  const int size = problem.basis.size();
   Solution solution;
-  solution.theta = VectorXd::Zero(problem.basis.size());
-  std::unique_ptr<ceres::LossFunction> loss;
+  solution.theta = VectorXd::Zero(size);
   double width = 0;
+  std::optional<RobustCost> robust;
+  std::unique_ptr<ceres::CostFunction> cost;
   if (problem.options.robust()) {
     const RobustStart start = FindRobustStart(problem);
     solution.theta = start.theta;
     solution.scale = start.scale;
-    width = Tuning(method) * start.scale;
-    loss = MakeLoss(method, width);
+    width = Tuning(problem.options.method) * start.scale;
+    robust.emplace(problem, width);
+    cost = std::make_unique<RobustPairsCost>(*robust, size);
+  } else if (lower.size() > 0) {
+    cost = std::make_unique<TriangleCost>(ReduceWeighted(problem, {}));
+  } else {
+    cost = std::make_unique<AllPairsCost>(problem);
   }
   if (lower.size() > 0) solution.theta = solution.theta.cwiseMax(lower);
 
-  ceres::Problem::Options ownership;
-  ownership.loss_function_ownership = ceres::DO_NOT_TAKE_OWNERSHIP;
-  ceres::Problem ceres_problem(ownership);
-  std::vector<std::unique_ptr<ceres::LossFunction>> losses;
-  if (loss == nullptr) {
-    ceres_problem.AddResidualBlock(new AllPairsCost(problem), nullptr, solution.theta.data());
-  } else {
-    for (size_t i = 0; i < problem.xs.size(); ++i) {
-      ceres::LossFunction* pair_loss = loss.get();
-      if (problem.weight(i) == 0) continue;
-      if (problem.weight(i) != 1) {
-        losses.push_back(std::make_unique<ceres::ScaledLoss>(
-            loss.get(), problem.weight(i), ceres::DO_NOT_TAKE_OWNERSHIP));
-        pair_loss = losses.back().get();
-      }
-      ceres_problem.AddResidualBlock(new PairCost(problem.basis, problem.xs[i], problem.ys[i]),
-                                     pair_loss,
-                                     solution.theta.data());
-    }
-  }
+  ceres::Problem ceres_problem;
+  ceres_problem.AddResidualBlock(cost.release(), nullptr, solution.theta.data());
   for (int k = 0; k < lower.size(); ++k) {
     if (std::isfinite(lower[k])) {
       ceres_problem.SetParameterLowerBound(solution.theta.data(), k, lower[k]);
@@ -173,15 +206,17 @@ Solution SolveCeres(const Problem& problem, const VectorXd& lower) {
   }
   const ceres::Solver::Options options = SolverOptions(lower.size() > 0);
   ceres::Solver::Summary summary;
-  ceres::Solve(options, &ceres_problem, &summary);
-  solution.iterations = static_cast<int>(summary.iterations.size());
-  double gap = OptimalityGap(problem, lower, width, solution.theta);
+  const auto solve = [&] {
+    ceres::Solve(options, &ceres_problem, &summary);
+    solution.iterations += static_cast<int>(summary.iterations.size());
+    if (robust) Polish(*robust, lower, &solution.theta);
+    return OptimalityGap(problem, lower, width, solution.theta);
+  };
+  double gap = solve();
   if (lower.size() > 0 && !(gap <= kGap)) {
     // Stuck between bounds: begin again from the answer of the active-set method.
     solution.theta = SolveDirect(problem, lower, nullptr).theta.cwiseMax(lower);
-    ceres::Solve(options, &ceres_problem, &summary);
-    solution.iterations += static_cast<int>(summary.iterations.size());
-    gap = OptimalityGap(problem, lower, width, solution.theta);
+    gap = solve();
   }
   // The tolerances are below rounding, so "no further progress" is an end too: the gradient
   // decides.

@@ -96,9 +96,7 @@ std::vector<double> Residuals(const Problem& problem, const VectorXd& theta) {
   return residuals;
 }
 
-LeastSquaresResult SolveWeighted(const Problem& problem,
-                                 const std::vector<double>& extra,
-                                 const VectorXd& lower) {
+Eigen::MatrixXd ReduceWeighted(const Problem& problem, const std::vector<double>& extra) {
   const int size = problem.basis.size();
   QrAccumulator qr(size);
   std::vector<double> row(size + 1);
@@ -113,8 +111,15 @@ LeastSquaresResult SolveWeighted(const Problem& problem,
     }
     qr.Add(row.data());
   }
-  if (lower.size() > 0) return SolveBounded(qr.Triangle(), lower);
-  return SolveTriangle(qr.Triangle(), static_cast<double>(problem.xs.size()) * kEpsilon);
+  return qr.Triangle();
+}
+
+LeastSquaresResult SolveWeighted(const Problem& problem,
+                                 const std::vector<double>& extra,
+                                 const VectorXd& lower) {
+  const Eigen::MatrixXd triangle = ReduceWeighted(problem, extra);
+  if (lower.size() > 0) return SolveBounded(triangle, lower);
+  return SolveTriangle(triangle, static_cast<double>(problem.xs.size()) * kEpsilon);
 }
 
 Basis MakeBasis(const FitOptions& options, const Range& x) {

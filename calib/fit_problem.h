@@ -38,6 +38,9 @@ int NumCoefficients(int degree, bool through_origin);
 // y - f(x) of all pairs.
 std::vector<double> Residuals(const Problem& problem, const Eigen::VectorXd& theta);
 
+// [A | b] of all pairs, weighted, reduced to a triangle; `extra` weights: empty = all 1.
+Eigen::MatrixXd ReduceWeighted(const Problem& problem, const std::vector<double>& extra);
+
 // Least squares with extra weights (empty = all 1) and lower bounds (empty = none).
 LeastSquaresResult SolveWeighted(const Problem& problem,
                                  const std::vector<double>& extra,

@@ -58,6 +58,37 @@ double Concentrate(const Problem& problem, int steps, VectorXd* theta) {
   return previous;
 }
 
+// The pairs among which a start is searched: all, or of large data a random part.
+struct Sample {
+  bool all = true;
+  std::vector<double> xs;
+  std::vector<double> ys;
+  std::vector<double> weights;
+
+  Problem Part(const Problem& problem) const {
+    Problem part = problem;
+    if (all) return part;
+    part.xs = xs;
+    part.ys = ys;
+    part.weights = weights;
+    return part;
+  }
+};
+
+Sample MakeSample(const Problem& problem, std::mt19937_64* random) {
+  constexpr size_t kMost = 4000;
+  Sample sample;
+  sample.all = problem.xs.size() <= kMost;
+  if (sample.all) return sample;
+  for (size_t k = 0; k < kMost; ++k) {
+    const size_t i = (*random)() % problem.xs.size();
+    sample.xs.push_back(problem.xs[i]);
+    sample.ys.push_back(problem.ys[i]);
+    if (!problem.weights.empty()) sample.weights.push_back(problem.weights[i]);
+  }
+  return sample;
+}
+
 }  // namespace
 
 double RobustWeight(FitOptions::Method method, double squared, double a) {
@@ -92,26 +123,20 @@ double Tuning(FitOptions::Method method) {
 RobustStart FindRobustStart(const Problem& problem) {
   constexpr int kTrials = 500;
   constexpr int kKept = 8;
-  constexpr size_t kSample = 2000;
   const int size = problem.basis.size();
   std::mt19937_64 random(20241128);
-  // Large data: the search looks at an evenly spaced part, the steps after it at all pairs.
-  const size_t stride = std::max<size_t>(1, problem.xs.size() / kSample);
-  std::vector<size_t> sample;
-  for (size_t i = 0; i < problem.xs.size(); i += stride) sample.push_back(i);
-  RowMajorMatrix phi(sample.size(), size);
-  VectorXd y(sample.size());
-  for (size_t i = 0; i < sample.size(); ++i) {
-    problem.basis.Evaluate(problem.xs[sample[i]], phi.row(i).data());
-    y[i] = problem.ys[sample[i]];
-  }
+  const Sample sample = MakeSample(problem, &random);
+  const Problem part = sample.Part(problem);
+  RowMajorMatrix phi(part.xs.size(), size);
+  const Eigen::Map<const VectorXd> y(part.ys.data(), static_cast<Eigen::Index>(part.ys.size()));
+  for (size_t i = 0; i < part.xs.size(); ++i) part.basis.Evaluate(part.xs[i], phi.row(i).data());
 
   std::vector<std::pair<double, VectorXd>> best;
   for (int trial = 0; trial < kTrials; ++trial) {
     MatrixXd a(size, size);
     VectorXd b(size);
     for (int k = 0; k < size; ++k) {
-      const size_t i = random() % sample.size();
+      const size_t i = random() % part.xs.size();
       a.row(k) = phi.row(i);
       b[k] = y[i];
     }
@@ -121,7 +146,7 @@ RobustStart FindRobustStart(const Problem& problem) {
     const VectorXd residual = (y - phi * theta).cwiseAbs();
     best.emplace_back(Median({residual.data(), residual.data() + residual.size()}), theta);
   }
-  const VectorXd plain = SolveWeighted(problem, {}, problem.lower).theta;
+  const VectorXd plain = SolveWeighted(part, {}, problem.lower).theta;
   const size_t kept = std::min<size_t>(kKept, best.size());
   std::partial_sort(
       best.begin(), best.begin() + kept, best.end(), [](const auto& a, const auto& b) {
@@ -133,13 +158,14 @@ RobustStart FindRobustStart(const Problem& problem) {
   RobustStart start;
   double lowest = std::numeric_limits<double>::infinity();
   for (auto& [median, theta] : best) {
-    const double sum = Concentrate(problem, 20, &theta);
+    const double sum = Concentrate(part, 20, &theta);
     if (sum < lowest) {
       lowest = sum;
       start.theta = theta;
     }
   }
   if (start.theta.size() == 0) start.theta = plain;
+  if (part.xs.size() < problem.xs.size()) Concentrate(problem, 1, &start.theta);
   start.scale = ScaleOf(problem, start.theta);
   return start;
 }

@@ -212,6 +212,19 @@ LeastSquaresResult SolveTriangle(const MatrixXd& triangle, double rcond) {
   return result;
 }
 
+MatrixXd PseudoInverse(const MatrixXd& r, double rcond) {
+  VectorXd scale = r.colwise().norm();
+  scale = (scale.array() > 0).select(scale, 1.0);
+  MatrixXd scaled = r;
+  scaled.array().rowwise() /= scale.transpose().array();
+  const Eigen::JacobiSVD<MatrixXd> svd(scaled, Eigen::ComputeFullU | Eigen::ComputeFullV);
+  const VectorXd& s = svd.singularValues();
+  VectorXd inverse = VectorXd::Zero(s.size());
+  for (int k = 0; k < s.size(); ++k) inverse[k] = s[k] > rcond * s[0] ? 1 / s[k] : 0;
+  const MatrixXd result = svd.matrixV() * inverse.asDiagonal() * svd.matrixU().transpose();
+  return scale.cwiseInverse().asDiagonal() * result;
+}
+
 VectorXd MinimizeBounded(const MatrixXd& triangle, const VectorXd& lower) {
   const int n = static_cast<int>(triangle.cols()) - 1;
   MatrixXd a = triangle.topLeftCorner(n, n);

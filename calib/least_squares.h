@@ -74,6 +74,9 @@ struct LeastSquaresResult {
 // rcond * largest cut off.
 LeastSquaresResult SolveTriangle(const Eigen::MatrixXd& triangle, double rcond);
 
+// Pseudo-inverse of a triangle, cut in the same way.
+Eigen::MatrixXd PseudoInverse(const Eigen::MatrixXd& r, double rcond);
+
 // min |A theta - b| with theta_k >= lower_k (-infinity = free), by the active-set method of Lawson
 // and Hanson, "Solving Least Squares Problems", chapter 23, with free variables kept passive.
 Eigen::VectorXd MinimizeBounded(const Eigen::MatrixXd& triangle, const Eigen::VectorXd& lower);

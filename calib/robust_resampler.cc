@@ -2,7 +2,6 @@
 
 #include <Eigen/Cholesky>
 #include <Eigen/Eigenvalues>
-#include <Eigen/SVD>
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -17,20 +16,6 @@ using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
 constexpr int kMaxIterations = 100;
-
-// Pseudo-inverse with the columns scaled, as the least-squares solver cuts.
-MatrixXd PseudoInverse(const MatrixXd& r, double rcond) {
-  VectorXd scale = r.colwise().norm();
-  scale = (scale.array() > 0).select(scale, 1.0);
-  MatrixXd scaled = r;
-  scaled.array().rowwise() /= scale.transpose().array();
-  const Eigen::JacobiSVD<MatrixXd> svd(scaled, Eigen::ComputeFullU | Eigen::ComputeFullV);
-  const VectorXd& s = svd.singularValues();
-  VectorXd inverse = VectorXd::Zero(s.size());
-  for (int k = 0; k < s.size(); ++k) inverse[k] = s[k] > rcond * s[0] ? 1 / s[k] : 0;
-  const MatrixXd result = svd.matrixV() * inverse.asDiagonal() * svd.matrixU().transpose();
-  return scale.cwiseInverse().asDiagonal() * result;
-}
 
 }  // namespace
 
