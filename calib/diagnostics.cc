@@ -292,7 +292,8 @@ Diagnostics Diagnose(const PairSet& all,
   if (fitted.calls > 0) d.drift = MeasureDrifts(fitted, fit.polynomial);
   d.negative = NegativeStretches(fit.polynomial, fit.x);
   d.decreasing = DecreasingStretches(fit.polynomial, fit.x);
-  const Judgement judgement = Judge(options, d.cv, d.baselines[0], d.baselines[1], d.baselines[2]);
+  const Judgement judgement = Judge(
+      options, EvidenceOf(fitted, options), d.cv, d.baselines[0], d.baselines[1], d.baselines[2]);
   d.verdict = judgement.verdict;
   d.verdict_text = judgement.text;
   return d;

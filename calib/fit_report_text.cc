@@ -182,6 +182,9 @@ std::string NextText(const FitCoeffsResult& result, const FittedExpert& expert) 
         ScheduleText(expert.static_mask));
   }
   if (d.verdict == Verdict::kLineSuffices) return "--degree 1, or --degree auto";
+  if (d.verdict == Verdict::kTooFew) {
+    return "more prompts; until then a published set may serve (fit-coeffs score --coeffs NAME)";
+  }
   if (!expert.replay) return "choose a threshold: --target-speedup X or --target-skips N";
   if (result.written.empty()) {
     return "--out FILE for generate-videos, --emit FORMAT for an engine (fit-coeffs list), "

@@ -249,7 +249,7 @@ std::vector<ImportedRuns> MergeImported(const std::vector<std::vector<ImportedRu
   for (auto& [expert, runs] : experts) {
     if (files.size() > 1) {
       SortPairs(&runs.pairs);
-      if (runs.means) MergeMeans(&runs.pairs);
+      if (runs.pairs.means) MergeMeans(&runs.pairs);
       RefuseDuplicates(runs.pairs, files, names);
     }
     merged.push_back(std::move(runs));

@@ -22,7 +22,6 @@ struct ImportedRuns {
   PairSet pairs;  // of one expert
   std::string model;
   std::string source;  // the program
-  bool means = false;  // the pairs are means over prompts, their weights the counts
   double guidance = 0;
   int width = 0;
   int height = 0;

@@ -29,6 +29,7 @@ struct PairSet {
   std::string expert;                 // "" = the only one
   int steps = 0;                      // of a run; 0 = unknown
   int calls = 0;                      // of a run; 0 = unknown
+  bool means = false;                 // pairs are means over prompts, weights how many
   std::vector<std::string> warnings;
 };
 

@@ -2,13 +2,69 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 namespace teacache {
+namespace {
+
+constexpr int kFewestPrompts = 3;
+constexpr int kFewestPairsPerCoefficient = 10;
+constexpr const char* kRecord =
+    "Record at least 10 prompts, better 50 or more, and fit all of them at once";
+
+// Why nothing can be said; "" where it can.
+std::string TooFew(const Evidence& evidence) {
+  constexpr const char* kCannot = "The quality of this fit cannot be judged";
+  if (evidence.means) {
+    return fmt::format(
+        "{}: the pairs are means over prompts, which hide how much prompts differ. {}, each with "
+        "its own pairs (a trace of record-diffs, or CSV with a column \"prompt\").",
+        kCannot,
+        kRecord);
+  }
+  if (evidence.prompts > 0 && evidence.prompts < kFewestPrompts) {
+    return fmt::format(
+        "{} from {}: what another prompt would give is unknown, and so is how far these "
+        "coefficients can be trusted. {} (record-diffs --prompts; in CSV the column \"prompt\").",
+        kCannot,
+        evidence.prompts == 1 ? "one prompt" : fmt::format("{} prompts", evidence.prompts),
+        kRecord);
+  }
+  if (evidence.pairs < kFewestPairsPerCoefficient * evidence.coefficients) {
+    return fmt::format("{}: {} pairs are too few for {} coefficients (at least {}). {}.",
+                       kCannot,
+                       evidence.pairs,
+                       evidence.coefficients,
+                       kFewestPairsPerCoefficient * evidence.coefficients,
+                       kRecord);
+  }
+  return "";
+}
+
+}  // namespace
+
+Evidence EvidenceOf(const PairSet& fitted, const FitOptions& options) {
+  std::set<int> prompts;
+  for (const Pair& pair : fitted.pairs) prompts.insert(pair.prompt);
+  Evidence evidence;
+  evidence.pairs = static_cast<int64_t>(fitted.pairs.size());
+  evidence.coefficients = options.degree + (options.through_origin ? 0 : 1);
+  evidence.means = fitted.means;
+  // Pairs without a step are all under one name, whoever's they are.
+  const bool unknown = fitted.calls == 0 && prompts.size() == 1;
+  evidence.prompts = unknown ? 0 : static_cast<int>(prompts.size());
+  return evidence;
+}
 
 Judgement Judge(const FitOptions& options,
+                const Evidence& evidence,
                 const CrossValidation& fit,
                 const CrossValidation& constant,
                 const CrossValidation& line,
                 const CrossValidation& step) {
+  if (const std::string reason = TooFew(evidence); !reason.empty()) {
+    return {Verdict::kTooFew, reason};
+  }
   const double own = ErrorOf(fit, options);
   const double of_constant = ErrorOf(constant, options);
   const double of_line = ErrorOf(line, options);
@@ -69,6 +125,8 @@ std::string ToString(Verdict verdict) {
       return "use steps";
     case Verdict::kNoSignal:
       return "no signal";
+    case Verdict::kTooFew:
+      return "too few data";
   }
   return "use";
 }

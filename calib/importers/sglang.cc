@@ -45,7 +45,7 @@ Pair ReadRow(std::string_view name, const JsonNode& row) {
 ImportedRuns ReadExpert(std::string_view expert, const JsonNode& steps) {
   ImportedRuns runs;
   runs.source = "SGLang";
-  runs.means = true;
+  runs.pairs.means = true;
   runs.pairs.expert = expert == "single" ? "" : expert;
   runs.pairs.prompts = {"mean of all prompts"};
   runs.pairs.branches = {"mean"};
