@@ -300,6 +300,13 @@ std::string ExtremesSentence(const SweepReport& report, const SweepModel& model)
 
 std::string SignalSentence(const SweepFit& fit) {
   if (!fit.r2) return "";
+  if (!fit.source.empty() && *fit.r2 < 0) {
+    return fmt::format(
+        "The {} coefficients ({}) were fitted elsewhere and do not describe the pairs recorded here: "
+        "a constant would be nearer (R² below 0).",
+        fit.name,
+        fit.source);
+  }
   if (!fit.source.empty()) {
     return fmt::format(
         "The {} coefficients ({}) were fitted elsewhere; on the pairs recorded here "

@@ -301,6 +301,7 @@ std::string HowItRan(const SweepReport& report) {
   for (const SweepModel& model : report.models) {
     AddFact("model", model.description, &html);
     AddFact("weights", model.weights_digest, &html);
+    AddFact("TeaCache's rule", model.teacache_mode, &html);
   }
   AddFact("seeds", fmt::format("{}", fmt::join(context.seeds, ", ")), &html);
   html += "</dl>\n";

@@ -66,6 +66,7 @@ void Visit(Archive& archive, SweepModel& value) {
   archive("height", value.height);
   archive("frames", value.frames);
   archive("fps", value.fps);
+  archive("teacache_mode", value.teacache_mode);
 }
 
 template <typename Archive>

@@ -9,6 +9,7 @@
 #include "metrics/perceptual_metric.h"
 #include "reports/sweep_data.h"
 #include "runners/system.h"
+#include "runners/teacache_mode.h"
 
 namespace teacache {
 
@@ -32,6 +33,7 @@ struct SweepOptions {
   // published set, a list of numbers, or a coefficients file.
   std::vector<std::string> coeffs = {"fitted"};
   int degree = 4;  // of the fitted polynomial
+  TeaCacheMode teacache_mode = TeaCacheMode::kStrict;
   // What TeaCache is compared with, video by video at as many computed calls: "uniform" (evenly
   // spaced), "mask" (a fixed schedule made from the mean change at each step), "magcache" (its rule
   // with ratios of the fit prompts' traces), "steps" (fewer denoising steps, nothing skipped).
@@ -93,8 +95,8 @@ SweepPlan PlanSweep(const System& system, const SweepOptions& options);
 SweepOutcome RunSweep(const SweepOptions& options);
 SweepOutcome RunSweep(const System& system, const SweepOptions& options);
 
-// Several systems one after the other, each into a folder of its own below options.out, and one
-// report of all. `models` are at least two different names.
-SweepOutcome RunSweeps(const std::vector<std::string>& models, const SweepOptions& options);
+// Several sweeps of different models one after the other, each into `out`/MODEL (their own `out` is
+// not looked at), and one report of all in `out`. Each has its share of max_minutes.
+SweepOutcome RunSweeps(const std::vector<SweepOptions>& sweeps, const std::string& out);
 
 }  // namespace teacache

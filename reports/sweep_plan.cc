@@ -67,11 +67,23 @@ int64_t BytesOf(const Video& video, const SweepOptions& options, double fps) {
   return bytes;
 }
 
+// The system with as few steps as its scheduler makes sense of; nothing where it cannot change them.
+std::unique_ptr<System> QuickSystem(const System& system) {
+  constexpr int kFewest = 2;
+  constexpr int kMost = 4;
+  for (int steps = kFewest; steps <= std::min(kMost, system.info().steps); ++steps) {
+    try {
+      return system.WithSteps(steps);
+    } catch (const UserError&) {
+    }
+  }
+  return nullptr;
+}
+
 // One short run, so that the plan can say how long the long ones take.
 void Measure(const System& system, const SweepOptions& options, SweepPlan* plan) {
   const SweepPrompts prompts = ChooseSweepPrompts(system, options);
-  const int steps = std::min(2, system.info().steps);
-  const std::unique_ptr<System> quick = system.WithSteps(steps);
+  const std::unique_ptr<System> quick = QuickSystem(system);
   const System& measured = quick ? *quick : system;
   system.Prepare({prompts.test.front()}, options.progress);
   const ScopedThreads threads(options.threads);  // as the sweep itself

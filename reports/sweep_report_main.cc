@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <sstream>
 
@@ -10,6 +11,7 @@
 #include "datasets/interrupt.h"
 #include "metrics/lpips_weights.h"
 #include "reports/diff_reports.h"
+#include "reports/model_flags.h"
 #include "reports/render.h"
 #include "reports/report_json.h"
 #include "reports/sweep.h"
@@ -60,6 +62,12 @@ std::shared_ptr<const PerceptualMetric> ChooseLpips(const LpipsFlags& flags) {
   return nullptr;
 }
 
+std::vector<std::string> SystemNames() {
+  std::vector<std::string> names;
+  for (const SystemEntry& entry : Systems()) names.push_back(entry.name);
+  return names;
+}
+
 std::vector<std::string> Split(const std::string& list) {
   std::vector<std::string> words;
   std::istringstream stream(list);
@@ -78,27 +86,6 @@ int PrintOutcome(const SweepReport& report, const std::string& page, int failed)
   return 1;
 }
 
-int Sweep(SweepOptions options, const LpipsFlags& lpips, bool dry_run) {
-  const InterruptGuard guard;
-  ProgressPrinter progress;
-  options.progress = &progress;
-  const std::vector<std::string> models = Split(options.model);
-  if (dry_run) {
-    for (const std::string& model : models) {
-      const std::unique_ptr<System> system = LoadSystem(model, options.system);
-      PrintPlan(PlanSweep(*system, options), system->info());
-    }
-    return 0;
-  }
-  options.lpips = ChooseLpips(lpips);
-  const SweepOutcome outcome = models.size() > 1 ? RunSweeps(models, options) : RunSweep(options);
-  if (outcome.interrupted) {
-    fmt::print("interrupted; finished videos are kept in {}, run again to go on\n", options.out);
-    return 1;
-  }
-  return PrintOutcome(outcome.report, outcome.page, outcome.failed);
-}
-
 // Values of flags as they are typed.
 struct SweepFlags {
   std::string fit_prompts;
@@ -106,6 +93,7 @@ struct SweepFlags {
   std::string seeds = "0";
   std::string thresholds = "auto";
   std::string baselines = "uniform,mask,magcache,steps";
+  std::string teacache_mode = "strict";
   bool dry_run = false;
   LpipsFlags lpips;
 };
@@ -137,6 +125,7 @@ void AddExperimentFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags)
                   "given several times, the first is the one that baselines are listed for first")
       ->capture_default_str();
   app->add_option("--degree", options->degree, "of the fitted polynomial")->capture_default_str();
+  AddTeaCacheModeFlag(app, &flags->teacache_mode);
   app->add_option("--baselines",
                   flags->baselines,
                   "compared at as many computed calls, video by video: any of uniform, mask, "
@@ -257,6 +246,90 @@ int DiffMain(int argc, char** argv) {
   });
 }
 
+// Flags of a report, which cannot differ between its models.
+const std::vector<std::string> kCommonFlags = {"--model",
+                                               "--out",
+                                               "--psnr-floor",
+                                               "--max-minutes",
+                                               "--lpips-net",
+                                               "--lpips-weights",
+                                               "--embed-videos",
+                                               "--dry-run"};
+
+void AddSweepFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags) {
+  AddSystemFlags(app, &options->model, &options->system);
+  app->get_option("--model")->join(',');
+  app->add_option("--out", options->out, "folder to fill or go on with")->required();
+  AddSweepPromptFlags(app, options, flags);
+  AddExperimentFlags(app, options, flags);
+  AddLpipsFlags(app, &flags->lpips);
+  app->add_flag("--dry-run", flags->dry_run, "print the plan, calls, estimated time and disk; stop");
+}
+
+// What the typed values say, once they are parsed.
+void Interpret(const SweepFlags& flags, SweepOptions* options) {
+  if (!flags.fit_prompts.empty()) options->fit_prompts = ReadPrompts(flags.fit_prompts);
+  if (!flags.test_prompts.empty()) options->test_prompts = ReadPrompts(flags.test_prompts);
+  options->seeds = ParseSeeds(flags.seeds);
+  SetThresholds(flags.thresholds, options);
+  options->teacache_mode = ParseTeaCacheMode(flags.teacache_mode);
+  options->baselines =
+      flags.baselines == "none" ? std::vector<std::string>() : Split(flags.baselines);
+}
+
+// The options of one of several models.
+SweepOptions OptionsFor(const std::string& model, const std::vector<std::string>& arguments) {
+  SweepOptions options;
+  SweepFlags flags;
+  CLI::App app("", "sweep-report");
+  AddSweepFlags(&app, &options, &flags);
+  std::vector<std::string> words = ArgumentsFor(model, SystemNames(), arguments);
+  std::ranges::reverse(words);  // as CLI11 takes them
+  try {
+    app.parse(words);
+  } catch (const CLI::ParseError& error) {
+    ThrowUserError(model, "{} (see --help)", error.what());
+  }
+  Interpret(flags, &options);
+  options.model = model;
+  return options;
+}
+
+int Plan(const std::vector<SweepOptions>& sweeps) {
+  double seconds = 0;
+  int64_t bytes = 0;
+  for (const SweepOptions& sweep : sweeps) {
+    const std::unique_ptr<System> system = LoadSystem(sweep.model, sweep.system);
+    const SweepPlan plan = PlanSweep(*system, sweep);
+    if (!system->Plan().empty()) {
+      fmt::print("{}", DescribePlan(*system, sweep.system.offload, plan.videos));
+    }
+    PrintPlan(plan, system->info());
+    seconds += plan.seconds;
+    bytes += plan.bytes;
+  }
+  if (sweeps.size() > 1) {
+    fmt::print("all models: about {}, {} of videos\n", Minutes(seconds), Megabytes(bytes));
+  }
+  return 0;
+}
+
+int Sweep(std::vector<SweepOptions> sweeps, const std::string& out, const SweepFlags& flags) {
+  const InterruptGuard guard;
+  ProgressPrinter progress;
+  for (SweepOptions& sweep : sweeps) sweep.progress = &progress;
+  if (flags.dry_run) return Plan(sweeps);
+  const auto lpips = ChooseLpips(flags.lpips);
+  for (SweepOptions& sweep : sweeps) sweep.lpips = lpips;
+  const SweepOutcome outcome =
+      sweeps.size() > 1 ? RunSweeps(sweeps, out) : RunSweep(sweeps.front());
+  if (outcome.interrupted) {
+    fmt::print("interrupted; finished videos are kept in {}, run again to go on\n", out);
+    return 1;
+  }
+  return PrintOutcome(outcome.report, outcome.page, outcome.failed);
+}
+
 int SweepMain(int argc, char** argv) {
   SweepOptions options;
   SweepFlags flags;
@@ -265,24 +338,27 @@ int SweepMain(int argc, char** argv) {
       "generates the test prompts uncached, with TeaCache at every threshold and by every baseline "
       "with as many computed calls, scores all against the uncached videos, and writes "
       "report.html, report.json, report.csv and report.md. Running again goes on where it was "
-      "stopped, and makes anew only what depends on a changed flag. Several models: --model a,b.\n"
+      "stopped, and makes anew only what depends on a changed flag.\n"
+      "Several models in one report: --model a,b; flags of one of them: --MODEL.FLAG, as "
+      "--latte.weights DIR.\n"
       "Also: sweep-report render FOLDER... (runs made elsewhere), sweep-report diff A B.",
       "sweep-report");
-  AddSystemFlags(&app, &options.model, &options.system);
-  app.add_option("--out", options.out, "folder to fill or go on with")->required();
-  AddSweepPromptFlags(&app, &options, &flags);
-  AddExperimentFlags(&app, &options, &flags);
-  AddLpipsFlags(&app, &flags.lpips);
-  app.add_flag("--dry-run", flags.dry_run, "print the plan, calls, estimated time and disk; stop");
-  return RunProgram(&app, argc, argv, [&] {
-    if (!flags.fit_prompts.empty()) options.fit_prompts = ReadPrompts(flags.fit_prompts);
-    if (!flags.test_prompts.empty()) options.test_prompts = ReadPrompts(flags.test_prompts);
-    options.seeds = ParseSeeds(flags.seeds);
-    SetThresholds(flags.thresholds, &options);
-    options.baselines =
-        flags.baselines == "none" ? std::vector<std::string>() : Split(flags.baselines);
-    options.argv = PortableArguments(argc, argv);
-    return Sweep(options, flags.lpips, flags.dry_run);
+  AddSweepFlags(&app, &options, &flags);
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  const std::vector<std::string> common = ArgumentsFor("", SystemNames(), arguments);
+  std::vector<const char*> words = {argv[0]};
+  for (const std::string& word : common) words.push_back(word.c_str());
+  return RunProgram(&app, static_cast<int>(words.size()), words.data(), [&] {
+    const std::vector<std::string> models = Split(options.model);
+    if (models.empty()) ThrowUserError("--model", "must name at least one");
+    CheckDistinct(models, "--model");
+    CheckModelFlags(SystemNames(), models, kCommonFlags, arguments);
+    std::vector<SweepOptions> sweeps;
+    for (const std::string& model : models) {
+      sweeps.push_back(OptionsFor(model, arguments));
+      sweeps.back().argv = PortableArguments(argc, argv);
+    }
+    return Sweep(std::move(sweeps), options.out, flags);
   });
 }
 

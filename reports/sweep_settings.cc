@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "calib/fixed_schedules.h"
@@ -41,6 +43,8 @@ std::vector<SweepSetting> MakeSettings(const std::vector<std::string>& sets,
 
 SweepMethod SweepMethods::Make(const SweepSetting& setting, int computed) {
   SweepMethod method;
+  // Schedules compute the first and the last call; TeaCache's reference mode may do with less.
+  const int scheduled = std::max(computed, std::min(2, system_.info().calls));
   method.system = &system_;
   method.spec = {{"cache", setting.policy}};
   if (setting.policy == "teacache") {
@@ -48,11 +52,13 @@ SweepMethod SweepMethods::Make(const SweepSetting& setting, int computed) {
     method.policy = MakeTeaCachePolicy({setting.threshold, Polynomial(coefficients)});
     method.spec["threshold"] = setting.threshold;
     method.spec["coefficients"] = coefficients;
+    method.spec["teacache_mode"] = TeaCacheModeName(mode_);
+    method.sampling.teacache_mode = mode_;
   } else if (setting.policy == "uniform") {
-    method.policy = MakeUniformPolicy(computed);
-    method.spec["computed_calls"] = computed;
+    method.policy = MakeUniformPolicy(scheduled);
+    method.spec["computed_calls"] = scheduled;
   } else if (setting.policy == "mask") {
-    const std::vector<bool> mask = StepMask(calibration_.change, computed);
+    const std::vector<bool> mask = StepMask(calibration_.change, scheduled);
     method.policy = MakeMaskPolicy(mask);
     method.spec["mask"] = ScheduleText(mask);
   } else if (setting.policy == "magcache") {
@@ -72,23 +78,32 @@ SweepMethod SweepMethods::Make(const SweepSetting& setting, int computed) {
 
 const System& SweepMethods::WithCalls(int calls) {
   if (calls == system_.info().calls) return system_;
-  auto& system = fewer_steps_[calls];
-  if (system) return *system;
-  // Most schedulers make one call a step; others make some more at the start.
-  for (int steps = calls; steps >= 1 && !system; --steps) {
-    auto candidate = system_.WithSteps(steps);
-    if (!candidate) {
-      ThrowUserError("steps", "{} cannot change its number of steps", system_.info().name);
-    }
-    const int made = candidate->info().calls;
-    if (made == calls) system = std::move(candidate);
-    if (made < calls) break;
+  auto& nearest = fewer_steps_[calls];
+  // Most schedulers make one call a step. Others make some more at the start, and have a fewest
+  // number of steps.
+  for (int steps = calls; steps >= 1 && TakeNearer(calls, steps, &nearest); --steps) {
   }
-  if (!system) {
-    ThrowUserError(
-        "steps", "no number of steps makes {} calls of {}", calls, system_.info().scheduler);
+  for (int steps = calls + 1; !nearest && steps < system_.info().steps; ++steps) {
+    TakeNearer(calls, steps, &nearest);
   }
-  return *system;
+  return nearest ? *nearest : system_;
+}
+
+bool SweepMethods::TakeNearer(int calls, int steps, std::unique_ptr<System>* nearest) const {
+  std::unique_ptr<System> candidate;
+  try {
+    candidate = system_.WithSteps(steps);
+  } catch (const UserError&) {
+    return false;  // the scheduler cannot make so few
+  }
+  if (!candidate) {
+    ThrowUserError("steps", "{} cannot change its number of steps", system_.info().name);
+  }
+  const int made = candidate->info().calls;
+  if (!*nearest || std::abs(made - calls) < std::abs((*nearest)->info().calls - calls)) {
+    *nearest = std::move(candidate);
+  }
+  return made > calls;
 }
 
 }  // namespace teacache

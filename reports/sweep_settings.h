@@ -9,7 +9,9 @@
 #include "calib/cache_policy.h"
 #include "reports/sweep.h"
 #include "reports/sweep_calibration.h"
+#include "runners/sampler.h"
 #include "runners/system.h"
+#include "runners/teacache_mode.h"
 
 namespace teacache {
 
@@ -32,26 +34,31 @@ std::vector<SweepSetting> MakeSettings(const std::vector<std::string>& sets,
 struct SweepMethod {
   std::shared_ptr<const CachePolicy> policy;
   const System* system = nullptr;  // with fewer steps another one than the sweep's
+  SampleOptions sampling;
   nlohmann::json spec;             // everything of the policy that decides about pixels
 };
 
 // Makes the methods of settings; keeps the systems with fewer steps and MagCache's settings.
 class SweepMethods {
  public:
-  SweepMethods(const System& system, const SweepCalibration& calibration)
-      : system_(system), calibration_(calibration) {}
+  SweepMethods(const System& system, const SweepCalibration& calibration, TeaCacheMode mode)
+      : system_(system), calibration_(calibration), mode_(mode) {}
 
-  // `computed`: calls of each branch that a baseline may compute; not looked at for others. Throws
-  // UserError where the policy cannot do that.
+  // `computed`: calls of each branch that a baseline may compute, or as near to it as it can; not
+  // looked at for others. Throws UserError.
   SweepMethod Make(const SweepSetting& setting, int computed);
 
  private:
+  // With as many calls, or as nearly as many as the scheduler can make.
   const System& WithCalls(int calls);
+  // Takes the system of so many steps when it is nearer. False when still fewer steps are no use.
+  bool TakeNearer(int calls, int steps, std::unique_ptr<System>* nearest) const;
 
   const System& system_;
   const SweepCalibration& calibration_;
+  TeaCacheMode mode_;
   std::map<int, MagCacheOptions> magcache_;             // by computed calls
-  std::map<int, std::unique_ptr<System>> fewer_steps_;  // by calls
+  std::map<int, std::unique_ptr<System>> fewer_steps_;  // by calls asked for
 };
 
 }  // namespace teacache

@@ -23,6 +23,7 @@ TraceHeader StoreHeader(const System& system) {
 std::string StoreName(const SystemInfo& info) {
   const nlohmann::json settings = {info.name,
                                    info.weights_digest,
+                                   info.parts_digest,
                                    info.scheduler,
                                    info.steps,
                                    info.guidance,

@@ -11,6 +11,7 @@
 #include "runners/plan.h"
 #include "runners/policy_options.h"
 #include "runners/system.h"
+#include "runners/teacache_mode.h"
 
 namespace teacache {
 
@@ -72,6 +73,17 @@ inline void AddCheckpointFlags(CLI::App* app, SystemOptions* system) {
   app->add_option("--height", system->height, "pixels; 0 = the system's own")->group(group);
   app->add_option("--resolution", system->resolution, "144p to 720p (open-sora)")->group(group);
   app->add_option("--aspect-ratio", system->aspect_ratio, "like 9:16 (open-sora)")->group(group);
+}
+
+// See ParseTeaCacheMode.
+inline void AddTeaCacheModeFlag(CLI::App* app, std::string* mode) {
+  app->add_option(
+         "--teacache-mode",
+         *mode,
+         "teacache: strict = change measured exactly, first and last call always computed; "
+         "reference = as the published code, with its rounding to the model's dtype and its "
+         "comparison of timesteps, which may leave the last call to the threshold")
+      ->capture_default_str();
 }
 
 inline void AddSystemFlags(CLI::App* app, std::string* model, SystemOptions* system) {

@@ -27,13 +27,7 @@ void AddCacheFlags(CLI::App* app, PolicyOptions* policy, CacheFlags* flags) {
   app->add_option("--coeffs",
                   flags->coeffs,
                   "teacache: coefficients file of fit-coeffs; default the published ones");
-  app->add_option(
-         "--teacache-mode",
-         flags->teacache_mode,
-         "teacache: strict = change measured exactly, first and last call always computed; "
-         "reference = as the published code, with its rounding to the model's dtype and its "
-         "comparison of timesteps, which may leave the last call to the threshold")
-      ->capture_default_str();
+  AddTeaCacheModeFlag(app, &flags->teacache_mode);
   app->add_option("--computed-calls",
                   policy->computed_calls,
                   "uniform: how many calls to compute, evenly spaced");

@@ -58,6 +58,7 @@ struct SystemInfo {
   std::string name;
   std::string description;
   std::string weights_digest;  // sha256 of the transformer's file; "" = unknown
+  std::string parts_digest;    // of the text encoder and the decoder; "" = unknown
   int64_t parameters = 0;      // of the transformer
   std::string scheduler;
   std::string dtype;

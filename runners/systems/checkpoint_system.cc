@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "datasets/error.h"
+#include "datasets/files.h"
 #include "datasets/torch_device.h"
 #include "runners/out_of_memory.h"
 
@@ -70,16 +71,13 @@ CheckpointSystem::CheckpointSystem(const SystemOptions& options,
       text_rule_(text),
       device_(ParseDevice(options.device)),
       dtype_(ChooseDtype(options.dtype, device_, default_dtype)),
-      transformer_{"transformer",
-                   Checkpoint::Open(FindPart(
-                       "transformer", options.transformer, options.weights, folders.transformer)),
-                   nullptr,
-                   {}},
-      decoder_{"decoder",
-               Checkpoint::Open(FindPart("decoder", options.vae, options.weights, folders.decoder)),
-               nullptr,
-               {}} {
-  info_.weights_digest = transformer_.checkpoint.Digest();
+      parts_(new Parts{
+          {"transformer",
+           Checkpoint::Open(FindPart(
+               "transformer", options.transformer, options.weights, folders.transformer))},
+          {"decoder",
+           Checkpoint::Open(FindPart("decoder", options.vae, options.weights, folders.decoder))}}) {
+  info_.weights_digest = transformer_checkpoint().Digest();
   info_.dtype = DtypeName(dtype_);
   info_.device = options.device;
   info_.modulated = "input";
@@ -99,11 +97,12 @@ void CheckpointSystem::CheckPart(const Part<T>& part, const Make& make) {
 
 void CheckpointSystem::CheckParts() {
   const at::NoGradGuard no_grad;
-  text_ = MakeText();
-  plan_ = text_->Plan();
-  CheckPart(transformer_, [&](CheckpointParameters* source) { MakeTransformer(source); });
+  parts_->text = MakeText();
+  plan_ = parts_->text->Plan();
+  CheckPart(parts_->transformer, [&](CheckpointParameters* source) { MakeTransformer(source); });
   info_.parameters = plan_.back().parameters;
-  CheckPart(decoder_, [&](CheckpointParameters* source) { MakeDecoder(source); });
+  info_.parts_digest = Sha256Hex(decoder_checkpoint().Digest() + parts_->text->EncoderDigest());
+  CheckPart(parts_->decoder, [&](CheckpointParameters* source) { MakeDecoder(source); });
 }
 
 std::unique_ptr<PromptSource> CheckpointSystem::MakeText() const {
@@ -121,49 +120,51 @@ std::unique_ptr<PromptSource> CheckpointSystem::MakeText() const {
 }
 
 template <typename T, typename Make>
-std::shared_ptr<const T> CheckpointSystem::Use(const Part<T>& part, const Make& make) const {
-  const std::lock_guard lock(mutex_);
-  MakeRoom(&part);
-  if (!part.loaded) {
+std::shared_ptr<const T> CheckpointSystem::Use(Part<T>* part, const Make& make) const {
+  const std::lock_guard lock(parts_->mutex);
+  MakeRoom(part);
+  if (!part->loaded) {
     const at::NoGradGuard no_grad;
-    part.loaded = NamingPart(part.name, [&] {
-      CheckpointParameters source = part.checkpoint.Parameters(dtype_, device_);
-      if (options_.offload && !device_.is_cpu()) source.KeepConverted(&part.converted);
+    part->loaded = NamingPart(part->name, [&] {
+      CheckpointParameters source = part->checkpoint.Parameters(dtype_, device_);
+      if (options_.offload && !device_.is_cpu()) source.KeepConverted(&part->converted);
       std::shared_ptr<const T> model = make(&source);
       source.Finish();
       return model;
     });
   }
-  return part.loaded;
+  return part->loaded;
 }
 
 void CheckpointSystem::MakeRoom(const void* needed) const {
   if (!options_.offload) return;
-  if (needed != &transformer_) transformer_.loaded.reset();
-  if (needed != &decoder_) decoder_.loaded.reset();
-  if (needed != text_.get()) text_->Release();
+  if (needed != &parts_->transformer) parts_->transformer.loaded.reset();
+  if (needed != &parts_->decoder) parts_->decoder.loaded.reset();
+  if (needed != parts_->text.get()) parts_->text->Release();
 }
 
-void CheckpointSystem::CheckPrompt(const std::string& prompt) const { text_->Check(prompt); }
+void CheckpointSystem::CheckPrompt(const std::string& prompt) const { parts_->text->Check(prompt); }
 
 void CheckpointSystem::Prepare(const std::vector<std::string>& prompts,
                                ProgressSink* progress) const {
-  const std::lock_guard lock(mutex_);
-  MakeRoom(text_.get());
-  NamingPart("text encoder", [&] { text_->Prepare(prompts, progress); });
+  const std::lock_guard lock(parts_->mutex);
+  MakeRoom(parts_->text.get());
+  NamingPart("text encoder", [&] { parts_->text->Prepare(prompts, progress); });
 }
 
 std::unique_ptr<DenoisingRun> CheckpointSystem::Begin(const std::string& prompt) const {
   const at::NoGradGuard no_grad;
   const PromptEmbedding text = [&] {
-    const std::lock_guard lock(mutex_);
-    if (!text_->Ready(prompt)) MakeRoom(text_.get());
-    return NamingPart("text encoder", [&] { return text_->Get(prompt); });
+    const std::lock_guard lock(parts_->mutex);
+    if (!parts_->text->Ready(prompt)) MakeRoom(parts_->text.get());
+    return NamingPart("text encoder", [&] { return parts_->text->Get(prompt); });
   }();
   const std::shared_ptr<const TransformerPart> transformer =
-      Use(transformer_, [&](CheckpointParameters* source) { return MakeTransformer(source); });
-  std::unique_ptr<DenoisingRun> run =
-      NamingPart(transformer_.name, [&] { return transformer->Begin(text); });
+      Use(&parts_->transformer,
+          [&](CheckpointParameters* source) { return MakeTransformer(source); });
+  std::unique_ptr<DenoisingRun> run = NamingPart(parts_->transformer.name, [&] {
+    return transformer->Begin(text, MakeScheduler()->Timesteps());
+  });
   run->KeepAlive(transformer);
   return run;
 }
@@ -175,9 +176,15 @@ at::Tensor CheckpointSystem::Noise(int64_t seed) const {
 
 Video CheckpointSystem::Decode(const at::Tensor& latent) const {
   const at::NoGradGuard no_grad;
-  const std::shared_ptr<const DecoderPart> decoder =
-      Use(decoder_, [&](CheckpointParameters* source) { return MakeDecoder(source); });
-  return NamingPart(decoder_.name, [&] { return decoder->Decode(latent); });
+  const std::shared_ptr<const DecoderPart> decoder = Use(
+      &parts_->decoder, [&](CheckpointParameters* source) { return MakeDecoder(source); });
+  return NamingPart(parts_->decoder.name, [&] { return decoder->Decode(latent); });
+}
+
+std::unique_ptr<System> CheckpointSystem::WithSteps(int steps) const {
+  std::unique_ptr<CheckpointSystem> other = Copy();
+  other->SetSteps(steps);
+  return other;
 }
 
 }  // namespace teacache

@@ -32,7 +32,9 @@ class TransformerPart {
  public:
   virtual ~TransformerPart() = default;
   // `text` is on the CPU in any floating type: put it into the model's dtype and device.
-  virtual std::unique_ptr<DenoisingRun> Begin(const PromptEmbedding& text) const = 0;
+  // `timesteps` are those of the run's scheduler.
+  virtual std::unique_ptr<DenoisingRun> Begin(const PromptEmbedding& text,
+                                              const std::vector<double>& timesteps) const = 0;
 };
 
 // A loaded decoder. Immutable, used by several threads at once.
@@ -68,6 +70,7 @@ class CheckpointSystem : public System {
   at::Tensor Noise(int64_t seed) const final;
   Video Decode(const at::Tensor& latent) const final;
   std::vector<PartPlan> Plan() const final { return plan_; }
+  std::unique_ptr<System> WithSteps(int steps) const final;
 
   // Builds every part without values: wrong or missing tensors of any part are found before the
   // first gigabyte is read. Fills Plan(). Throws UserError.
@@ -88,11 +91,15 @@ class CheckpointSystem : public System {
   // values.
   virtual std::unique_ptr<TransformerPart> MakeTransformer(CheckpointParameters* source) const = 0;
   virtual std::unique_ptr<DecoderPart> MakeDecoder(CheckpointParameters* source) const = 0;
+  // A copy of the object, which shares what is loaded.
+  virtual std::unique_ptr<CheckpointSystem> Copy() const = 0;
+  // The scheduler of so many steps; fills info_.steps and info_.calls. Throws UserError.
+  virtual void SetSteps(int steps) = 0;
   // Channels of the text embeddings (caption_channels of the transformer's config).
   virtual int64_t TextChannels() const = 0;
 
-  const Checkpoint& transformer_checkpoint() const { return transformer_.checkpoint; }
-  const Checkpoint& decoder_checkpoint() const { return decoder_.checkpoint; }
+  const Checkpoint& transformer_checkpoint() const { return parts_->transformer.checkpoint; }
+  const Checkpoint& decoder_checkpoint() const { return parts_->decoder.checkpoint; }
   const SystemOptions& options() const { return options_; }
   at::ScalarType dtype() const { return dtype_; }
   at::Device device() const { return device_; }
@@ -106,11 +113,18 @@ class CheckpointSystem : public System {
   struct Part {
     const char* name;
     Checkpoint checkpoint;
-    mutable std::shared_ptr<const T> loaded;
-    mutable TensorMap converted;  // on the CPU, with offload to another device
+    std::shared_ptr<const T> loaded = nullptr;
+    TensorMap converted = {};  // on the CPU, with offload to another device
+  };
+  // Shared by systems that differ in their steps only.
+  struct Parts {
+    Part<TransformerPart> transformer;
+    Part<DecoderPart> decoder;
+    std::unique_ptr<PromptSource> text = nullptr;
+    std::mutex mutex = {};  // of what is loaded
   };
   template <typename T, typename Make>
-  std::shared_ptr<const T> Use(const Part<T>& part, const Make& make) const;
+  std::shared_ptr<const T> Use(Part<T>* part, const Make& make) const;
   template <typename T, typename Make>
   void CheckPart(const Part<T>& part, const Make& make);
   std::unique_ptr<PromptSource> MakeText() const;
@@ -122,11 +136,8 @@ class CheckpointSystem : public System {
   TextRule text_rule_;
   at::Device device_;
   at::ScalarType dtype_;
-  Part<TransformerPart> transformer_;
-  Part<DecoderPart> decoder_;
-  std::unique_ptr<PromptSource> text_;
+  std::shared_ptr<Parts> parts_;
   std::vector<PartPlan> plan_;
-  mutable std::mutex mutex_;  // of what is loaded
 };
 
 // For the load functions of systems: constructs and checks.

@@ -54,7 +54,7 @@ bool IsTemporal(const Checkpoint& decoder) {
   return false;
 }
 
-class LatteSystem : public LatteT2VSystem {
+class LatteSystem final : public LatteT2VSystem {
  public:
   explicit LatteSystem(const SystemOptions& options)
       : LatteT2VSystem(options, Folders(), Text(), /*open_sora_plan=*/false),
@@ -71,12 +71,10 @@ class LatteSystem : public LatteT2VSystem {
           "--frames", "must be the model's {} but is {}", config().video_length, options.frames);
     }
     ddim_.schedule = ReadSchedule(options.weights);
-    ddim_.steps = options.steps != 0 ? options.steps : kDefaultSteps;
+    SetSteps(options.steps != 0 ? options.steps : kDefaultSteps);
     info_.name = "latte";
     info_.description = "Latte-1";
     info_.scheduler = "ddim";
-    info_.steps = ddim_.steps;
-    info_.calls = static_cast<int>(DdimTimesteps(ddim_).size());
     info_.frames = static_cast<int>(config().video_length);
     info_.fps = kFps;
   }
@@ -87,6 +85,15 @@ class LatteSystem : public LatteT2VSystem {
   }
 
  protected:
+  std::unique_ptr<CheckpointSystem> Copy() const override {
+    return std::make_unique<LatteSystem>(*this);
+  }
+
+  void SetSteps(int steps) final {
+    ddim_.steps = info_.steps = steps;
+    info_.calls = static_cast<int>(DdimTimesteps(ddim_).size());
+  }
+
   std::unique_ptr<DecoderPart> MakeDecoder(CheckpointParameters* source) const override {
     PrepareDecoderParameters(source);
     std::unique_ptr<VideoDecoder> decoder;

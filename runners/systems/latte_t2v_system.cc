@@ -16,23 +16,21 @@ class LatteTransformer : public TransformerPart {
  public:
   LatteTransformer(CheckpointParameters* source,
                    const LatteT2VConfig& config,
-                   std::vector<double> timesteps,
                    double guidance,
                    std::vector<int64_t> latent_shape)
       : model_(source, config),
-        timesteps_(std::move(timesteps)),
         guidance_(guidance),
         latent_shape_(std::move(latent_shape)) {}
 
-  std::unique_ptr<DenoisingRun> Begin(const PromptEmbedding& text) const override {
+  std::unique_ptr<DenoisingRun> Begin(const PromptEmbedding& text,
+                                      const std::vector<double>& timesteps) const override {
     const at::Tensor rows =
         guidance_ == 1 ? text.cond.unsqueeze(0) : at::stack({text.uncond, text.cond});
-    return std::make_unique<LatteRun>(model_, rows, timesteps_, guidance_, latent_shape_);
+    return std::make_unique<LatteRun>(model_, rows, timesteps, guidance_, latent_shape_);
   }
 
  private:
   LatteT2V model_;
-  std::vector<double> timesteps_;
   double guidance_;
   std::vector<int64_t> latent_shape_;
 };
@@ -89,8 +87,7 @@ void LatteT2VSystem::ChooseSize(int64_t factor) {
 std::unique_ptr<TransformerPart> LatteT2VSystem::MakeTransformer(
     CheckpointParameters* source) const {
   for (const std::string& key : config_.IgnoredKeys()) source->Ignore(key);
-  return std::make_unique<LatteTransformer>(
-      source, config_, MakeScheduler()->Timesteps(), info_.guidance, latent_shape_);
+  return std::make_unique<LatteTransformer>(source, config_, info_.guidance, latent_shape_);
 }
 
 }  // namespace teacache

@@ -26,7 +26,7 @@ TextRule Text() {
   return rule;
 }
 
-class OpenSoraPlanSystem : public LatteT2VSystem {
+class OpenSoraPlanSystem final : public LatteT2VSystem {
  public:
   explicit OpenSoraPlanSystem(const SystemOptions& options)
       : LatteT2VSystem(options, Folders(), Text(), /*open_sora_plan=*/true),
@@ -38,12 +38,10 @@ class OpenSoraPlanSystem : public LatteT2VSystem {
     if (options.frames != 0 && options.frames != info_.frames) {
       ThrowUserError("--frames", "must be the model's {} but is {}", info_.frames, options.frames);
     }
-    pndm_.steps = options.steps != 0 ? options.steps : kDefaultSteps;
+    SetSteps(options.steps != 0 ? options.steps : kDefaultSteps);
     info_.name = "open-sora-plan";
     info_.description = "Open-Sora-Plan 1.1";
     info_.scheduler = "pndm";
-    info_.steps = pndm_.steps;
-    info_.calls = static_cast<int>(PndmTimesteps(pndm_).size());
     info_.fps = kFps;
   }
 
@@ -53,6 +51,15 @@ class OpenSoraPlanSystem : public LatteT2VSystem {
   }
 
  protected:
+  std::unique_ptr<CheckpointSystem> Copy() const override {
+    return std::make_unique<OpenSoraPlanSystem>(*this);
+  }
+
+  void SetSteps(int steps) final {
+    pndm_.steps = info_.steps = steps;
+    info_.calls = static_cast<int>(PndmTimesteps(pndm_).size());
+  }
+
   std::unique_ptr<DecoderPart> MakeDecoder(CheckpointParameters* source) const override {
     PrepareDecoderParameters(source);
     return std::make_unique<VideoDecoderPart>(

@@ -77,7 +77,6 @@ struct Setting {
   int frames = kDefaultFrames;
   double guidance = kDefaultGuidance;
   std::vector<int64_t> latent_shape;
-  std::vector<float> timesteps;
 };
 
 class OpenSoraTransformer : public TransformerPart {
@@ -85,7 +84,8 @@ class OpenSoraTransformer : public TransformerPart {
   OpenSoraTransformer(CheckpointParameters* source, const StDiT3Config& config, Setting setting)
       : model_(source, config), setting_(std::move(setting)) {}
 
-  std::unique_ptr<DenoisingRun> Begin(const PromptEmbedding& text) const override {
+  std::unique_ptr<DenoisingRun> Begin(const PromptEmbedding& text,
+                                      const std::vector<double>& timesteps) const override {
     const int64_t length = model_.config().model_max_length;
     const at::Tensor& null_text = model_.null_text();
     const at::Tensor cond = PadText(text.cond.to(null_text.options()), length);
@@ -99,7 +99,9 @@ class OpenSoraTransformer : public TransformerPart {
                        Rounded(setting_.size.height, model_.dtype()),
                        Rounded(setting_.size.width, model_.dtype()),
                        setting_.latent_shape);
-    return std::make_unique<OpenSoraRun>(model_, condition, setting_.timesteps, setting_.guidance);
+    // The scheduler's values are float32 ones.
+    const std::vector<float> exact(timesteps.begin(), timesteps.end());
+    return std::make_unique<OpenSoraRun>(model_, condition, exact, setting_.guidance);
   }
 
  private:
@@ -107,7 +109,7 @@ class OpenSoraTransformer : public TransformerPart {
   Setting setting_;
 };
 
-class OpenSoraSystem : public CheckpointSystem {
+class OpenSoraSystem final : public CheckpointSystem {
  public:
   explicit OpenSoraSystem(const SystemOptions& options)
       : CheckpointSystem(options, Folders(), Text(), at::kBFloat16),
@@ -126,17 +128,14 @@ class OpenSoraSystem : public CheckpointSystem {
     const int64_t rows = setting_.size.height / factor, columns = setting_.size.width / factor;
     setting_.latent_shape = {
         1, config_.in_channels, vae_.LatentFrames(setting_.frames), rows, columns};
-    rflow_.steps = options.steps != 0 ? options.steps : kDefaultSteps;
     rflow_.shift = RflowOptions::Shift{static_cast<double>(setting_.size.height),
                                        static_cast<double>(setting_.size.width),
                                        static_cast<double>(setting_.frames),
                                        dtype()};
-    setting_.timesteps = RflowTimesteps(rflow_);
+    SetSteps(options.steps != 0 ? options.steps : kDefaultSteps);
     info_.name = "open-sora";
     info_.description = "Open-Sora 1.2";
     info_.scheduler = "rflow";
-    info_.steps = rflow_.steps;
-    info_.calls = rflow_.steps;
     info_.guidance = setting_.guidance;
     info_.width = static_cast<int>(columns * factor);
     info_.height = static_cast<int>(rows * factor);
@@ -150,6 +149,16 @@ class OpenSoraSystem : public CheckpointSystem {
   }
 
  protected:
+  std::unique_ptr<CheckpointSystem> Copy() const override {
+    return std::make_unique<OpenSoraSystem>(*this);
+  }
+
+  void SetSteps(int steps) final {
+    rflow_.steps = steps;
+    rflow_.Validate();
+    info_.steps = info_.calls = steps;
+  }
+
   std::vector<int64_t> LatentShape() const override { return setting_.latent_shape; }
   int64_t TextChannels() const override { return config_.caption_channels; }
 

@@ -114,6 +114,7 @@ class EncoderSource : public PromptSource {
     encoder_->Release();
   }
   std::vector<PartPlan> Plan() const override { return {encoder_->plan()}; }
+  std::string EncoderDigest() const override { return encoder_->Digest(); }
 
  private:
   mutable std::mutex mutex_;

@@ -26,6 +26,8 @@ class PromptSource {
   // Takes the encoder, if there is one, off the device; it comes back when it is needed.
   virtual void Release() = 0;
   virtual std::vector<PartPlan> Plan() const = 0;
+  // Checkpoint::Digest() of the text encoder that makes or made them; "" = unknown.
+  virtual std::string EncoderDigest() const = 0;
 };
 
 // From a prompts file, whose embeddings must have `channels` channels and fit `rule`.

@@ -19,6 +19,7 @@ class PromptsFileSource : public PromptSource {
   std::vector<PartPlan> Plan() const override {
     return {{"prompt embeddings", file_.path(), 0, 0, 0}};
   }
+  std::string EncoderDigest() const override { return file_.info().encoder; }
 
  private:
   PromptsFile file_;

@@ -44,10 +44,11 @@ class TinyTransformer : public TransformerPart {
     live_transformers += !weight_.is_meta();
   }
   ~TinyTransformer() override { live_transformers -= !weight_.is_meta(); }
-  std::unique_ptr<DenoisingRun> Begin(const PromptEmbedding& text) const override {
+  std::unique_ptr<DenoisingRun> Begin(const PromptEmbedding& text,
+                                      const std::vector<double>& timesteps) const override {
     const float residual = text.cond.to(at::kFloat).mean().item<float>() * weight_.item<float>();
     const FakeBranch branch{
-        "batched", std::vector<float>(kCalls, 1), std::vector<float>(kCalls, residual)};
+        "batched", std::vector<float>(timesteps.size(), 1), std::vector<float>(timesteps.size(), residual)};
     return std::make_unique<FakeRun>(std::vector<FakeBranch>{branch});
   }
 
@@ -73,19 +74,23 @@ class TinyDecoder : public DecoderPart {
   at::Tensor weight_;
 };
 
-class TinySystem : public CheckpointSystem {
+class TinySystem final : public CheckpointSystem {
  public:
   explicit TinySystem(const SystemOptions& options)
       : CheckpointSystem(options, {}, TextRule{20, true, "", ""}, at::kBFloat16) {
     info_.name = "tiny";
-    info_.calls = kCalls;
     info_.fps = 8;
+    SetSteps(kCalls);
   }
   std::unique_ptr<Scheduler> MakeScheduler() const override {
-    return std::make_unique<FakeScheduler>(kCalls);
+    return std::make_unique<FakeScheduler>(info_.calls);
   }
 
  protected:
+  std::unique_ptr<CheckpointSystem> Copy() const override {
+    return std::make_unique<TinySystem>(*this);
+  }
+  void SetSteps(int steps) final { info_.steps = info_.calls = steps; }
   std::vector<int64_t> LatentShape() const override { return {1}; }
   std::unique_ptr<TransformerPart> MakeTransformer(CheckpointParameters* source) const override {
     return std::make_unique<TinyTransformer>(source);
@@ -132,6 +137,20 @@ TEST_F(CheckpointSystemTest, PromptToVideo) {
   EXPECT_EQ(loads, 1);
   EXPECT_EQ(live_transformers, 1);
   EXPECT_EQ(live_decoders, 1);
+}
+
+// Baselines of a sweep have fewer steps; that must not load billions of parameters again.
+TEST_F(CheckpointSystemTest, OtherStepsShareWhatIsLoaded) {
+  auto system = Load();
+  const auto quick = system->WithSteps(2);
+  EXPECT_EQ(quick->info().calls, 2);
+  EXPECT_EQ(system->info().calls, kCalls);
+  EXPECT_EQ(GenerateVideo(*quick, *MakeNoCachePolicy(), "a cat", 3).sample.calls.size(), 2u);
+  EXPECT_EQ(GenerateVideo(*system, *MakeNoCachePolicy(), "a cat", 3).sample.calls.size(), 3u);
+  EXPECT_EQ(loads, 1);
+  system.reset();  // the other one keeps the parts
+  GenerateVideo(*quick, *MakeNoCachePolicy(), "a dog", 3);
+  EXPECT_EQ(loads, 1);
 }
 
 TEST_F(CheckpointSystemTest, NoiseBelongsToTheSeed) {

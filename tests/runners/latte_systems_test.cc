@@ -102,6 +102,22 @@ TEST_P(LatteSystems, ModesThresholdsAndSizes) {
   EXPECT_EQ(made.video.frames.at(0).height, options.height);
 }
 
+TEST_P(LatteSystems, OtherStepsAreThoseOfAnotherLoad) {
+  SystemOptions options = Options();
+  const auto system = Load(options);
+  const auto policy = MakeNoCachePolicy();
+  const at::Tensor before = GenerateVideo(*system, *policy, kPrompt, 0).sample.latent;
+  options.steps = 4;
+  const auto loaded = Load(options);
+  const auto other = system->WithSteps(4);
+  EXPECT_EQ(other->info().steps, 4);
+  EXPECT_EQ(other->info().calls, loaded->info().calls);
+  EXPECT_TRUE(at::equal(GenerateVideo(*other, *policy, kPrompt, 0).sample.latent,
+                        GenerateVideo(*loaded, *policy, kPrompt, 0).sample.latent));
+  EXPECT_TRUE(at::equal(GenerateVideo(*system, *policy, kPrompt, 0).sample.latent, before));
+  EXPECT_THROW(system->WithSteps(0), UserError);
+}
+
 TEST_P(LatteSystems, WithoutGuidanceThePromptGoesAlone) {
   SystemOptions options = Options();
   options.guidance = 1;

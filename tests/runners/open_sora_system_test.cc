@@ -201,6 +201,19 @@ TEST_F(OpenSoraSystemTest, ReferenceModeMayLeaveTheLastCallFree) {
             (std::vector<bool>{true, false, false, false}));
 }
 
+TEST_F(OpenSoraSystemTest, OtherStepsAreThoseOfAnotherLoad) {
+  SystemOptions options = Options();
+  const auto system = Load(options);
+  const auto policy = MakeNoCachePolicy();
+  options.steps = 3;
+  const auto other = system->WithSteps(3);
+  EXPECT_EQ(other->info().calls, 3);
+  EXPECT_TRUE(at::equal(GenerateVideo(*other, *policy, kPrompt, 0).sample.latent,
+                        GenerateVideo(*Load(options), *policy, kPrompt, 0).sample.latent));
+  EXPECT_EQ(GenerateVideo(*system, *policy, kPrompt, 0).sample.calls.size(), 4u);
+  EXPECT_THROW(system->WithSteps(0), UserError);
+}
+
 TEST_F(OpenSoraSystemTest, OneFrameIsAnImage) {
   SystemOptions options = Options();
   options.frames = 1;
