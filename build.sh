@@ -25,6 +25,8 @@ usage: ./build.sh COMMAND
   deps      install what is missing: Debian/Ubuntu packages (as root or with sudo; otherwise the
             line to run is printed) and the Python wheels that carry LibTorch and plotly.js
   build     deps, then configure and compile everything into build/release
+  cuda      the same with CUDA into build/cuda; needs nvcc, and LibTorch's GPU libraries (1.9 GB to
+            fetch, 2.7 GB on disk)
   demo      build, then run the whole experiment on the model that ships with the toolkit and
             print the path of its page
   test      build with warnings as errors, then run all tests but the slow ones
@@ -138,6 +140,27 @@ fetch_wheels() {
   trap - EXIT
 }
 
+# What LibTorch 2.11.0 asks for to run on a GPU. All at once: the wheels share a folder.
+install_gpu_wheels() {
+  local wheel missing=() wheels=(
+    nvidia-cublas==13.1.0.3 nvidia-cuda-cupti==13.0.85 nvidia-cuda-nvrtc==13.0.88
+    nvidia-cuda-runtime==13.0.96 nvidia-cudnn-cu13==9.19.0.56 nvidia-cufft==12.0.0.61
+    nvidia-cufile==1.15.1.6 nvidia-curand==10.4.0.35 nvidia-cusolver==12.0.4.66
+    nvidia-cusparse==12.6.3.3 nvidia-cusparselt-cu13==0.8.0 nvidia-nccl-cu13==2.28.9
+    nvidia-nvjitlink==13.0.88 nvidia-nvshmem-cu13==3.4.5 nvidia-nvtx==13.0.85
+  )
+  for wheel in "${wheels[@]}"; do
+    wheel_there "${wheel%==*}" "${wheel#*==}" || missing+=("$wheel")
+  done
+  if [ "${#missing[@]}" -eq 0 ]; then
+    say "LibTorch's GPU libraries: are there"
+  else
+    say "LibTorch's GPU libraries: fetching (about 1.9 GB, 2.7 GB on disk)"
+    fetch_wheels "${wheels[@]}"
+  fi
+}
+
+# install_wheels [cuda]
 install_wheels() {
   mkdir -p "$DEPS_DIR"
   exec 9>"$DEPS_DIR/.lock"
@@ -152,7 +175,9 @@ install_wheels() {
       say "LibTorch 2.11.0: fetching the wheel (about 0.6 GB, 1.2 GB on disk) into $DEPS_DIR/python"
       fetch_wheels 'torch==2.11.0'
     fi
-    if wheel_there nvidia-cuda-runtime '13.0.*' && wheel_there nvidia-cuda-cupti '13.0.*'; then
+    if [ "${1:-}" = cuda ]; then
+      install_gpu_wheels
+    elif wheel_there nvidia-cuda-runtime '13.0.*' && wheel_there nvidia-cuda-cupti '13.0.*'; then
       say "CUDA runtime and CUPTI 13.0: are there"
     else
       say "CUDA runtime and CUPTI 13.0: fetching (libtorch_cpu is linked to them, also without a GPU)"
@@ -168,10 +193,11 @@ install_wheels() {
   exec 9>&-
 }
 
+# deps [cuda]
 deps() {
   [ -f /etc/debian_version ] || fail "this script knows Debian and Ubuntu; elsewhere install by hand: ${BUILD_PACKAGES[*]}"
   install_packages "${BUILD_PACKAGES[@]}"
-  install_wheels
+  install_wheels "$@"
 }
 
 # ------------------------------------------------------------------------------- building
@@ -205,8 +231,9 @@ jobs() {
 
 # compile PRESET [TARGET...]
 compile() {
-  local preset="$1"
+  local preset="$1" folder=build/release
   shift
+  [ "$preset" != cuda ] || folder=build/cuda
   local count
   count="$(jobs)"
   say "configuring (preset $preset)"
@@ -217,13 +244,23 @@ compile() {
     fail "cmake failed"
   }
   say "compiling with $count job(s)"
-  cmake --build build/release --parallel "$count" ${@:+--target "$@"}
+  cmake --build "$folder" --parallel "$count" ${@:+--target "$@"}
 }
 
 build() {
   deps
   compile release "$@"
   say "programs are in build/release/bin"
+}
+
+build_cuda() {
+  local nvcc="${CUDACXX:-nvcc}"
+  command -v "$nvcc" >/dev/null || nvcc=/usr/local/cuda/bin/nvcc
+  command -v "$nvcc" >/dev/null || fail "no nvcc: install the CUDA toolkit 13.0, or name nvcc in CUDACXX"
+  export CUDACXX="$nvcc"
+  deps cuda
+  compile cuda
+  say "programs are in build/cuda/bin; try them with: ctest --test-dir build/cuda -R metrics.gpu"
 }
 
 demo() {
@@ -343,6 +380,7 @@ weights() {
 case "${1:-help}" in
   deps) deps ;;
   build) shift; build "$@" ;;
+  cuda) build_cuda ;;
   demo) demo ;;
   test) run_tests ;;
   bench) bench ;;

@@ -53,7 +53,7 @@ Json VideoInfoToJson(const VideoInfo& info) {
   json["fps"] = NumberOrNull(info.fps);
   json["num_frames"] = info.num_frames;
   json["variable_frame_rate"] = info.variable_frame_rate;
-  json["lossless"] = info.lossless;
+  json["lossless"] = info.lossless ? Json(*info.lossless) : Json(nullptr);
   return json;
 }
 
@@ -72,7 +72,9 @@ VideoInfo VideoInfoFromJson(const nlohmann::json& json, const std::string& where
   info.fps = fields.Number("fps", 0);
   info.num_frames = fields.Integer("num_frames", -1);
   info.variable_frame_rate = fields.Bool("variable_frame_rate", false);
-  info.lossless = fields.Bool("lossless", false);
+  if (fields.Has("lossless") && !fields.At("lossless").is_null()) {
+    info.lossless = fields.Bool("lossless", false);
+  }
   return info;
 }
 

@@ -38,7 +38,9 @@ struct VideoInfo {
   // Do the distances of the frames differ? Known at once for MP4; for other containers it is true
   // from the first odd distance on, so ask after the last frame.
   bool variable_frame_rate = false;
-  bool lossless = false;  // by its codec (what H.264 may be, cannot be seen)
+  // Does its coding keep every value? None = it does not say (VP9, AV1, H.264 and H.265 of unknown
+  // encoders). That RGB became YUV before counts for nothing here.
+  std::optional<bool> lossless;
 };
 
 // Reads frames in order. A file that cannot be read or is damaged throws UserError naming the file

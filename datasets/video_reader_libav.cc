@@ -11,6 +11,7 @@ extern "C" {
 #include "datasets/frame_converter.h"
 #include "datasets/frame_timing.h"
 #include "datasets/libav_handles.h"
+#include "datasets/picture_facts.h"
 #include "datasets/video_sources.h"
 
 namespace teacache {
@@ -50,8 +51,6 @@ class Distances {
   std::optional<int64_t> before_;
   int64_t least_ = INT64_MAX, most_ = INT64_MIN;
 };
-
-std::string NameOr(const char* name) { return name == nullptr ? "unknown" : name; }
 
 class LibavReader : public VideoReader {
  public:
@@ -152,21 +151,12 @@ class LibavReader : public VideoReader {
   }
 
   void FillInfo() {
-    const AVCodecParameters& parameters = *stream_->codecpar;
     info_.path = path_;
-    info_.codec = avcodec_get_name(parameters.codec_id);
-    info_.pixel_format = NameOr(av_get_pix_fmt_name(static_cast<AVPixelFormat>(picture_->format)));
-    info_.color_matrix = NameOr(av_color_space_name(picture_->colorspace));
-    info_.color_range = NameOr(av_color_range_name(picture_->color_range));
-    info_.color_primaries = NameOr(av_color_primaries_name(picture_->color_primaries));
-    info_.color_transfer = NameOr(av_color_transfer_name(picture_->color_trc));
+    DescribePicture(*stream_->codecpar, *picture_, &info_);
     info_.width = first_->frame.width;
     info_.height = first_->frame.height;
     info_.num_frames = stream_->nb_frames > 0 ? stream_->nb_frames : -1;
     info_.variable_frame_rate = HasVariableRate();
-    const AVCodecDescriptor* descriptor = avcodec_descriptor_get(parameters.codec_id);
-    info_.lossless = descriptor != nullptr && (descriptor->props & AV_CODEC_PROP_LOSSLESS) != 0 &&
-                     (descriptor->props & AV_CODEC_PROP_LOSSY) == 0;
   }
 
   static double Rate(AVRational rate) { return rate.num > 0 && rate.den > 0 ? av_q2d(rate) : 0.0; }
@@ -272,6 +262,7 @@ class LibavReader : public VideoReader {
           bad_checksum) {
         ThrowUserError(FrameName(), "is damaged{}", logged.empty() ? "" : " (" + logged + ")");
       }
+      DropUnknownColors(picture_.get());
       return true;
     }
   }

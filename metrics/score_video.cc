@@ -119,8 +119,12 @@ void AddWarnings(VideoScore* score) {
   if (gt.fps > 0 && gen.fps > 0 && std::abs(gt.fps - gen.fps) > 1e-3 * gt.fps) {
     out.push_back(fmt::format("frame rates differ: {:g} (ground truth), {:g}", gt.fps, gen.fps));
   }
-  if (!gt.lossless) out.push_back("the ground truth is lossy (" + gt.codec + ")");
-  if (!gen.lossless) out.push_back("the generated video is lossy (" + gen.codec + ")");
+  for (const auto& [info, what] :
+       {std::pair(&gt, "the ground truth"), std::pair(&gen, "the generated video")}) {
+    if (info->lossless == true) continue;
+    out.push_back(
+        fmt::format("{} {} lossy ({})", what, info->lossless ? "is" : "may be", info->codec));
+  }
 }
 
 constexpr const char* kLengthHint = " (--length min compares the frames that both have)";

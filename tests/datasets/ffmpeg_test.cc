@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "datasets/files.h"
@@ -256,6 +257,51 @@ TEST(OpenVideo, ACutOfAFastStartFileIsNoticed) {
     AtomicWriteFile(dir / "f.mp4", std::string_view(bytes).substr(0, bytes.size() - missing));
     EXPECT_ANY_THROW(ReadVideo(dir / "f.mp4")) << missing;
   }
+}
+
+struct Carrier {
+  const char* arguments;  // of ffmpeg, before the output
+  std::optional<bool> lossless;
+};
+
+// What a file says of its coding: by codec, by profile, by the settings that encoders leave in it.
+TEST(Lossless, IsToldByTheFile) {
+  if (!HasFfmpeg()) GTEST_SKIP() << "no ffmpeg program";
+  const TempDir dir;
+  const Carrier carriers[] = {
+      {"-c:v ffv1", true},
+      {"-c:v huffyuv -pix_fmt yuv422p", true},
+      {"-c:v utvideo -pix_fmt gbrp", true},
+      {"-c:v png", true},
+      {"-c:v rawvideo", true},
+      {"-c:v mjpeg", false},
+      {"-c:v mpeg4", false},
+      {"-c:v libx264 -crf 0", true},
+      {"-c:v libx264 -qp 0 -pix_fmt yuv444p", true},
+      {"-c:v libx264rgb -crf 0 -pix_fmt rgb24", true},
+      {"-c:v libx264 -crf 23", false},
+      {"-c:v libx264 -crf 23 -pix_fmt yuv444p", false},
+      {"-c:v libx264 -qp 1 -pix_fmt yuv444p", false},
+      {"-c:v libx264 -crf 0 -pix_fmt yuv420p10le", false},  // as x264 understands it
+      {"-c:v libx264 -crf 0 -bsf:v filter_units=remove_types=6", std::nullopt},
+      {"-c:v libx265 -x265-params log-level=none:lossless=1", true},
+      {"-c:v libx265 -x265-params log-level=none", false},
+      {"-c:v libvpx-vp9 -lossless 1", std::nullopt},
+      {"-c:v libaom-av1 -cpu-used 8 -crf 40", std::nullopt},
+  };
+  int made = 0;
+  for (const Carrier& carrier : carriers) {
+    for (const char* ending : {"mkv", "mp4"}) {
+      const std::string path = dir / (std::string("a.") + ending);
+      const std::string command =
+          kQuiet + std::string("-y -f lavfi -i testsrc2=size=64x48:rate=8:duration=0.5 ") +
+          carrier.arguments + " " + Quote(path) + " 2>/dev/null";
+      if (std::system(command.c_str()) != 0) continue;  // not in this ffmpeg, or not in MP4
+      EXPECT_EQ(OpenVideo(path)->info().lossless, carrier.lossless) << command;
+      ++made;
+    }
+  }
+  EXPECT_GT(made, 10);
 }
 
 }  // namespace

@@ -109,7 +109,7 @@ TEST(OpenVideo, GoldenInfo) {
         EXPECT_EQ(info.pixel_format, "yuv420p");
         EXPECT_EQ(info.color_matrix, "unknown");
         EXPECT_FALSE(info.variable_frame_rate);
-        EXPECT_FALSE(info.lossless);
+        EXPECT_EQ(info.lossless, false);
       }
     }
   }
@@ -149,7 +149,7 @@ TEST(ReadVideo, LosslessFilesGiveTheRenderedFrames) {
           const Hashes expected = RenderedFrames(index, entry["id"], side == 0 ? "gt" : "gen");
           EXPECT_EQ(HashFrames(ReadVideo(path)), expected);
           EXPECT_EQ(HashFrames(ReadVideo(path, {Decoder::kImageio, 1})), expected);
-          EXPECT_TRUE(OpenVideo(path)->info().lossless);
+          EXPECT_EQ(OpenVideo(path)->info().lossless, true);
         }
       }
     }

@@ -80,7 +80,7 @@ TEST(WriteVideo, LosslessCodecsKeepEveryBit) {
       }
       WriteVideo(path, video, With(codec, 12.5));
       const auto reader = OpenVideo(path);
-      EXPECT_TRUE(reader->info().lossless);
+      EXPECT_EQ(reader->info().lossless, true);
       EXPECT_EQ(reader->info().width, width);
       EXPECT_EQ(reader->info().height, height);
       EXPECT_EQ(reader->info().codec, codec == Codec::kPng ? "png" : "ffv1");
@@ -104,7 +104,7 @@ TEST(WriteVideo, H264RoundsSidesUpTo16) {
   EXPECT_EQ(info.color_matrix, "unknown");
   EXPECT_EQ(info.num_frames, 5);
   EXPECT_DOUBLE_EQ(info.fps, 24);
-  EXPECT_FALSE(info.lossless);
+  EXPECT_EQ(info.lossless, false);
   EXPECT_FALSE(info.variable_frame_rate);
   EXPECT_EQ(ReadVideo(dir / "a.mp4").frames.size(), 5u);
 }
@@ -335,7 +335,7 @@ TEST(OpenVideo, JpegFoldersAndCutJpegs) {
   const Frame frame = ReadVideo(dir / "j").frames.at(0);
   EXPECT_NEAR(frame.rgb[0], 240, 3);
   EXPECT_NEAR(frame.rgb[2], 10, 3);
-  EXPECT_FALSE(OpenVideo(dir / "j")->info().lossless);
+  EXPECT_EQ(OpenVideo(dir / "j")->info().lossless, false);
   write("2.JPG", coded.size() - 3);
   EXPECT_THAT(TryRead(dir / "j").error, HasSubstr("2.JPG: must be a whole picture"));
 }
@@ -367,7 +367,7 @@ TEST_F(TensorVideo, PlanesAndPixels) {
   video = ReadVideo(Path());
   EXPECT_THAT(video.frames[1].rgb, ElementsAre(7, 8, 9, 10, 11, 12));
   EXPECT_EQ(OpenVideo(Path())->info().num_frames, 2);
-  EXPECT_TRUE(OpenVideo(Path())->info().lossless);
+  EXPECT_EQ(OpenVideo(Path())->info().lossless, true);
 }
 
 TEST_F(TensorVideo, FloatsAreRoundedAndClamped) {

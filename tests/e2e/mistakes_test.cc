@@ -157,6 +157,17 @@ TEST_F(MistakesTest, UnknownModelDeviceDtypeAndPolicy) {
           "eval-metrics",
           {"--gt", folder_.path().string(), "--gen", folder_.path().string(), "--device", "tpu"}),
       {"--device", "tpu"});
+  // Where there is no CUDA, and where there is: no machine has so many.
+  for (const char* device : {"cuda:999", "cuda:256"}) {
+    ExpectMistake(RunTool("eval-metrics",
+                          {"--gt",
+                           folder_.path().string(),
+                           "--gen",
+                           folder_.path().string(),
+                           "--device",
+                           device}),
+                  {"--device", device});
+  }
 }
 
 TEST_F(MistakesTest, NumbersOutOfRange) {

@@ -245,8 +245,8 @@ TEST_F(VideoMetrics, LosslessCarriers) {
       const Results results = EvaluateFolders(options).at(0);
       ASSERT_EQ(results.videos.size(), 1u);
       ExpectFrames(results.videos[0], expected);
-      EXPECT_TRUE(results.videos[0].gt.lossless);
-      EXPECT_TRUE(results.videos[0].gen.lossless);
+      EXPECT_EQ(results.videos[0].gt.lossless, true);
+      EXPECT_EQ(results.videos[0].gen.lossless, true);
       ++ran;
     }
   }
