@@ -104,8 +104,8 @@ void AddFlags(CLI::App* app, Flags* flags) {
   app->add_option(
          "--jobs",
          evaluate.jobs,
-         "Videos at the same time; 0 = one per processor, but no more than keep memory below "
-         "300 MB")
+         "Videos at the same time, each about 75 MB more at 1080p; 0 = one per processor, but no "
+         "more than keep memory below 300 MB")
       ->capture_default_str();
   app->add_option("--shard",
                   flags->shard,
