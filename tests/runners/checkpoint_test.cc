@@ -73,7 +73,7 @@ TEST(Checkpoint, OneMessageNamesEverythingThatIsWrong) {
   source.Get("d.weight", {1});
   EXPECT_THAT(ErrorOf([&] { source.Finish(); }),
               AllOf(HasSubstr("diffusion_pytorch_model.safetensors"),
-                    HasSubstr("2 missing: c.weight, d.weight"),
+                    HasSubstr("2 missing: {c,d}.weight"),
                     HasSubstr("2 unexpected: b.weight, encoder.x"),
                     HasSubstr("1 misshaped: a.weight must be [3, 2] but is [2, 3]")));
 }
