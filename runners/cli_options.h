@@ -48,6 +48,15 @@ inline void AddTextFlags(CLI::App* app, SystemOptions* system) {
                   system->tokenizer,
                   "spiece.model or its folder; default: beside the encoder or in --weights")
       ->group(group);
+  app->add_option("--aesthetic-score",
+                  system->aesthetic_score,
+                  "put behind every prompt (open-sora); default 6.5, negative = nothing")
+      ->group(group);
+  app->add_option("--motion-score", system->motion_score, "the same; default: nothing")
+      ->group(group);
+  app->add_option(
+         "--camera-motion", system->camera_motion, "the same, like 'pan right'; default: nothing")
+      ->group(group);
 }
 
 // Parts and sizes of systems of published checkpoints.

@@ -79,6 +79,7 @@ class GrowingFile {
 EncodeSummary EncodePrompts(const EncodeOptions& options) {
   CheckDistinct(options.prompts, "prompts");
   const std::unique_ptr<PromptEncoder> encoder = LoadPromptEncoder(options.model, options.system);
+  for (const std::string& prompt : options.prompts) CheckPromptText(prompt, encoder->rule());
   GrowingFile file(options.out, *encoder);
   ProgressSink& progress = options.progress ? *options.progress : NoProgress();
   EncodeSummary summary;

@@ -67,7 +67,8 @@ std::vector<std::string> Patterns(const Node& node) {
   std::vector<std::string> patterns;
   if (node.remark) patterns.push_back(*node.remark);
   for (const auto& [below, parts] : parts_of) {
-    for (const std::string& rest : below) patterns.push_back(fmt::format(".{}{}", Braces(parts), rest));
+    for (const std::string& rest : below)
+      patterns.push_back(fmt::format(".{}{}", Braces(parts), rest));
   }
   std::ranges::sort(patterns);
   return patterns;

@@ -55,6 +55,9 @@ void RefuseCheckpointOptions(const std::string& name, const SystemOptions& optio
       {"--height", options.height != 0},
       {"--resolution", !options.resolution.empty()},
       {"--aspect-ratio", !options.aspect_ratio.empty()},
+      {"--aesthetic-score", options.aesthetic_score.has_value()},
+      {"--motion-score", options.motion_score.has_value()},
+      {"--camera-motion", !options.camera_motion.empty()},
   };
   for (const auto& [flag, is_given] : given) {
     if (is_given) ThrowUserError(flag, "is not for {}, whose parts and size are fixed", name);
@@ -92,6 +95,7 @@ TraceHeader MakeTraceHeader(const SystemInfo& info,
                             const Shard& shard) {
   std::string joined;
   for (const std::string& prompt : prompts) joined += (joined.empty() ? "" : "\n") + prompt;
+  if (!info.prompt_suffix.empty()) joined += "\n" + info.prompt_suffix;
   TraceHeader header;
   header.model = info.name;
   header.steps = info.steps;

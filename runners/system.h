@@ -42,6 +42,10 @@ struct SystemOptions {
   int height = 0;
   std::string resolution;    // "144p", "240p", ... where the system has such names
   std::string aspect_ratio;  // "9:16", ...
+  // What is put behind every prompt, where the system does so (Open-Sora).
+  std::optional<double> aesthetic_score;  // default 6.5; below 0 = nothing
+  std::optional<double> motion_score;     // default: nothing
+  std::string camera_motion;              // "pan right", ...; "" = nothing
 };
 
 // What one part of a system takes.
@@ -71,6 +75,7 @@ struct SystemInfo {
   int height = 0;
   int frames = 0;
   double fps = 0;
+  std::string prompt_suffix;  // put behind every prompt
 };
 
 // Whether a video shows what its prompt asks for, axis by axis ("shape", "color", ...).
@@ -103,8 +108,8 @@ class System {
                                                const Video& /*video*/) const {
     return std::nullopt;
   }
-  // The same system with another number of denoising steps, sharing what is loaded; nothing where it
-  // cannot do that. Throws UserError for a number of steps that it cannot take.
+  // The same system with another number of denoising steps, sharing what is loaded; nothing where
+  // it cannot do that. Throws UserError for a number of steps that it cannot take.
   virtual std::unique_ptr<System> WithSteps(int /*steps*/) const { return nullptr; }
   // Its parts, known before anything is loaded; empty for systems too small to ask.
   virtual std::vector<PartPlan> Plan() const { return {}; }

@@ -81,6 +81,7 @@ CheckpointSystem::CheckpointSystem(const SystemOptions& options,
   info_.dtype = DtypeName(dtype_);
   info_.device = options.device;
   info_.modulated = "input";
+  info_.prompt_suffix = WithSuffixes("", text_rule_);
 }
 
 template <typename T, typename Make>
@@ -143,7 +144,10 @@ void CheckpointSystem::MakeRoom(const void* needed) const {
   if (needed != parts_->text.get()) parts_->text->Release();
 }
 
-void CheckpointSystem::CheckPrompt(const std::string& prompt) const { parts_->text->Check(prompt); }
+void CheckpointSystem::CheckPrompt(const std::string& prompt) const {
+  CheckPromptText(prompt, text_rule_);
+  parts_->text->Check(prompt);
+}
 
 void CheckpointSystem::Prepare(const std::vector<std::string>& prompts,
                                ProgressSink* progress) const {

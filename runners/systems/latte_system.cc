@@ -19,17 +19,12 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kDefaultSteps = 50;
+constexpr int kMaxTokens = 120;
 constexpr double kFps = 8;
 
 const PartFolders& Folders() {
   static const PartFolders kFolders = {.decoder = {"vae_temporal_decoder", "vae"}};
   return kFolders;
-}
-
-TextRule Text() {
-  TextRule rule;
-  rule.max_tokens = 120;
-  return rule;
 }
 
 // scheduler/scheduler_config.json where there is one, with what the pipeline sets itself.
@@ -57,7 +52,8 @@ bool IsTemporal(const Checkpoint& decoder) {
 class LatteSystem final : public LatteT2VSystem {
  public:
   explicit LatteSystem(const SystemOptions& options)
-      : LatteT2VSystem(options, Folders(), Text(), /*open_sora_plan=*/false),
+      : LatteT2VSystem(
+            options, Folders(), LatteTextRule(options, kMaxTokens), /*open_sora_plan=*/false),
         temporal_(IsTemporal(decoder_checkpoint())) {
     const JsonFields vae(decoder_checkpoint().config(), decoder_checkpoint().config_path());
     if (temporal_) {
@@ -68,7 +64,11 @@ class LatteSystem final : public LatteT2VSystem {
     ChooseSize(temporal_ ? temporal_config_.ScaleFactor() : picture_config_.ScaleFactor());
     if (options.frames != 0 && options.frames != config().video_length) {
       ThrowUserError(
-          "--frames", "must be the model's {} but is {}", config().video_length, options.frames);
+          "--frames",
+          "must be the {} that the transformer was trained for (video_length in {}) but is {}",
+          config().video_length,
+          transformer_checkpoint().config_path(),
+          options.frames);
     }
     ddim_.schedule = ReadSchedule(options.weights);
     SetSteps(options.steps != 0 ? options.steps : kDefaultSteps);
@@ -119,7 +119,7 @@ std::unique_ptr<System> LoadLatteSystem(const SystemOptions& options) {
 }
 
 std::unique_ptr<PromptEncoder> LoadLatteEncoder(const SystemOptions& options) {
-  return MakePromptEncoder(options, Folders(), Text(), at::kHalf);
+  return MakePromptEncoder(options, Folders(), LatteTextRule(options, kMaxTokens), at::kHalf);
 }
 
 }  // namespace teacache

@@ -46,6 +46,20 @@ int64_t Places(const char* flag, int pixels, int64_t factor, int64_t patch) {
 
 }  // namespace
 
+TextRule LatteTextRule(const SystemOptions& options, int max_tokens) {
+  const std::pair<const char*, bool> given[] = {
+      {"--aesthetic-score", options.aesthetic_score.has_value()},
+      {"--motion-score", options.motion_score.has_value()},
+      {"--camera-motion", !options.camera_motion.empty()},
+  };
+  for (const auto& [flag, is_given] : given) {
+    if (is_given) ThrowUserError(flag, "is for open-sora, whose prompts hold such words");
+  }
+  TextRule rule;
+  rule.max_tokens = max_tokens;
+  return rule;
+}
+
 LatteT2VSystem::LatteT2VSystem(const SystemOptions& options,
                                const PartFolders& folders,
                                const TextRule& text,

@@ -12,6 +12,10 @@
 
 namespace teacache {
 
+// The rule of prompts of `max_tokens` that get nothing put behind them; refuses options that say
+// what. Throws UserError.
+TextRule LatteTextRule(const SystemOptions& options, int max_tokens);
+
 // What Latte and Open-Sora-Plan 1.1 share: LatteT2V as the transformer, the size of the latent, and
 // guidance by the encoded negative prompt.
 class LatteT2VSystem : public CheckpointSystem {

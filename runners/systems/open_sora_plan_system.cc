@@ -11,6 +11,7 @@ namespace teacache {
 namespace {
 
 constexpr int kDefaultSteps = 150;
+constexpr int kMaxTokens = 300;
 constexpr double kFps = 24;
 
 const PartFolders& Folders() {
@@ -20,23 +21,24 @@ const PartFolders& Folders() {
   return kFolders;
 }
 
-TextRule Text() {
-  TextRule rule;
-  rule.max_tokens = 300;
-  return rule;
-}
-
 class OpenSoraPlanSystem final : public LatteT2VSystem {
  public:
   explicit OpenSoraPlanSystem(const SystemOptions& options)
-      : LatteT2VSystem(options, Folders(), Text(), /*open_sora_plan=*/true),
+      : LatteT2VSystem(
+            options, Folders(), LatteTextRule(options, kMaxTokens), /*open_sora_plan=*/true),
         vae_(CausalVaeConfig::FromJson(
             {decoder_checkpoint().config(), decoder_checkpoint().config_path()})) {
     ChooseSize(vae_.SpaceFactor());
     // The first latent frame is one frame.
     info_.frames = static_cast<int>((config().video_length - 1) * vae_.TimeFactor() + 1);
     if (options.frames != 0 && options.frames != info_.frames) {
-      ThrowUserError("--frames", "must be the model's {} but is {}", info_.frames, options.frames);
+      ThrowUserError("--frames",
+                     "must be the {} that the transformer was trained for (video_length {} in {}) "
+                     "but is {}; other lengths have a transformer of their own",
+                     info_.frames,
+                     config().video_length,
+                     transformer_checkpoint().config_path(),
+                     options.frames);
     }
     SetSteps(options.steps != 0 ? options.steps : kDefaultSteps);
     info_.name = "open-sora-plan";
@@ -78,7 +80,7 @@ std::unique_ptr<System> LoadOpenSoraPlanSystem(const SystemOptions& options) {
 }
 
 std::unique_ptr<PromptEncoder> LoadOpenSoraPlanEncoder(const SystemOptions& options) {
-  return MakePromptEncoder(options, Folders(), Text(), at::kHalf);
+  return MakePromptEncoder(options, Folders(), LatteTextRule(options, kMaxTokens), at::kHalf);
 }
 
 }  // namespace teacache

@@ -22,6 +22,8 @@ constexpr double kDefaultGuidance = 7.0;
 constexpr int kDefaultFrames = 51;
 constexpr double kFps = 24;
 constexpr double kImageFps = 120;  // what the model is told for a single frame
+constexpr int kMaxTokens = 300;
+constexpr double kDefaultAestheticScore = 6.5;
 constexpr int kFewestFrames = 17;  // the shift of the timesteps counts in 17 frames
 
 const PartFolders& Folders() {
@@ -32,11 +34,30 @@ const PartFolders& Folders() {
   return kFolders;
 }
 
+// " aesthetic score: 6.5.", with one digit as the reference writes it.
+TextSuffix Score(const char* flag, const std::string& name, double value) {
+  if (!std::isfinite(value)) ThrowUserError(flag, "must be a finite number but is {}", value);
+  return {fmt::format(" {} {:.1f}.", name, value), name};
+}
+
 // The unconditional text is the transformer's own.
-const TextRule& Text() {
-  static const TextRule kRule = {
-      300, /*has_negative=*/false, " aesthetic score: 6.5.", "aesthetic score:"};
-  return kRule;
+TextRule Text(const SystemOptions& options) {
+  TextRule rule;
+  rule.max_tokens = kMaxTokens;
+  rule.has_negative = false;
+  rule.has_clip_syntax = true;
+  const double aesthetic = options.aesthetic_score.value_or(kDefaultAestheticScore);
+  if (!(aesthetic < 0)) {
+    rule.suffixes.push_back(Score("--aesthetic-score", "aesthetic score:", aesthetic));
+  }
+  if (options.motion_score) {
+    rule.suffixes.push_back(Score("--motion-score", "motion score:", *options.motion_score));
+  }
+  if (!options.camera_motion.empty()) {
+    rule.suffixes.push_back(
+        {fmt::format(" camera motion: {}.", options.camera_motion), "camera motion:"});
+  }
+  return rule;
 }
 
 OpenSoraSize ChooseSize(const SystemOptions& options, int64_t factor) {
@@ -112,7 +133,7 @@ class OpenSoraTransformer : public TransformerPart {
 class OpenSoraSystem final : public CheckpointSystem {
  public:
   explicit OpenSoraSystem(const SystemOptions& options)
-      : CheckpointSystem(options, Folders(), Text(), at::kBFloat16),
+      : CheckpointSystem(options, Folders(), Text(options), at::kBFloat16),
         config_(StDiT3Config::FromJson(
             {transformer_checkpoint().config(), transformer_checkpoint().config_path()})),
         vae_(OpenSoraVaeConfig::FromJson(
@@ -183,11 +204,9 @@ class OpenSoraSystem final : public CheckpointSystem {
                      vae_.temporal.embed_dim,
                      config_.in_channels);
     }
-    if (config_.model_max_length != Text().max_tokens) {
-      ThrowUserError(where,
-                     "\"model_max_length\" must be {} but is {}",
-                     Text().max_tokens,
-                     config_.model_max_length);
+    if (config_.model_max_length != kMaxTokens) {
+      ThrowUserError(
+          where, "\"model_max_length\" must be {} but is {}", kMaxTokens, config_.model_max_length);
     }
   }
 
@@ -204,7 +223,7 @@ std::unique_ptr<System> LoadOpenSoraSystem(const SystemOptions& options) {
 }
 
 std::unique_ptr<PromptEncoder> LoadOpenSoraEncoder(const SystemOptions& options) {
-  return MakePromptEncoder(options, Folders(), Text(), at::kBFloat16);
+  return MakePromptEncoder(options, Folders(), Text(options), at::kBFloat16);
 }
 
 }  // namespace teacache

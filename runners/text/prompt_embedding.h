@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace teacache {
 
@@ -15,15 +16,29 @@ struct PromptEmbedding {
   at::Tensor uncond;  // [L, C] or undefined
 };
 
+// Put behind a prompt that does not have `mark` in it already.
+struct TextSuffix {
+  std::string text;
+  std::string mark;
+  bool operator==(const TextSuffix&) const = default;
+};
+
 // How a system turns a prompt into tokens.
 struct TextRule {
-  int max_tokens = 120;      // end-of-text token included; longer prompts are cut
-  bool has_negative = true;  // whether the negative prompt "" goes through the encoder too
-  // Put behind every prompt, before cleaning, unless the prompt has `suffix_mark` in it already.
-  std::string suffix;
-  std::string suffix_mark;
+  int max_tokens = 120;              // end-of-text token included; longer prompts are cut
+  bool has_negative = true;          // whether the negative prompt "" goes through the encoder too
+  std::vector<TextSuffix> suffixes;  // in this order, before cleaning
+  // Whether "|0|" in front and "{" ask for something else than text: several clips joined, pictures
+  // to begin with. Such prompts are refused.
+  bool has_clip_syntax = false;
   bool operator==(const TextRule&) const = default;
 };
+
+// The prompt with the rule's suffixes.
+std::string WithSuffixes(const std::string& prompt, const TextRule& rule);
+
+// Throws UserError for a prompt that asks for more than text.
+void CheckPromptText(const std::string& prompt, const TextRule& rule);
 
 // [L, C] -> [max_tokens, C] with zeros below, and its mask [max_tokens] int64, ones first: for
 // transformers that take padded text and look at rows of mask 1 only.

@@ -41,10 +41,7 @@ PromptEncoder::PromptEncoder(const std::string& encoder_folder,
 }
 
 T5Tokenizer::Tokens PromptEncoder::Tokenize(const std::string& prompt) const {
-  const bool has_mark =
-      !rule_.suffix_mark.empty() && prompt.find(rule_.suffix_mark) != std::string::npos;
-  return tokenizer_.Encode(CleanCaption(has_mark ? prompt : prompt + rule_.suffix),
-                           rule_.max_tokens);
+  return tokenizer_.Encode(CleanCaption(WithSuffixes(prompt, rule_)), rule_.max_tokens);
 }
 
 bool PromptEncoder::IsCut(const std::string& prompt) const { return Tokenize(prompt).cut; }

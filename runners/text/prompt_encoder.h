@@ -14,7 +14,7 @@
 
 namespace teacache {
 
-// Prompts by a T5 encoder: suffix, caption cleaning, tokens padded to the rule's length, encoder
+// Prompts by a T5 encoder: suffixes, caption cleaning, tokens padded to the rule's length, encoder
 // with mask, cut to the real tokens. The encoder is loaded when it is first needed and may be
 // released in between.
 class PromptEncoder {

@@ -19,10 +19,14 @@ std::string CondName(size_t k) { return fmt::format("{}.cond", k); }
 std::string UncondName(size_t k) { return fmt::format("{}.uncond", k); }
 
 std::string RuleText(const TextRule& rule) {
+  json suffixes = json::array();
+  for (const TextSuffix& suffix : rule.suffixes) {
+    suffixes.push_back({{"text", suffix.text}, {"mark", suffix.mark}});
+  }
   return json({{"max_tokens", rule.max_tokens},
                {"has_negative", rule.has_negative},
-               {"suffix", rule.suffix},
-               {"suffix_mark", rule.suffix_mark}})
+               {"suffixes", suffixes},
+               {"has_clip_syntax", rule.has_clip_syntax}})
       .dump();
 }
 
@@ -32,8 +36,14 @@ TextRule ParseRule(const std::string& text, const std::string& where) {
   TextRule rule;
   rule.max_tokens = static_cast<int>(fields.Integer("max_tokens"));
   rule.has_negative = fields.Bool("has_negative", true);
-  rule.suffix = fields.String("suffix", "");
-  rule.suffix_mark = fields.String("suffix_mark", "");
+  rule.has_clip_syntax = fields.Bool("has_clip_syntax", false);
+  if (!fields.Has("suffixes")) return rule;
+  const json& suffixes = fields.At("suffixes");
+  if (!suffixes.is_array()) ThrowUserError(where, "\"suffixes\" must be a list");
+  for (const json& suffix : suffixes) {
+    const JsonFields one(suffix, where + ": suffixes");
+    rule.suffixes.push_back({one.String("text"), one.String("mark")});
+  }
   return rule;
 }
 

@@ -14,8 +14,8 @@ namespace teacache {
 //   "k.uncond"  [L, C], the negative prompt's rows (not for systems with a negative text of their
 //               own)
 // Metadata: "format" = "teacache-prompts", "version" = "1", "prompts" = JSON list of the texts as
-// they were given, "rule" = how they were made (max_tokens, has_negative, suffix), "encoder" = the
-// text encoder's Checkpoint::Digest().
+// they were given, "rule" = how they were made (max_tokens, has_negative, suffixes,
+// has_clip_syntax: TextRule), "encoder" = the text encoder's Checkpoint::Digest().
 
 struct PromptsFileInfo {
   TextRule rule;

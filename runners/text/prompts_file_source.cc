@@ -36,9 +36,9 @@ std::unique_ptr<PromptSource> MakePromptsFileSource(const std::string& path,
                    "must be made for this system ({} tokens, suffix \"{}\") but is for another one "
                    "({} tokens, suffix \"{}\")",
                    rule.max_tokens,
-                   rule.suffix,
+                   WithSuffixes("", rule),
                    file.info().rule.max_tokens,
-                   file.info().rule.suffix);
+                   WithSuffixes("", file.info().rule));
   }
   if (!file.prompts().empty() && file.channels() != channels) {
     ThrowUserError(path, "embeddings must have {} channels but have {}", channels, file.channels());

@@ -77,7 +77,7 @@ class TinyDecoder : public DecoderPart {
 class TinySystem final : public CheckpointSystem {
  public:
   explicit TinySystem(const SystemOptions& options)
-      : CheckpointSystem(options, {}, TextRule{20, true, "", ""}, at::kBFloat16) {
+      : CheckpointSystem(options, {}, TextRule{20, true, {}}, at::kBFloat16) {
     info_.name = "tiny";
     info_.fps = 8;
     SetSteps(kCalls);
@@ -234,7 +234,7 @@ TEST_F(CheckpointSystemTest, TokenizerBesideTheEncoder) {
 
 TEST_F(CheckpointSystemTest, PromptsFileInsteadOfTheEncoder) {
   PromptEncoder encoder(
-      root_ / "text_encoder", root_ / "tokenizer", {20, true, "", ""}, at::kFloat, at::kCPU);
+      root_ / "text_encoder", root_ / "tokenizer", {20, true, {}}, at::kFloat, at::kCPU);
   WritePromptsFile(root_ / "prompts.safetensors",
                    {"a cat"},
                    {encoder.Encode("a cat")},

@@ -15,6 +15,7 @@
 namespace teacache {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr const char* kPrompt = "a red ball, rolling slowly";
@@ -132,7 +133,14 @@ TEST_P(LatteSystems, MistakesAreNamed) {
     return MistakeOf(options);
   };
   EXPECT_THAT(with([](SystemOptions* o) { o->frames = 3; }),
-              HasSubstr("--frames: must be the model's"));
+              AllOf(HasSubstr("--frames: must be the "),
+                    HasSubstr("that the transformer was trained for"),
+                    HasSubstr("config.json"),
+                    HasSubstr("but is 3")));
+  EXPECT_THAT(with([](SystemOptions* o) { o->aesthetic_score = 6; }),
+              HasSubstr("--aesthetic-score: is for open-sora"));
+  EXPECT_THAT(with([](SystemOptions* o) { o->camera_motion = "pan left"; }),
+              HasSubstr("--camera-motion: is for open-sora"));
   EXPECT_THAT(with([](SystemOptions* o) { o->width = 64; }),
               HasSubstr("both --width and --height"));
   EXPECT_THAT(with([](SystemOptions* o) { o->width = o->height = 17; }),

@@ -30,8 +30,7 @@ TEST(FoldNames, BlocksBecomeRanges) {
 }
 
 TEST(FoldNames, OnlyWhatIsAlikeIsJoined) {
-  EXPECT_THAT(Fold({"a.0.w", "a.1.w", "a.1.b", "a.3.w"}),
-              ElementsAre("a.1.{b,w}", "a.{0,3}.w"));
+  EXPECT_THAT(Fold({"a.0.w", "a.1.w", "a.1.b", "a.3.w"}), ElementsAre("a.1.{b,w}", "a.{0,3}.w"));
   EXPECT_THAT(Fold({"a.1", "a.2", "a.10", "a.x"}), ElementsAre("a.{1..2,10,x}"));
   EXPECT_THAT(Fold({"a", "a.b", "b"}), ElementsAre("a", "a.b", "b"));
   EXPECT_THAT(Fold({"a.01", "a.1", "a.2"}), ElementsAre("a.{1..2,01}"));

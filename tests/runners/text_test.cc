@@ -177,19 +177,44 @@ TEST_F(PromptEncoderTest, HalfPrecisionKeepsOneMatrixInFull) {
 }
 
 TEST_F(PromptEncoderTest, SuffixCutAndNoNegative) {
-  const PromptEncoder plain = Make(at::kFloat, {6, true, "", ""});
+  const PromptEncoder plain = Make(at::kFloat, {6, true, {}});
   EXPECT_FALSE(plain.IsCut("a cat"));
   EXPECT_TRUE(plain.IsCut("a cat and a dog and a horse"));
-  PromptEncoder rule = Make(at::kFloat, {300, false, " and a dog", "dog"});
+  PromptEncoder rule = Make(at::kFloat, {300, false, {{" and a dog", "dog"}}});
   const PromptEmbedding with_suffix = rule.Encode("a cat");
   EXPECT_FALSE(with_suffix.uncond.defined());
   EXPECT_TRUE(TensorsEqual(with_suffix.cond,
-                           Make(at::kFloat, {300, false, "", ""}).Encode("a cat and a dog").cond));
+                           Make(at::kFloat, {300, false, {}}).Encode("a cat and a dog").cond));
   EXPECT_TRUE(TensorsEqual(rule.Encode("a dog").cond,
-                           Make(at::kFloat, {300, false, "", ""}).Encode("a dog").cond))
+                           Make(at::kFloat, {300, false, {}}).Encode("a dog").cond))
       << "the mark is there already";
   rule.Release();  // and is loaded again
   EXPECT_TRUE(TensorsEqual(rule.Encode("a cat").cond, with_suffix.cond));
+}
+
+TEST(WithSuffixes, EachUnlessThePromptHasItsMark) {
+  const TextRule rule = {300, false, {{" score: 6.5.", "score:"}, {" motion: pan.", "motion:"}}};
+  EXPECT_EQ(WithSuffixes("a cat", rule), "a cat score: 6.5. motion: pan.");
+  EXPECT_EQ(WithSuffixes("a cat, score: 4", rule), "a cat, score: 4 motion: pan.");
+  EXPECT_EQ(WithSuffixes("motion: none, score: 4", rule), "motion: none, score: 4");
+  EXPECT_EQ(WithSuffixes("a cat", {}), "a cat");
+}
+
+TEST(CheckPromptText, ClipsAndPicturesAreRefusedWhereTheyMeanSomething) {
+  TextRule rule;
+  const std::vector<std::string> prompts = {
+      "|0| a day |1| a night", "a cat {\"reference_path\": \"a.png\"}", "a {cat}"};
+  for (const std::string& prompt : prompts) EXPECT_NO_THROW(CheckPromptText(prompt, rule));
+  rule.has_clip_syntax = true;
+  EXPECT_THAT(ErrorOf([&] { CheckPromptText(prompts[0], rule); }),
+              AllOf(HasSubstr(prompts[0]), HasSubstr("one clip")));
+  for (const std::string& prompt : {prompts[1], prompts[2]}) {
+    EXPECT_THAT(ErrorOf([&] { CheckPromptText(prompt, rule); }),
+                AllOf(HasSubstr(prompt), HasSubstr("text without {: reference pictures")));
+  }
+  for (const char* text : {"a cat | a dog", "a} cat", "the |0| sign"}) {
+    EXPECT_NO_THROW(CheckPromptText(text, rule));
+  }
 }
 
 TEST_F(PromptEncoderTest, TokenizerOfAnotherModel) {
@@ -221,7 +246,7 @@ class PromptsFileTest : public ::testing::Test {
 
 TEST_F(PromptsFileTest, WhatIsWrittenIsRead) {
   const PromptEmbedding embedding{at::randn({2, 3}).to(at::kHalf), at::randn({2, 3}).to(at::kHalf)};
-  const TextRule rule = {120, true, " x", "x:"};
+  const TextRule rule = {120, true, {{" x", "x:"}, {" y", "y:"}}, true};
   WritePromptsFile(folder_ / "p.safetensors", {"a \"cat\""}, {embedding}, {rule, "digest"});
   const PromptsFile file = PromptsFile::Open(folder_ / "p.safetensors");
   EXPECT_EQ(file.info().rule, rule);
@@ -239,7 +264,7 @@ TEST_F(PromptsFileTest, FilesForOtherSystemsAreRefused) {
   const std::string path = Write("p.safetensors", rule);
   EXPECT_NO_THROW(MakePromptsFileSource(path, rule, 3));
   EXPECT_THAT(ErrorOf([&] {
-                MakePromptsFileSource(path, {300, false, " y", ""}, 3);
+                MakePromptsFileSource(path, {300, false, {{" y", "y"}}}, 3);
               }),
               AllOf(HasSubstr("another"), HasSubstr("300"), HasSubstr("120")));
   EXPECT_THAT(ErrorOf([&] { MakePromptsFileSource(path, rule, 4); }), HasSubstr("channels"));
@@ -255,7 +280,7 @@ TEST_F(PromptsFileTest, WhatIsNoPromptsFile) {
   const std::map<std::string, std::string> metadata = {
       {"format", "teacache-prompts"},
       {"version", "1"},
-      {"rule", R"({"max_tokens": 3, "has_negative": true, "suffix": ""})"},
+      {"rule", R"({"max_tokens": 3, "has_negative": true, "suffixes": []})"},
       {"prompts", R"(["a"])"}};
   const auto error_with = [&](const TensorMap& tensors) {
     SaveTensors(folder_ / "u.safetensors", tensors, metadata);
