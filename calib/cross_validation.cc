@@ -144,6 +144,7 @@ DegreeTable CrossValidateDegrees(const PairSet& set, const FitOptions& options, 
   const std::vector<Pair>& pairs = set.pairs;
   const Groups groups = MakeGroups(pairs);
   DegreeTable table;
+  for (const Pair& pair : pairs) table.rounding = std::max(table.rounding, 1e-10 * pair.y);
   FitOptions own = options;
   for (own.degree = 1; own.degree <= DegreesPossible(pairs, max_degree); ++own.degree) {
     own.Validate();
@@ -191,7 +192,7 @@ void RefuseWorseDegree(const DegreeTable& table, const FitOptions& options) {
   const double own = ErrorOf(table.degrees[options.degree - 1], options);
   for (int degree = 1; degree < options.degree; ++degree) {
     const double lower = ErrorOf(table.degrees[degree - 1], options);
-    if (own <= 1.05 * lower) continue;
+    if (own <= 1.05 * lower || own <= table.rounding) continue;
     ThrowUserError(
         "degree",
         "must not predict worse than a lower one but degree {} has a cross-validated "

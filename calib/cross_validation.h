@@ -34,6 +34,7 @@ struct DegreeTable {
   // [degree - 1][group]: sum over the pairs left out of squared errors, for robust fits of absolute
   // ones.
   std::vector<std::vector<double>> errors;
+  double rounding = 0;  // errors below it are of the arithmetic, and no degree's fault
 };
 DegreeTable CrossValidateDegrees(const PairSet& pairs, const FitOptions& options, int max_degree);
 

@@ -1,51 +1,18 @@
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "calib/calibration.h"
 #include "calib/diagnostics.h"
-#include "calib/emit.h"
 #include "calib/engine_warnings.h"
 #include "calib/fit.h"
-#include "calib/importers.h"
-#include "calib/pairs.h"
-#include "calib/registry.h"
 #include "calib/replay.h"
 #include "calib/threshold.h"
 #include "datasets/coefficients.h"
-#include "datasets/trace.h"
 
 namespace teacache {
-
-// What the pairs are taken from and which of them count.
-struct CalibrationInput {
-  std::vector<std::string> files;  // traces of one setting, or files that ImportPairs reads
-  ImportOptions import;
-  PairOptions pairs;                // forced_calls and drop_... are set by the engine's rule
-  std::string engine = "teacache";  // whose rule says which calls can be skipped, and is replayed
-  bool all_calls = false;           // fit the calls that the engine always computes too
-};
-
-// The pairs of one expert (or of the only model) and what is needed to replay them.
-struct CalibrationData {
-  std::string expert;
-  PairSet all;                        // every pair
-  PairSet fitted;                     // those of calls that the engine may skip
-  std::optional<ReplayInput> replay;  // empty where calls are not known
-  std::map<std::string, std::vector<double>> magnitude_ratios;  // empty without residual sums
-};
-
-struct Calibration {
-  std::vector<CalibrationData> experts;  // at least one; in order of name
-  CoefficientProvenance provenance;
-  EngineRule rule;
-  std::vector<std::string> warnings;
-};
-
-// Reads and merges the files. Throws UserError for files of different kinds or settings.
-Calibration ReadCalibration(const CalibrationInput& input);
 
 // How a threshold is chosen; at most one of the first four. None: no threshold.
 struct ThresholdOptions {
@@ -108,36 +75,5 @@ struct FitCoeffsResult {
 // Reads, fits each expert, diagnoses, replays, chooses a threshold, writes `out` and the formats of
 // `emit`. Nothing is written when anything is refused.
 FitCoeffsResult RunFitCoeffs(const FitCoeffsOptions& options);
-
-// Given coefficients judged on a trace.
-struct ScoreCoefficientsOptions {
-  CalibrationInput input;
-  std::string coefficients;  // a published name, a list, or a file: see ResolveCoefficients
-  std::optional<double> threshold;
-  int sweep_points = 200;
-};
-
-struct ScoredExpert {
-  CalibrationData data;
-  FitQuality all;
-  FitQuality window;
-  FitQuality refit;    // of a least-squares fit of the same degree on the same window: what is
-                       // possible here
-  double outside = 0;  // share of the window's pairs outside the coefficients' calibrated range
-  std::vector<SweepPoint> sweep;
-  std::optional<ReplaySummary> replay;
-};
-
-struct ScoreResult {
-  CoefficientSet set;
-  CoefficientProvenance provenance;
-  EngineRule rule;
-  std::vector<Likeness> likenesses;
-  std::vector<std::string> engine_warnings;
-  std::vector<ScoredExpert> experts;
-  std::vector<std::string> warnings;
-};
-
-ScoreResult RunScore(const ScoreCoefficientsOptions& options);
 
 }  // namespace teacache

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "calib/emit.h"
 #include "calib/fit_coeffs.h"
 #include "calib/fit_coeffs_options.h"
 #include "calib/fit_page.h"

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "calib/fit_coeffs.h"
+#include "calib/score_coefficients.h"
 #include "datasets/error.h"
 
 namespace teacache {

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "calib/fit_coeffs.h"
+#include "calib/score_coefficients.h"
 
 namespace teacache {
 

@@ -94,6 +94,11 @@ std::vector<double> SweepThresholds(const ReplayInput& input,
                                     const ReplayOptions& options,
                                     int count);
 
+// A sweep of so many thresholds; nothing for fewer than 2.
+std::vector<SweepPoint> SweepCurve(const ReplayInput& input,
+                                   const ReplayOptions& options,
+                                   int points);
+
 // Speed-up when of `calls` calls `skips` are skipped; times as in ReplayInput. Without measured
 // times a skipped call costs nothing.
 double SpeedUp(const ReplayInput& input, double skips);

@@ -1,16 +1,16 @@
 // Plain CSV: columns x, y and optionally prompt, seed, branch, expert, step. One pass over the
 // text: numbers are parsed where they stand, and only names are looked up.
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <charconv>
 #include <climits>
 #include <cmath>
-#include <cstring>
 #include <map>
-#include <optional>
 #include <tuple>
 #include <utility>
 
+#include "calib/importers/csv_reader.h"
 #include "calib/importers/importer.h"
 #include "datasets/error.h"
 
@@ -42,113 +42,11 @@ const char* NameOf(Column column) {
   return "";
 }
 
-std::string_view Trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
-template <typename Number>
-std::optional<Number> Parse(std::string_view text) {
-  text = Trim(text);
-  if (!text.empty() && text.front() == '+') text.remove_prefix(1);
-  Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() || text.empty()) return std::nullopt;
-  return number;
-}
-
-// The text line by line, and a line field by field.
-class CsvReader {
- public:
-  CsvReader(std::string_view text, std::string_view where)
-      : next_(text.data()), end_(text.data() + text.size()), where_(where) {}
-
-  // Goes to the next line that is not empty; false at the end.
-  bool NextLine() {
-    while (next_ < end_) {
-      at_ = next_;
-      const void* feed = std::memchr(next_, '\n', static_cast<size_t>(end_ - next_));
-      line_end_ = feed == nullptr ? end_ : static_cast<const char*>(feed);
-      next_ = line_end_ + 1;
-      ++line_;
-      if (line_end_ > at_ && line_end_[-1] == '\r') --line_end_;
-      line_done_ = false;
-      if (line_end_ > at_) return true;
-    }
-    return false;
-  }
-
-  bool line_done() const { return line_done_; }
-  int line() const { return line_; }
-  std::string where() const { return fmt::format("{}:{}", where_, line_); }
-
-  // The next field, without quotes. Quoted fields may hold commas.
-  std::string_view Field() {
-    const char* begin = at_;
-    const char* stop = nullptr;
-    if (at_ < line_end_ && *at_ == '"') {
-      ++begin;
-      stop = Find(begin, '"');
-      if (stop == line_end_) ThrowUserError(where(), "a quote must be closed but is not");
-      at_ = Find(stop, ',');
-    } else {
-      at_ = stop = Find(begin, ',');
-    }
-    PassComma();
-    return {begin, static_cast<size_t>(stop - begin)};
-  }
-
-  template <typename Number>
-  Number ReadNumber(Column column) {
-    Number number{};
-    const auto [stop, error] = std::from_chars(at_, line_end_, number);
-    if (error == std::errc() && (stop == line_end_ || *stop == ',')) {
-      at_ = stop;
-      PassComma();
-      return number;
-    }
-    // Not quite as plain: blanks, quotes, a plus sign - or a mistake.
-    const std::string_view field = Field();
-    const auto value = Parse<Number>(field);
-    if (!value) {
-      ThrowUserError(where(),
-                     "{} must be {} but is \"{}\"",
-                     NameOf(column),
-                     std::is_integral_v<Number> ? "an integer" : "a number",
-                     std::string(field.substr(0, 40)));
-    }
-    return *value;
-  }
-
- private:
-  const char* Find(const char* from, char c) const {
-    while (from < line_end_ && *from != c) ++from;
-    return from;
-  }
-
-  void PassComma() {
-    if (at_ == line_end_) {
-      line_done_ = true;
-    } else {
-      ++at_;
-    }
-  }
-
-  const char* next_;
-  const char* end_;
-  const char* at_ = nullptr;
-  const char* line_end_ = nullptr;
-  bool line_done_ = true;
-  int line_ = 0;
-  std::string_view where_;
-};
-
 std::vector<Column> FindColumns(const std::vector<std::string_view>& header,
                                 const std::string& where) {
   std::vector<Column> columns;
   for (const std::string_view field : header) {
-    const std::string_view name = Trim(field);
+    const std::string_view name = TrimBlanks(field);
     const auto* const it = std::find_if(std::begin(kColumnNames),
                                         std::end(kColumnNames),
                                         [&](const auto& known) { return known.first == name; });
@@ -193,25 +91,25 @@ Row ReadRow(const std::vector<Column>& columns, CsvReader* reader) {
     ++count;
     switch (column) {
       case Column::kX:
-        row.pair.x = reader->ReadNumber<double>(column);
+        row.pair.x = reader->ReadNumber<double>(NameOf(column));
         break;
       case Column::kY:
-        row.pair.y = reader->ReadNumber<double>(column);
+        row.pair.y = reader->ReadNumber<double>(NameOf(column));
         break;
       case Column::kPrompt:
-        row.prompt = Trim(reader->Field());
+        row.prompt = TrimBlanks(reader->Field());
         break;
       case Column::kSeed:
-        row.pair.seed = reader->ReadNumber<int64_t>(column);
+        row.pair.seed = reader->ReadNumber<int64_t>(NameOf(column));
         break;
       case Column::kBranch:
-        row.branch = Trim(reader->Field());
+        row.branch = TrimBlanks(reader->Field());
         break;
       case Column::kExpert:
-        row.expert = Trim(reader->Field());
+        row.expert = TrimBlanks(reader->Field());
         break;
       case Column::kStep: {
-        const int64_t step = reader->ReadNumber<int64_t>(column);
+        const int64_t step = reader->ReadNumber<int64_t>(NameOf(column));
         if (step < 0 || step > 1'000'000'000) {
           ThrowUserError(reader->where(), "step must be between 0 and 1000000000 but is {}", step);
         }
@@ -303,7 +201,7 @@ std::vector<Column> ReadHeader(CsvReader* reader) {
   if (!reader->NextLine()) ThrowUserError(reader->where(), "must have rows but is empty");
   std::vector<std::string_view> header;
   while (!reader->line_done()) header.push_back(reader->Field());
-  if (!Parse<double>(header[0])) return FindColumns(header, reader->where());
+  if (!ParseNumber<double>(header[0])) return FindColumns(header, reader->where());
   if (header.size() != 2) {
     ThrowUserError(
         reader->where(), "without a header must have 2 columns (x, y) but has {}", header.size());

@@ -66,6 +66,24 @@ std::vector<int> SomeOf(const PairSet& set, int except) {
 }
 
 // The same by doing it: a fit without each prompt, from its pairs.
+// Data that every degree hits exactly: rounding does not decide.
+TEST(RefuseWorseDegree, LeavesRoundingAlone) {
+  PairSet set;
+  set.prompts = {"a", "b", "c"};
+  set.calls = set.steps = 20;
+  for (int i = 0; i < 57; ++i) {
+    Pair pair;
+    pair.prompt = i / 19;
+    pair.call = pair.step = i % 19 + 1;
+    pair.x = 0.1 + 0.01 * i;
+    pair.y = 0.2 + 0.03 * i;
+    set.pairs.push_back(pair);
+  }
+  EXPECT_NO_THROW(RefuseWorseDegree(CrossValidateDegrees(set, {}, 8), {.degree = 8}));
+  for (Pair& pair : set.pairs) pair.y = 0.3;
+  EXPECT_NO_THROW(RefuseWorseDegree(CrossValidateDegrees(set, {}, 8), {.degree = 8}));
+}
+
 TEST(CrossValidate, EqualsFitsWithoutEachPrompt) {
   const PairSet set = MakePairs({});
   for (Method method : {Method::kPolyfit, Method::kHuber}) {

@@ -248,6 +248,16 @@ TEST(ImportCsv, BlanksSignsQuotesAndByteOrderMark) {
   EXPECT_EQ(Import("0.5,1\r\n0.25,2\r\n")[0].pairs.pairs[1].y, 2);
 }
 
+TEST(ImportCsv, DoubledQuotes) {
+  const auto runs = Import(
+      "prompt,branch,step,x,y\n\"a \"\"big\"\" cat, red\",\"c\"\"d\" "
+      ",1,1,2\n\"\"\"\",\"\",1,3,4\n");
+  EXPECT_EQ(runs[0].pairs.prompts, (std::vector<std::string>{"a \"big\" cat, red", "\""}));
+  EXPECT_EQ(runs[0].pairs.branches, (std::vector<std::string>{"c\"d", ""}));
+  ExpectRefused("prompt,x,y\n\"a \"b\" c\",1,2\n", "file:2: a comma must follow a closed quote");
+  ExpectRefused("prompt,x,y\n\"a\"\",1,2\n", "file:2: a quote must be closed");
+}
+
 TEST(ImportCsv, MistakesNameTheLine) {
   ExpectRefused("x,y\n1,2\n1,nan\n", "file:3");
   ExpectRefused("x,y\n1,2\n1,inf\n", "file:3");

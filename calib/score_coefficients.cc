@@ -1,0 +1,57 @@
+#include "calib/score_coefficients.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "calib/engine_warnings.h"
+#include "calib/fit.h"
+#include "datasets/error.h"
+
+namespace teacache {
+
+ScoreResult RunScore(const ScoreCoefficientsOptions& options) {
+  const Coefficients coefficients = ResolveCoefficients(options.coefficients);
+  const Calibration calibration = ReadCalibration(options.input);
+  ScoreResult result;
+  result.set = coefficients.set;
+  result.provenance = coefficients.provenance;
+  result.rule = calibration.rule;
+  result.likenesses = FindLikenesses(coefficients.set.coefficients);
+  result.warnings = calibration.warnings;
+  if (options.threshold && !(*options.threshold > 0 && std::isfinite(*options.threshold))) {
+    ThrowUserError("threshold", "must be > 0 but is {}", *options.threshold);
+  }
+  for (const CalibrationData& data : calibration.experts) {
+    const CoefficientSet& set = coefficients.ForExpert(data.expert);
+    const Polynomial f(set.coefficients);
+    ScoredExpert expert;
+    expert.data = data;
+    expert.all = Evaluate(f, data.all.pairs);
+    expert.window = Evaluate(f, data.fitted.pairs);
+    const FitSummary refit =
+        FitPolynomialQr(Xs(data.fitted), Ys(data.fitted), std::min(std::max(f.degree(), 0), 8));
+    expert.refit = Evaluate(refit.polynomial, data.fitted.pairs);
+    const bool known = set.x_max > set.x_min;
+    if (known) {
+      const auto outside =
+          std::count_if(data.fitted.pairs.begin(), data.fitted.pairs.end(), [&](const Pair& pair) {
+            return pair.x < set.x_min || pair.x > set.x_max;
+          });
+      expert.outside = static_cast<double>(outside) / static_cast<double>(data.fitted.pairs.size());
+    }
+    AppendNew(EngineWarnings(set, calibration.rule, refit.x), &result.engine_warnings);
+    if (data.replay) {
+      ReplayOptions replay = {
+          calibration.rule, f, 0, known ? Range{set.x_min, set.x_max} : Range{}};
+      expert.sweep = SweepCurve(*data.replay, replay, options.sweep_points);
+      if (options.threshold) {
+        replay.threshold = *options.threshold;
+        expert.replay = Replay(*data.replay, replay);
+      }
+    }
+    result.experts.push_back(std::move(expert));
+  }
+  return result;
+}
+
+}  // namespace teacache

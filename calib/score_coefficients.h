@@ -1,0 +1,46 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "calib/calibration.h"
+#include "calib/diagnostics.h"
+#include "calib/registry.h"
+#include "calib/replay.h"
+#include "datasets/coefficients.h"
+
+namespace teacache {
+
+// Given coefficients judged on a trace.
+struct ScoreCoefficientsOptions {
+  CalibrationInput input;
+  std::string coefficients;  // a published name, a list, or a file: see ResolveCoefficients
+  std::optional<double> threshold;
+  int sweep_points = 200;
+};
+
+struct ScoredExpert {
+  CalibrationData data;
+  FitQuality all;
+  FitQuality window;
+  FitQuality refit;    // of a least-squares fit of the same degree on the same window: what is
+                       // possible here
+  double outside = 0;  // share of the window's pairs outside the coefficients' calibrated range
+  std::vector<SweepPoint> sweep;
+  std::optional<ReplaySummary> replay;
+};
+
+struct ScoreResult {
+  CoefficientSet set;
+  CoefficientProvenance provenance;
+  EngineRule rule;
+  std::vector<Likeness> likenesses;
+  std::vector<std::string> engine_warnings;
+  std::vector<ScoredExpert> experts;
+  std::vector<std::string> warnings;
+};
+
+ScoreResult RunScore(const ScoreCoefficientsOptions& options);
+
+}  // namespace teacache
