@@ -101,7 +101,10 @@ CoefficientProvenance TraceProvenance(const Trace& trace) {
 
 void ReadTraces(const CalibrationInput& input, Calibration* calibration) {
   std::vector<Trace> traces;
-  for (const std::string& path : input.files) traces.push_back(ReadTrace(path));
+  for (const std::string& path : input.files) {
+    traces.push_back(ReadTrace(path));
+    if (traces.back().rows.empty()) ThrowUserError(path, "must have rows but has a header only");
+  }
   const Trace trace = MergeTraces(traces, input.files);
   AppendNew(trace.warnings, &calibration->warnings);
   calibration->provenance = TraceProvenance(trace);
@@ -179,6 +182,27 @@ void ReadImports(const CalibrationInput& input, Calibration* calibration) {
   p.runs = static_cast<int64_t>(runs.size());
 }
 
+// Whether the files are traces, all of them; imports otherwise.
+bool AreTraces(const std::vector<std::string>& files) {
+  std::string trace;
+  std::string other;
+  for (const std::string& path : files) {
+    std::error_code error;
+    const auto type = std::filesystem::status(path, error).type();
+    // They are read more than once.
+    if (type == std::filesystem::file_type::fifo || type == std::filesystem::file_type::socket ||
+        type == std::filesystem::file_type::character) {
+      ThrowUserError(path, "must be a file but is a pipe or a device");
+    }
+    (IsTraceFile(path) ? trace : other) = path;
+  }
+  if (!trace.empty() && !other.empty()) {
+    ThrowUserError(
+        other, "must be a trace as {} is (files are all traces or all imports) but is none", trace);
+  }
+  return !trace.empty();
+}
+
 }  // namespace
 
 void AppendNew(const std::vector<std::string>& from, std::vector<std::string>* to) {
@@ -191,22 +215,16 @@ Calibration ReadCalibration(const CalibrationInput& input) {
   if (input.files.empty()) ThrowUserError("fit-coeffs", "must have at least one file but has none");
   Calibration calibration;
   calibration.rule = FindEngineRule(input.engine);
-  const auto traces = std::count_if(input.files.begin(), input.files.end(), IsTraceFile);
-  if (traces > 0 && traces < static_cast<int64_t>(input.files.size())) {
-    ThrowUserError("fit-coeffs",
-                   "files must be all traces or all imports but {} of {} are traces",
-                   traces,
-                   input.files.size());
-  }
+  const bool traces = AreTraces(input.files);
   // A file that cannot be read is told by the importer, too.
-  if (traces > 0) {
+  if (traces) {
     ReadTraces(input, &calibration);
   } else {
     ReadImports(input, &calibration);
   }
   CoefficientProvenance& p = calibration.provenance;
   p.branches = ToString(input.pairs.branches);
-  p.target = traces > 0 ? ToString(input.pairs.target) : "";
+  p.target = traces ? ToString(input.pairs.target) : "";
   p.tool_version = kVersion;
   for (const std::string& path : input.files) {
     p.traces.push_back(std::filesystem::path(path).filename().string());

@@ -197,7 +197,7 @@ void RefuseWorseDegree(const DegreeTable& table, const FitOptions& options) {
         "degree",
         "must not predict worse than a lower one but degree {} has a cross-validated "
         "error of {:.4g} and degree {} of {:.4g}; choose that one or auto, or allow a worse "
-        "one",
+        "one (--allow-worse-degree)",
         options.degree,
         own,
         degree,

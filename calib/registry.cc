@@ -122,6 +122,8 @@ void Compare(const PublishedSet& set,
 }
 
 bool ParseNumbers(const std::string& text, std::vector<double>* numbers) {
+  const auto count = [&text](char c) { return std::count(text.begin(), text.end(), c); };
+  if (count('[') != count(']') || count('(') != count(')')) return false;  // cut off
   std::string cleaned = text;
   for (char& c : cleaned) {
     if (c == ',' || c == '[' || c == ']' || c == '(' || c == ')' || c == ';') c = ' ';

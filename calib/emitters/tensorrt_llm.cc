@@ -18,8 +18,9 @@ EmittedText Write(const EmitInput& input) {
     std::tie(high, low) = HighAndLow(input, "tensorrt-llm");
   }
   const double threshold = ThresholdOf(input, *high, "tensorrt-llm");
+  const bool ret_steps = input.rule.first_computed >= 5;
   EmittedText written;
-  written.name = "tensorrt-llm.yaml";
+  written.name = ret_steps ? "tensorrt-llm-ret.yaml" : "tensorrt-llm.yaml";
   written.usage = "VisualGenArgs.from_yaml(...)";
   written.text = fmt::format(
       "cache_config:\n"
@@ -28,7 +29,7 @@ EmittedText Write(const EmitInput& input) {
       "  use_ret_steps: {}\n"
       "  coefficients: {}\n",
       YamlNumber(threshold),
-      input.rule.first_computed >= 5 ? "true" : "false",
+      ret_steps ? "true" : "false",
       YamlList(high->coefficients));
   if (low != nullptr) {
     written.text += fmt::format("  coefficients_2: {}\n", YamlList(low->coefficients));

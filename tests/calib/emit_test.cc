@@ -8,6 +8,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <set>
 #include <sstream>
 
 #include "datasets/error.h"
@@ -270,6 +271,18 @@ TEST(WriteEmitted, WritesAll) {
   for (const std::string& path : paths) {
     std::ifstream file(path);
     EXPECT_NO_THROW(json::parse(file)) << path;
+  }
+}
+
+// Formats that are written together do not overwrite one another.
+TEST(Emit, FilesHaveNamesOfTheirOwn) {
+  std::set<std::string> names;
+  for (const EmitFormat& format : EmitFormats()) {
+    EmitInput input = Input();
+    input.rule = FindEngineRule(format.rule);
+    for (const EmittedFile& file : Emit(format.name, input)) {
+      EXPECT_TRUE(names.insert(file.name).second) << file.name;
+    }
   }
 }
 

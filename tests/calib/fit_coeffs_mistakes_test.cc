@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
@@ -90,6 +91,7 @@ TEST(Mistakes, TracesAreRefusedWithFileAndLine) {
       {"version", [](auto* l) { Replace(&(*l)[0], "\"version\":1", "\"version\":9"); }, ":1: "},
       {"no prompt", [](auto* l) { Replace(&(*l)[3], "\"prompt\"", "\"promt\""); }, ":4: "},
       {"no JSON", [](auto* l) { (*l)[7] = "{\"prompt\":"; }, ":8: must be valid JSON"},
+      {"header only", [](auto* l) { l->resize(1); }, ": must have rows but has a header only"},
       {"header cut", [](auto* l) { l->resize(1), (*l)[0].resize(30); }, ":1: "},
       {"too few pairs", [](auto* l) { l->resize(4); }, ": fit: pairs must be at least as many"},
       {"constant x",
@@ -177,9 +179,14 @@ TEST(Mistakes, MixturesAreRefused) {
   EXPECT_THAT(with("\"m\"", "\"m\""), HasSubstr("rows must be different from those of"));
   std::ofstream(dir / "c.csv") << "x,y\n1,2\n";
   bool written = true;
-  EXPECT_THAT(RunOn(dir.path(), {"a.jsonl", "c.csv"}, &written), HasSubstr("all traces"));
+  EXPECT_THAT(RunOn(dir.path(), {"a.jsonl", "c.csv"}, &written),
+              HasSubstr("c.csv: must be a trace as "));
   EXPECT_FALSE(written);
   EXPECT_THAT(RunOn(dir.path(), {"c.csv"}, &written), HasSubstr("c.csv: fit: pairs must be"));
+  EXPECT_FALSE(written);
+  ASSERT_EQ(mkfifo((dir / "pipe").c_str(), 0600), 0);
+  EXPECT_THAT(RunOn(dir.path(), {"pipe"}, &written),
+              HasSubstr("pipe: must be a file but is a pipe"));
   EXPECT_FALSE(written);
 }
 

@@ -113,6 +113,7 @@ TEST(ResolveCoefficients, NamesListsAndFiles) {
   EXPECT_EQ(ResolveCoefficients(dir / "c.json").set.coefficients, (std::vector<double>{7, 8}));
   EXPECT_THROW(ResolveCoefficients(dir / "none.json"), UserError);
   EXPECT_THROW(ResolveCoefficients("1, two"), UserError);
+  EXPECT_THROW(ResolveCoefficients("[1, 2"), UserError);
   EXPECT_THROW(ResolveCoefficients("1, nan"), UserError);
   EXPECT_THROW(ResolveCoefficients(""), UserError);
   std::ofstream(dir / "bad.json") << "{";
