@@ -37,6 +37,10 @@ add_library(teacache::torch ALIAS teacache_torch)
 target_include_directories(teacache_torch SYSTEM INTERFACE
                            ${TORCH_INCLUDE_DIR} ${TORCH_INCLUDE_DIR}/torch/csrc/api/include)
 target_link_libraries(teacache_torch INTERFACE ${_torch_cpu} ${_c10})
+# Before everything else: it brings its own BLAS, and calls it by names that a BLAS linked earlier (Ceres'
+# one) would answer instead. Digits and speed would then depend on what else a program links.
+target_link_options(teacache_torch INTERFACE
+                    "LINKER:--push-state,--no-as-needed,${_torch_cpu},--pop-state")
 set(_rpath ${TORCH_PREFIX}/lib)
 file(GLOB _nvidia_lib_dirs ${TORCH_PREFIX}/../nvidia/cu*/lib)
 list(APPEND _rpath ${_nvidia_lib_dirs})
