@@ -302,7 +302,8 @@ std::string SignalSentence(const SweepFit& fit) {
   if (!fit.r2) return "";
   if (!fit.source.empty() && *fit.r2 < 0) {
     return fmt::format(
-        "The {} coefficients ({}) were fitted elsewhere and do not describe the pairs recorded here: "
+        "The {} coefficients ({}) were fitted elsewhere and do not describe the pairs recorded "
+        "here: "
         "a constant would be nearer (R² below 0).",
         fit.name,
         fit.source);

@@ -5,8 +5,8 @@
 
 namespace teacache {
 
-// Flags of one of several models: `--latte.weights DIR` is `--weights DIR` for latte alone, and comes
-// before a `--weights` that holds for all.
+// Flags of one of several models: `--latte.weights DIR` is `--weights DIR` for latte alone, and
+// comes before a `--weights` that holds for all.
 
 // The command line (without the program's name) as `model` sees it: its own flags without prefix,
 // those of the other `models` left out. "" = what holds for all models.

@@ -75,11 +75,13 @@ class ModelReport {
     CheckNames();
     ListVideos();
     const std::vector<Results> results = Score();
+    report_.metrics = VbenchMetrics(options_.vbench);
     report_.models.emplace_back().name = model_;
     report_.rows.push_back(UncachedRow(results));
     for (size_t i = 1; i < settings_.size(); ++i) {
       report_.rows.push_back(CachedRow(settings_[i], results[i - 1]));
     }
+    for (size_t i = 0; i < settings_.size(); ++i) ScoreAlone(settings_[i], &report_.rows[i]);
     DescribeModel(results);
     MatchByCalls();
     return std::move(report_);
@@ -159,6 +161,27 @@ class ModelReport {
     evaluate.jobs = options_.jobs;
     evaluate.progress = options_.progress;
     return EvaluateFolders(evaluate);
+  }
+
+  // VBench's dimensions of the videos that count.
+  void ScoreAlone(const ForeignSetting& setting, SweepRow* row) const {
+    if (options_.vbench.dimensions.empty()) return;
+    VbenchOptions vbench = options_.vbench;
+    vbench.videos = setting.videos;
+    vbench.custom = true;
+    vbench.pooling.bootstrap_samples = 0;
+    vbench.jobs = options_.jobs;
+    vbench.progress = options_.progress;
+    std::map<std::string, VbenchVideoScore> scores;
+    for (VbenchVideoScore& score : EvaluateVbench(vbench).videos) scores[score.name] = score;
+    std::vector<VbenchVideoScore> failed;
+    for (size_t i = 0; i < names_.size(); ++i) {
+      const auto found = scores.find(names_[i]);
+      if (found == scores.end() || !row->videos[i].error.empty()) continue;
+      row->videos[i].extra = VbenchScores(found->second);
+      if (!found->second.ok()) failed.push_back(found->second);
+    }
+    for (const std::string& warning : VbenchWarnings(failed)) row->notes.push_back(warning + ".");
   }
 
   SweepRow StartRow(const ForeignSetting& setting) const {

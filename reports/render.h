@@ -7,6 +7,7 @@
 #include "datasets/progress.h"
 #include "metrics/perceptual_metric.h"
 #include "reports/sweep_data.h"
+#include "reports/vbench_scores.h"
 
 namespace teacache {
 
@@ -21,6 +22,7 @@ struct RenderOptions {
   double psnr_floor = 30;
   bool embed_videos = false;                      // the videos become part of the page, for mail
   std::shared_ptr<const PerceptualMetric> lpips;  // none = no LPIPS
+  VbenchOptions vbench = NativeVbench();          // its dimensions, scorers, reader and batch
   int jobs = 1;                                   // videos scored at a time; 0 = one per processor
   std::vector<std::string> argv;
   ProgressSink* progress = nullptr;

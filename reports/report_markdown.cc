@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "reports/labels.h"
 
 namespace teacache {
@@ -17,13 +19,25 @@ std::string Cell(std::string_view text) {
   return cell;
 }
 
-std::string TableLine(const SweepRow& row) {
-  return fmt::format("| {} | {} / {} | {} | {} | {} | {} | {} |\n",
+// A column for every further metric, in front of the usual three as in the paper's table.
+std::string FurtherCells(const SweepReport& report, const SweepRow& row) {
+  std::string cells;
+  for (const SweepMetricInfo& info : report.metrics) {
+    const auto found = std::ranges::find(row.extra, info.name, &SweepExtra::name);
+    cells += fmt::format("{} | ",
+                         found == row.extra.end() ? "–" : MetricText(found->pooled, 4, info.unit));
+  }
+  return cells;
+}
+
+std::string TableLine(const SweepReport& report, const SweepRow& row) {
+  return fmt::format("| {} | {} / {} | {} | {} | {}{} | {} | {} |\n",
                      Cell(RowLabel(row)),
                      Fixed(row.computed_mean, 1),
                      row.calls,
                      SpeedupText(row.speedup_total),
                      row.total.n > 0 ? Fixed(row.total.median, 3) : "–",
+                     FurtherCells(report, row),
                      MetricText(row.lpips, 4),
                      MetricText(row.ssim, 4),
                      MetricText(row.psnr, 2));
@@ -31,12 +45,19 @@ std::string TableLine(const SweepRow& row) {
 
 std::string Table(const SweepReport& report, const SweepModel& model) {
   std::string text = fmt::format("## {}\n\n{}\n\n", model.name, model.description);
-  text +=
-      "| Method | Computed calls | Speed-up ↑ | Seconds per video ↓ | LPIPS ↓ | SSIM ↑ | PSNR ↑ "
-      "|\n";
-  text += "|---|---|---|---|---|---|---|\n";
+  std::string names;
+  std::string line = "|---|---|---|---|---|---|---|";
+  for (const SweepMetricInfo& info : report.metrics) {
+    names += fmt::format("{} {} | ", Cell(info.label), info.higher_is_better ? "↑" : "↓");
+    line += "---|";
+  }
+  text += fmt::format(
+      "| Method | Computed calls | Speed-up ↑ | Seconds per video ↓ | {}LPIPS ↓ | SSIM ↑ | PSNR ↑ "
+      "|\n{}\n",
+      names,
+      line);
   for (const SweepRow& row : report.rows) {
-    if (row.model == model.name) text += TableLine(row);
+    if (row.model == model.name) text += TableLine(report, row);
   }
   return text + "\n";
 }

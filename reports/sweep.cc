@@ -20,6 +20,7 @@
 #include "reports/sweep_summary.h"
 #include "reports/sweep_videos.h"
 #include "reports/trace_store.h"
+#include "reports/vbench_scores.h"
 #include "runners/scoped_threads.h"
 
 namespace teacache {
@@ -210,6 +211,8 @@ class SweepRun {
           "fetches them)");
     }
     Append(calibration_.warnings, &context.warnings);
+    Append(videos_->Warnings(), &context.warnings);
+    report->metrics = VbenchMetrics(options_.vbench);
     report->models = {DescribeModel(system_.info(), options_.teacache_mode)};
     report->fits = calibration_.sets;
     const SweepExtent extent{settings_, prompts_.test, options_.seeds};

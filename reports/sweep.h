@@ -8,6 +8,7 @@
 #include "datasets/progress.h"
 #include "metrics/perceptual_metric.h"
 #include "reports/sweep_data.h"
+#include "reports/vbench_scores.h"
 #include "runners/system.h"
 #include "runners/teacache_mode.h"
 
@@ -48,6 +49,7 @@ struct SweepOptions {
   int crf = 18;                                   // of the H.264 files, 0 to 51
   bool embed_videos = false;                      // the videos become part of the page, for mail
   std::shared_ptr<const PerceptualMetric> lpips;  // none = no LPIPS
+  VbenchOptions vbench = NativeVbench();          // its dimensions, scorers, reader and batch
   std::vector<std::string> argv;
   ProgressSink* progress = nullptr;
 

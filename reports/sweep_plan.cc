@@ -67,7 +67,8 @@ int64_t BytesOf(const Video& video, const SweepOptions& options, double fps) {
   return bytes;
 }
 
-// The system with as few steps as its scheduler makes sense of; nothing where it cannot change them.
+// The system with as few steps as its scheduler makes sense of; nothing where it cannot change
+// them.
 std::unique_ptr<System> QuickSystem(const System& system) {
   constexpr int kFewest = 2;
   constexpr int kMost = 4;

@@ -10,6 +10,7 @@
 #include "datasets/files.h"
 #include "datasets/interrupt.h"
 #include "metrics/lpips_weights.h"
+#include "metrics/vbench/setup.h"
 #include "reports/diff_reports.h"
 #include "reports/model_flags.h"
 #include "reports/render.h"
@@ -96,6 +97,7 @@ struct SweepFlags {
   std::string teacache_mode = "strict";
   bool dry_run = false;
   LpipsFlags lpips;
+  VbenchSetup vbench;
 };
 
 void AddSweepPromptFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags) {
@@ -160,6 +162,36 @@ void AddLpipsFlags(CLI::App* app, LpipsFlags* lpips) {
                   "folder of the LPIPS weights; default where build.sh weights puts them");
 }
 
+// Like vbench-score's, for videos of any prompts.
+void AddVbenchFlags(CLI::App* app, VbenchSetup* setup) {
+  app->add_option("--vbench",
+                  setup->dimensions,
+                  "VBench dimensions, with commas, or none; default: all that can be computed, "
+                  "which without networks is temporal_flickering");
+  app->add_option(
+      "--vbench-networks", setup->networks, "folder of VBench's networks (docs/vbench-export.md)");
+  app->add_option("--vbench-network",
+                  setup->network,
+                  "NAME=FILE: one with another file name; may be given several times");
+}
+
+VbenchOptions ChooseVbench(VbenchSetup setup, const std::string& device) {
+  VbenchOptions options;
+  options.custom = true;
+  if (setup.dimensions == "none") return options;
+  setup.device = device;
+  try {
+    SetUpVbench(setup, &options);
+  } catch (const UserError& error) {
+    // It names the flag of vbench-score.
+    const std::string text = error.what();
+    const std::string flag = "--dimensions: ";
+    if (!text.starts_with(flag)) throw;
+    ThrowUserError("--vbench", "{}", text.substr(flag.size()));
+  }
+  return options;
+}
+
 void SetThresholds(const std::string& text, SweepOptions* options) {
   if (text == "auto") return;
   if (text.starts_with("auto:")) {
@@ -185,6 +217,7 @@ void SetThresholds(const std::string& text, SweepOptions* options) {
 int RenderMain(int argc, char** argv) {
   RenderOptions options;
   LpipsFlags lpips;
+  VbenchSetup vbench;
   std::string fit_prompts;
   CLI::App app(
       "Makes the page of runs made elsewhere. Each FOLDER is one setting (videos, and perhaps "
@@ -209,6 +242,7 @@ int RenderMain(int argc, char** argv) {
                options.embed_videos,
                "put the videos into the page, so that it can be mailed alone");
   AddLpipsFlags(&app, &lpips);
+  AddVbenchFlags(&app, &vbench);
   return RunProgram(&app, argc - 1, argv + 1, [&] {
     const InterruptGuard guard;
     ProgressPrinter progress;
@@ -217,6 +251,7 @@ int RenderMain(int argc, char** argv) {
     if (!fit_prompts.empty()) options.fit_prompts = ReadPrompts(fit_prompts);
     options.Validate();
     options.lpips = ChooseLpips(lpips);
+    options.vbench = ChooseVbench(vbench, "cpu");
     const RenderOutcome outcome = RenderReport(options);
     return PrintOutcome(outcome.report, outcome.page, outcome.failed);
   });
@@ -253,6 +288,9 @@ const std::vector<std::string> kCommonFlags = {"--model",
                                                "--max-minutes",
                                                "--lpips-net",
                                                "--lpips-weights",
+                                               "--vbench",
+                                               "--vbench-networks",
+                                               "--vbench-network",
                                                "--embed-videos",
                                                "--dry-run"};
 
@@ -263,7 +301,9 @@ void AddSweepFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags) {
   AddSweepPromptFlags(app, options, flags);
   AddExperimentFlags(app, options, flags);
   AddLpipsFlags(app, &flags->lpips);
-  app->add_flag("--dry-run", flags->dry_run, "print the plan, calls, estimated time and disk; stop");
+  AddVbenchFlags(app, &flags->vbench);
+  app->add_flag(
+      "--dry-run", flags->dry_run, "print the plan, calls, estimated time and disk; stop");
 }
 
 // What the typed values say, once they are parsed.
@@ -320,7 +360,11 @@ int Sweep(std::vector<SweepOptions> sweeps, const std::string& out, const SweepF
   for (SweepOptions& sweep : sweeps) sweep.progress = &progress;
   if (flags.dry_run) return Plan(sweeps);
   const auto lpips = ChooseLpips(flags.lpips);
-  for (SweepOptions& sweep : sweeps) sweep.lpips = lpips;
+  const VbenchOptions vbench = ChooseVbench(flags.vbench, sweeps.front().system.device);
+  for (SweepOptions& sweep : sweeps) {
+    sweep.lpips = lpips;
+    sweep.vbench = vbench;
+  }
   const SweepOutcome outcome =
       sweeps.size() > 1 ? RunSweeps(sweeps, out) : RunSweep(sweeps.front());
   if (outcome.interrupted) {

@@ -35,7 +35,7 @@ struct SweepMethod {
   std::shared_ptr<const CachePolicy> policy;
   const System* system = nullptr;  // with fewer steps another one than the sweep's
   SampleOptions sampling;
-  nlohmann::json spec;             // everything of the policy that decides about pixels
+  nlohmann::json spec;  // everything of the policy that decides about pixels
 };
 
 // Makes the methods of settings; keeps the systems with fewer steps and MagCache's settings.

@@ -69,8 +69,13 @@ SweepVideo ScoresFromJson(const json& j) {
   v.psnr = NumberOrNone(j.at("psnr"));
   v.ssim = NumberOrNone(j.at("ssim"));
   v.lpips = NumberOrNone(j.at("lpips"));
-  for (const json& score : j.at("extra")) v.extra.push_back({score.at(0), score.at(1)});
   return v;
+}
+
+std::vector<SweepScore> ExtraFromJson(const json& j) {
+  std::vector<SweepScore> extra;
+  for (const auto& [name, value] : j.at("scores").items()) extra.push_back({name, value});
+  return extra;
 }
 
 std::string ScoresKey(const std::string& key,
@@ -120,6 +125,8 @@ void SweepStore::Load() {
       } else if (kind == "scores") {
         scores_[ScoresKey(key, entry.at("reference"), entry.at("definition"))] =
             ScoresFromJson(entry);
+      } else if (kind == "extra") {
+        extra_[{key, entry.at("definition")}] = ExtraFromJson(entry);
       }
     }
   } catch (const json::exception& error) {
@@ -222,8 +229,6 @@ void SweepStore::AddScores(const std::string& key,
                            const std::string& reference,
                            const std::string& definition,
                            const SweepVideo& scores) {
-  json extra = json::array();
-  for (const SweepScore& score : scores.extra) extra.push_back({score.name, score.value});
   journal_.Append({{"entry", "scores"},
                    {"key", key},
                    {"reference", reference},
@@ -231,9 +236,24 @@ void SweepStore::AddScores(const std::string& key,
                    {"identical", scores.identical},
                    {"psnr", OptionalNumber(scores.psnr)},
                    {"ssim", OptionalNumber(scores.ssim)},
-                   {"lpips", OptionalNumber(scores.lpips)},
-                   {"extra", extra}});
+                   {"lpips", OptionalNumber(scores.lpips)}});
   scores_[ScoresKey(key, reference, definition)] = scores;
+}
+
+const std::vector<SweepScore>* SweepStore::Extra(const std::string& key,
+                                                 const std::string& definition) const {
+  const auto found = extra_.find({key, definition});
+  return found == extra_.end() ? nullptr : &found->second;
+}
+
+const std::vector<SweepScore>& SweepStore::AddExtra(const std::string& key,
+                                                    const std::string& definition,
+                                                    const std::vector<SweepScore>& extra) {
+  json scores = json::object();
+  for (const SweepScore& score : extra) scores[score.name] = score.value;
+  journal_.Append(
+      {{"entry", "extra"}, {"key", key}, {"definition", definition}, {"scores", scores}});
+  return extra_[{key, definition}] = extra;
 }
 
 void SweepStore::PutTheRestAside() {

@@ -51,7 +51,7 @@ class SweepStore {
   void WriteTimes();
 
   // Scores against the video `reference` by `definition`; nothing where they are not known. Only
-  // identical, psnr, ssim, lpips, extra and error are filled.
+  // identical, psnr, ssim, lpips and error are filled.
   std::optional<SweepVideo> Scores(const std::string& key,
                                    const std::string& reference,
                                    const std::string& definition) const;
@@ -59,6 +59,12 @@ class SweepStore {
                  const std::string& reference,
                  const std::string& definition,
                  const SweepVideo& scores);
+
+  // Scores of a video by itself; nullptr where they are not known.
+  const std::vector<SweepScore>* Extra(const std::string& key, const std::string& definition) const;
+  const std::vector<SweepScore>& AddExtra(const std::string& key,
+                                          const std::string& definition,
+                                          const std::vector<SweepScore>& extra);
 
   // Moves the files of all videos that were neither claimed nor added into kept/.
   void PutTheRestAside();
@@ -83,6 +89,7 @@ class SweepStore {
   std::map<std::string, std::vector<TimedRun>> times_;
   std::vector<std::pair<std::string, TimedRun>> unwritten_;
   std::map<std::string, SweepVideo> scores_;
+  std::map<std::pair<std::string, std::string>, std::vector<SweepScore>> extra_;
   std::set<std::string> used_;
 };
 

@@ -9,6 +9,7 @@
 #include "datasets/error.h"
 #include "datasets/files.h"
 #include "datasets/prompts.h"
+#include "reports/vbench_scores.h"
 #include "reports/video_scores.h"
 #include "runners/generate_videos.h"
 
@@ -60,6 +61,7 @@ SweepVideos::SweepVideos(const System& system,
       methods_(system, calibration, options.teacache_mode) {
   score_.lpips = options.lpips;
   scores_definition_ = Sha256Hex(ScoresDefinition(score_)).substr(0, 12);
+  vbench_definition_ = Sha256Hex(VbenchDefinition(options.vbench)).substr(0, 12);
 }
 
 std::string SweepVideos::Path(const std::string& relative) const {
@@ -99,6 +101,7 @@ void SweepVideos::Finish(const SweepSetting& setting, int prompt, int64_t seed) 
     item.video.scene_iou = stored->video.scene_iou;
     item.codec = stored->codec;
     item.bytes = stored->bytes;
+    ScoreAlone(prompt, &item);
     if (setting.policy != "none") Score(At("none", prompt, seed), &item);
   });
   if (!error.empty()) item.video.error = error;
@@ -108,11 +111,8 @@ std::string SweepVideos::KeyOf(const SweepSetting& setting,
                                const SweepMethod& method,
                                int prompt,
                                int64_t seed) const {
-  const json spec = {setting.id,
-                     SystemSettings(system_.info(), options_),
-                     method.spec,
-                     prompts_[prompt],
-                     seed};
+  const json spec = {
+      setting.id, SystemSettings(system_.info(), options_), method.spec, prompts_[prompt], seed};
   return Sha256Hex(std::string_view(spec.dump())).substr(0, 16);
 }
 
@@ -176,6 +176,28 @@ void SweepVideos::Score(const SweepItem& uncached, SweepItem* item) {
   video.ssim = scores->ssim;
   video.lpips = scores->lpips;
 }
+
+// VBench's dimensions, which look at one video only.
+void SweepVideos::ScoreAlone(int prompt, SweepItem* item) {
+  if (options_.vbench.dimensions.empty()) return;
+  const std::vector<SweepScore>* scores = store_.Extra(item->key, vbench_definition_);
+  if (scores) {
+    item->video.extra = *scores;
+    return;
+  }
+  const std::string path = Path(item->video.scored_path);
+  const VbenchVideoScore made = ScoreVbenchVideo(
+      options_.vbench,
+      {fs::path(path).stem().string(), path, prompts_[prompt], options_.vbench.dimensions, ""});
+  item->video.extra = VbenchScores(made);
+  if (made.ok()) {
+    store_.AddExtra(item->key, vbench_definition_, item->video.extra);
+  } else {
+    vbench_failed_.push_back(made);
+  }
+}
+
+std::vector<std::string> SweepVideos::Warnings() const { return VbenchWarnings(vbench_failed_); }
 
 void SweepVideos::Time(const SweepSetting& setting, int prompt, int64_t seed, int round) {
   SweepItem& item = At(setting.id, prompt, seed);

@@ -9,6 +9,7 @@
 
 #include "datasets/video.h"
 #include "metrics/score_video.h"
+#include "metrics/vbench/video_score.h"
 #include "reports/sweep.h"
 #include "reports/sweep_calibration.h"
 #include "reports/sweep_data.h"
@@ -43,6 +44,9 @@ class SweepVideos {
   // One more timed run where there are not more than `round`.
   void Time(const SweepSetting& setting, int prompt, int64_t seed, int round);
 
+  // What went wrong with single videos without making them fail.
+  std::vector<std::string> Warnings() const;
+
   SweepItem& At(const std::string& setting, int prompt, int64_t seed) {
     return items_.at({setting, prompt, seed});
   }
@@ -65,6 +69,7 @@ class SweepVideos {
                           const SweepItem& item);
   void Write(const std::string& relative, const Video& video, const VideoWriterOptions& writer);
   void Score(const SweepItem& uncached, SweepItem* item);
+  void ScoreAlone(int prompt, SweepItem* item);
   std::string Path(const std::string& relative) const;
 
   const System& system_;
@@ -74,6 +79,8 @@ class SweepVideos {
   SweepMethods methods_;
   ScoreOptions score_;
   std::string scores_definition_;
+  std::string vbench_definition_;
+  std::vector<VbenchVideoScore> vbench_failed_;
   std::map<Key, SweepItem> items_;
   // The uncached video that scores are taken against.
   std::string reference_key_;

@@ -234,6 +234,10 @@ void VbenchOptions::Validate() const {
   }
 }
 
+VbenchVideoScore ScoreVbenchVideo(const VbenchOptions& options, const SuiteVideo& video) {
+  return VideoRun(options, video).Run();
+}
+
 VbenchResults EvaluateVbench(const VbenchOptions& options) {
   options.Validate();
   VbenchResults results;
@@ -268,7 +272,7 @@ VbenchResults EvaluateVbench(const VbenchOptions& options) {
         return true;
       },
       [&](size_t i) {
-        results.videos[i] = VideoRun(options, videos[i]).Run();
+        results.videos[i] = ScoreVbenchVideo(options, videos[i]);
         // An error may be mended before the next run.
         return results.videos[i].ok() ? nlohmann::json::parse(VbenchVideoToJson(results.videos[i]))
                                       : nlohmann::json();

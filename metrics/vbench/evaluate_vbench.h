@@ -41,4 +41,8 @@ struct VbenchOptions {
 // for mistakes of the whole call and when interrupted.
 VbenchResults EvaluateVbench(const VbenchOptions& options);
 
+// One video as EvaluateVbench scores each; of `options`, dimensions are those of the video, and
+// only scorers, reader and batch are looked at. A mistake of the video is in its row.
+VbenchVideoScore ScoreVbenchVideo(const VbenchOptions& options, const SuiteVideo& video);
+
 }  // namespace teacache

@@ -73,8 +73,8 @@ CheckpointSystem::CheckpointSystem(const SystemOptions& options,
       dtype_(ChooseDtype(options.dtype, device_, default_dtype)),
       parts_(new Parts{
           {"transformer",
-           Checkpoint::Open(FindPart(
-               "transformer", options.transformer, options.weights, folders.transformer))},
+           Checkpoint::Open(
+               FindPart("transformer", options.transformer, options.weights, folders.transformer))},
           {"decoder",
            Checkpoint::Open(FindPart("decoder", options.vae, options.weights, folders.decoder))}}) {
   info_.weights_digest = transformer_checkpoint().Digest();
@@ -163,9 +163,8 @@ std::unique_ptr<DenoisingRun> CheckpointSystem::Begin(const std::string& prompt)
     if (!parts_->text->Ready(prompt)) MakeRoom(parts_->text.get());
     return NamingPart("text encoder", [&] { return parts_->text->Get(prompt); });
   }();
-  const std::shared_ptr<const TransformerPart> transformer =
-      Use(&parts_->transformer,
-          [&](CheckpointParameters* source) { return MakeTransformer(source); });
+  const std::shared_ptr<const TransformerPart> transformer = Use(
+      &parts_->transformer, [&](CheckpointParameters* source) { return MakeTransformer(source); });
   std::unique_ptr<DenoisingRun> run = NamingPart(parts_->transformer.name, [&] {
     return transformer->Begin(text, MakeScheduler()->Timesteps());
   });
@@ -180,8 +179,8 @@ at::Tensor CheckpointSystem::Noise(int64_t seed) const {
 
 Video CheckpointSystem::Decode(const at::Tensor& latent) const {
   const at::NoGradGuard no_grad;
-  const std::shared_ptr<const DecoderPart> decoder = Use(
-      &parts_->decoder, [&](CheckpointParameters* source) { return MakeDecoder(source); });
+  const std::shared_ptr<const DecoderPart> decoder =
+      Use(&parts_->decoder, [&](CheckpointParameters* source) { return MakeDecoder(source); });
   return NamingPart(parts_->decoder.name, [&] { return decoder->Decode(latent); });
 }
 

@@ -18,9 +18,7 @@ class LatteTransformer : public TransformerPart {
                    const LatteT2VConfig& config,
                    double guidance,
                    std::vector<int64_t> latent_shape)
-      : model_(source, config),
-        guidance_(guidance),
-        latent_shape_(std::move(latent_shape)) {}
+      : model_(source, config), guidance_(guidance), latent_shape_(std::move(latent_shape)) {}
 
   std::unique_ptr<DenoisingRun> Begin(const PromptEmbedding& text,
                                       const std::vector<double>& timesteps) const override {

@@ -13,9 +13,16 @@ using ::testing::ElementsAre;
 const std::vector<std::string> kModels = {"a", "a-b"};
 
 TEST(ArgumentsFor, OwnFlagsComeBeforeThoseOfAll) {
-  const std::vector<std::string> arguments = {"--steps",     "8",  "--a.steps",  "4",
-                                              "--a-b.dtype", "x",  "--guidance", "-1",
-                                              "--a.offload", "--a.coeffs=[1, 0]"};
+  const std::vector<std::string> arguments = {"--steps",
+                                              "8",
+                                              "--a.steps",
+                                              "4",
+                                              "--a-b.dtype",
+                                              "x",
+                                              "--guidance",
+                                              "-1",
+                                              "--a.offload",
+                                              "--a.coeffs=[1, 0]"};
   EXPECT_THAT(ArgumentsFor("a", kModels, arguments),
               ElementsAre("--steps", "4", "--guidance", "-1", "--offload", "--coeffs=[1, 0]"));
   EXPECT_THAT(ArgumentsFor("a-b", kModels, arguments),

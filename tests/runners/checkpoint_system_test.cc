@@ -47,8 +47,9 @@ class TinyTransformer : public TransformerPart {
   std::unique_ptr<DenoisingRun> Begin(const PromptEmbedding& text,
                                       const std::vector<double>& timesteps) const override {
     const float residual = text.cond.to(at::kFloat).mean().item<float>() * weight_.item<float>();
-    const FakeBranch branch{
-        "batched", std::vector<float>(timesteps.size(), 1), std::vector<float>(timesteps.size(), residual)};
+    const FakeBranch branch{"batched",
+                            std::vector<float>(timesteps.size(), 1),
+                            std::vector<float>(timesteps.size(), residual)};
     return std::make_unique<FakeRun>(std::vector<FakeBranch>{branch});
   }
 
