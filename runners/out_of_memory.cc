@@ -1,7 +1,6 @@
 #include "runners/out_of_memory.h"
 
 #include <c10/util/Exception.h>
-#include <c10/util/Logging.h>
 
 #include <new>
 #include <string_view>
@@ -19,8 +18,6 @@ bool IsCpuAllocatorFailure(const std::exception& error) {
 }
 
 }  // namespace
-
-void ThrowRatherThanAbort() { FLAGS_caffe2_use_fatal_for_enforce = false; }
 
 void ThrowIfOutOfMemory(const std::string& part, const std::exception& error) {
   const bool device = dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr;

@@ -4,6 +4,8 @@
 #include "runners/systems/checkpoint_system.h"
 
 #include <ATen/Functions.h>
+#include <c10/util/Logging.h>
+#include <dlfcn.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -257,6 +259,14 @@ TEST_F(CheckpointSystemTest, LongPromptsAreCutWithAWarning) {
   for (int i = 0; i < 20; ++i) prompt += "a dog ";
   Load()->Prepare({"a cat", prompt}, &warnings);
   EXPECT_THAT(warnings.messages, ElementsAre(AllOf(HasSubstr("a dog"), HasSubstr("20 tokens"))));
+}
+
+// The libraries' order at link time decides about it (runners/CMakeLists.txt).
+TEST(Linking, NobodyWritesOverLibTorchsFlags) {
+  EXPECT_FALSE(FLAGS_caffe2_use_fatal_for_enforce);
+  Dl_info owner{};
+  ASSERT_NE(dladdr(dlsym(RTLD_DEFAULT, "FLAGS_minloglevel"), &owner), 0);
+  EXPECT_THAT(owner.dli_fname, HasSubstr("sentencepiece"));
 }
 
 TEST(NamingPart, SaysWhichPartRanOutOfMemory) {
