@@ -2,34 +2,22 @@
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
-#include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <thread>
 
 #include "datasets/error.h"
 #include "datasets/files.h"
 #include "datasets/safetensors.h"
 #include "datasets/torch_tensors.h"
-#include "runners/training/autocast.h"
 #include "runners/training/shapes_data.h"
+#include "runners/training/shapes_pool.h"
 
 namespace teacache {
 namespace {
 
-enum Stage : uint64_t { kFrame = 1, kFrameDecoder, kPool, kCode, kDecoder, kTransformer };
-
-constexpr int64_t kVideosPerChunk = 64;   // of the pool, encoded together
-constexpr int64_t kHeldOutFrames = 4096;  // at the pool's end, for statistics
-constexpr int64_t kCodeWindow = 8;        // consecutive frames, for the smoothness of stage 3
-
 at::Generator Generator(uint64_t seed) { return at::detail::createCPUGenerator(seed); }
-
-at::Tensor ChannelsLast(const at::Tensor& frames) {
-  return frames.contiguous(at::MemoryFormat::ChannelsLast);
-}
 
 bool StartsWith(const std::string& text, const std::string& prefix) {
   return text.rfind(prefix, 0) == 0;
@@ -60,7 +48,7 @@ at::Tensor ColumnStd(const at::Tensor& x) { return x.std(at::IntArrayRef{0}, /*u
 class ShapesTrainer {
  public:
   ShapesTrainer(const ShapesTrainingOptions& options, const ShapesTrainingHooks& hooks)
-      : options_(options), hooks_(hooks) {}
+      : options_(options), hooks_(hooks), pool_(options, hooks.stop) {}
 
   ShapesWeights Run() {
     MakeFolders(options_.work_folder);
@@ -161,7 +149,7 @@ class ShapesTrainer {
   // Stage 1. Latents are standardised by the batch while the encoder moves.
   TensorMap TrainFrames(TensorMap parameters) {
     const auto loss = [this](const TensorMap& tensors, int64_t step, int replica) {
-      const uint64_t seed = MixSeed(options_.seed, kFrame, step, replica);
+      const uint64_t seed = MixSeed(options_.seed, ShapesStage::kFrame, step, replica);
       SharedParameters source(tensors);
       const FrameAutoencoder model(&source, options_.autoencoder);
       const at::Tensor x =
@@ -183,7 +171,7 @@ class ShapesTrainer {
   // Stage 2.
   TensorMap TrainFrameDecoder(TensorMap parameters) {
     const auto loss = [this](const TensorMap& tensors, int64_t step, int replica) {
-      const uint64_t seed = MixSeed(options_.seed, kFrameDecoder, step, replica);
+      const uint64_t seed = MixSeed(options_.seed, ShapesStage::kFrameDecoder, step, replica);
       SharedParameters source(tensors);
       const FrameAutoencoder model(&source, options_.autoencoder);
       const at::Tensor x =
@@ -200,29 +188,29 @@ class ShapesTrainer {
   // scene's factors and a penalty on wiggles in time, which keep the code straight: diffusion
   // stalls on a curled one.
   TensorMap TrainCode(TensorMap parameters) {
-    MakePool(parameters);
+    pool_.Render(parameters);
     if (Stopped()) return parameters;  // the pool may have holes: no step may be made from it
-    RandomParameters readout_source(MixSeed(options_.seed, kCode, 1, 0));
+    RandomParameters readout_source(MixSeed(options_.seed, ShapesStage::kCode, 1, 0));
     MakeLinear(&readout_source, "readout", options_.autoencoder.code_size, kShapesFactors);
     for (const auto& [name, tensor] : readout_source.tensors()) parameters[name] = tensor;
     const auto loss = [this](const TensorMap& tensors, int64_t step, int replica) {
-      const uint64_t seed = MixSeed(options_.seed, kCode, step, replica);
+      const uint64_t seed = MixSeed(options_.seed, ShapesStage::kCode, step, replica);
       SharedParameters source(tensors);
       const FrameCoder model(&source, options_.autoencoder);
       const Linear readout =
           MakeLinear(&source, "readout", options_.autoencoder.code_size, kShapesFactors);
       at::Generator generator = Generator(seed);
-      const at::Tensor rows = RandomWindows(generator);
-      const at::Tensor x = pool_latents_.index_select(0, rows).to(options_.device, at::kFloat);
+      const at::Tensor rows = pool_.RandomWindows(options_.code_batch, generator);
+      const at::Tensor x = pool_.latents().index_select(0, rows).to(options_.device, at::kFloat);
       const at::Tensor raw = model.EncodeRaw(x);
       const at::Tensor z = (raw - ColumnMean(raw)) / (ColumnStd(raw) + 1e-4);
       const at::Tensor sigma = at::rand({z.size(0), 1}, generator) * options_.code_noise;
       const at::Tensor noise = (at::randn(z.sizes(), generator) * sigma).to(options_.device);
       const at::Tensor error = (model.Decode(z + noise) - x).square().mean(1);
-      const at::Tensor radius = pool_radius_.index_select(0, rows).to(options_.device);
+      const at::Tensor radius = pool_.radius().index_select(0, rows).to(options_.device);
       const at::Tensor weight = (12.5 / radius).clamp(0.5, 3).pow(1.5);
-      const at::Tensor factors = pool_factors_.index_select(0, rows).to(options_.device);
-      const at::Tensor windows = z.view({-1, kCodeWindow, z.size(1)});
+      const at::Tensor factors = pool_.factors().index_select(0, rows).to(options_.device);
+      const at::Tensor windows = z.view({-1, ShapesPool::kWindow, z.size(1)});
       const at::Tensor wiggle = windows.diff(/*n=*/2, /*dim=*/1);
       return (error * weight).mean() +
              options_.code_alignment * (readout(z) - factors).square().mean() +
@@ -242,20 +230,10 @@ class ShapesTrainer {
     return parameters;
   }
 
-  // Pool rows of random runs of consecutive frames of one video: [code_batch].
-  at::Tensor RandomWindows(const at::Generator& generator) const {
-    const int64_t videos = (pool_latents_.size(0) - kHeldOutFrames) / kShapesFrames;
-    const int64_t count = options_.code_batch / kCodeWindow;
-    const at::Tensor video = at::randint(videos, {count, 1}, generator, at::kLong);
-    const at::Tensor start =
-        at::randint(kShapesFrames - kCodeWindow + 1, {count, 1}, generator, at::kLong);
-    return (video * kShapesFrames + start + at::arange(kCodeWindow).unsqueeze(0)).flatten();
-  }
-
   // Stage 4: codes stay what they are; small objects weigh more.
   TensorMap TrainDecoders(TensorMap parameters) {
     const auto loss = [this](const TensorMap& tensors, int64_t step, int replica) {
-      const uint64_t seed = MixSeed(options_.seed, kDecoder, step, replica);
+      const uint64_t seed = MixSeed(options_.seed, ShapesStage::kDecoder, step, replica);
       SharedParameters source(tensors);
       const ShapesAutoencoder model(&source, options_.autoencoder);
       const at::Tensor x =
@@ -278,21 +256,22 @@ class ShapesTrainer {
   // Stage 5: rectified flow, z = (1 - t) x0 + t noise, velocity x0 - noise.
   void TrainTransformer(ShapesWeights* weights) {
     MakeCodes(weights->autoencoder);
-    if (!pool_codes_.defined()) return;
-    RandomParameters source(MixSeed(options_.seed, kTransformer, 0, 0));
+    if (!codes_.defined()) return;
+    RandomParameters source(MixSeed(options_.seed, ShapesStage::kTransformer, 0, 0));
     const ShapesTransformer initial(&source, options_.transformer);
     const auto loss = [this](const TensorMap& tensors, int64_t step, int replica) {
       SharedParameters shared(tensors);
       const ShapesTransformer model(&shared, options_.transformer);
       const int64_t batch = options_.transformer_batch;
-      at::Generator generator = Generator(MixSeed(options_.seed, kTransformer, step + 1, replica));
-      const at::Tensor rows = at::randint(pool_codes_.size(0), {batch}, generator, at::kLong);
+      at::Generator generator =
+          Generator(MixSeed(options_.seed, ShapesStage::kTransformer, step + 1, replica));
+      const at::Tensor rows = at::randint(codes_.size(0), {batch}, generator, at::kLong);
       const at::Tensor drop = at::rand({batch, 1}, generator) < options_.null_share;
       const at::Tensor t = at::sigmoid(at::randn({batch}, generator) + 0.8);
-      const at::Tensor x0 = pool_codes_.index_select(0, rows);
+      const at::Tensor x0 = codes_.index_select(0, rows);
       const at::Tensor noise = at::randn(x0.sizes(), generator);
       const at::Tensor words =
-          at::where(drop, ShapesTransformer::kNullWord, pool_words_.index_select(0, rows));
+          at::where(drop, ShapesTransformer::kNullWord, words_.index_select(0, rows));
       const at::Tensor mix = t.view({-1, 1, 1, 1, 1});
       const at::Tensor z = (1 - mix) * x0 + mix * noise;
       const at::Device device = options_.device;
@@ -368,7 +347,7 @@ class ShapesTrainer {
     const at::NoGradGuard no_grad;
     SharedParameters source(*parameters);
     const FrameAutoencoder model(&source, options_.autoencoder);
-    const uint64_t seed = MixSeed(options_.seed, kFrame, ~0ULL, 0);
+    const uint64_t seed = MixSeed(options_.seed, ShapesStage::kFrame, ~0ULL, 0);
     const at::Tensor raw =
         model.EncodeRaw(ChannelsLast(RandomShapesFrames(1024, seed).frames.to(options_.device)));
     (*parameters)["frame.mean"] = raw.mean({0, 2, 3});
@@ -379,101 +358,34 @@ class ShapesTrainer {
     const at::NoGradGuard no_grad;
     SharedParameters source(*parameters);
     const FrameCoder model(&source, options_.autoencoder);
-    const at::Tensor held_out =
-        pool_latents_.slice(0, pool_latents_.size(0) - kHeldOutFrames, pool_latents_.size(0));
-    const at::Tensor raw = model.EncodeRaw(held_out.to(options_.device, at::kFloat));
+    const at::Tensor raw = model.EncodeRaw(pool_.HeldOut().to(options_.device, at::kFloat));
     (*parameters)["code.mean"] = ColumnMean(raw);
     (*parameters)["code.std"] = ColumnStd(raw);
   }
 
-  // Latents and scenes of the pool's frames, rendered and encoded once; cheap enough to repeat when
-  // a run is resumed.
-  void MakePool(const TensorMap& parameters) {
-    if (pool_latents_.defined()) return;
-    const int64_t frames = options_.pool_videos * kShapesFrames;
-    pool_latents_ = at::empty({frames, options_.autoencoder.LatentSize()}, at::kHalf);
-    pool_factors_ = at::empty({frames, kShapesFactors}, at::kFloat);
-    pool_radius_ = at::empty({frames}, at::kFloat);
-    pool_words_ = at::empty({options_.pool_videos, kShapesSlots}, at::kLong);
-    ForEachChunk([&](int64_t chunk) {
-      const AutocastScope autocast(options_.bf16, options_.device.type());
-      SharedParameters source(parameters);
-      const FrameAutoencoder model(&source, options_.autoencoder);
-      const ShapesVideos videos =
-          RandomShapesVideos(kVideosPerChunk, MixSeed(options_.seed, kPool, chunk, 0));
-      const int64_t begin = chunk * kVideosPerChunk * kShapesFrames;
-      const int64_t end = begin + kVideosPerChunk * kShapesFrames;
-      const at::Tensor x = ChannelsLast(videos.frames.frames.to(options_.device));
-      pool_latents_.slice(0, begin, end).copy_(model.Encode(x).flatten(1));
-      pool_factors_.slice(0, begin, end).copy_(videos.frames.factors);
-      pool_radius_.slice(0, begin, end).copy_(videos.frames.radius);
-      for (int64_t i = 0; i < kVideosPerChunk; ++i) {
-        pool_words_[chunk * kVideosPerChunk + i].copy_(ShapesWordIds(videos.prompts[i]));
-      }
-    });
-  }
-
-  // Codes of the pool's videos, [videos, channels, 16, side, side], kept in a file for resuming.
+  // Codes and words of the pool's videos, kept in a file for resuming.
   void MakeCodes(const TensorMap& parameters) {
     const std::string path = Path("codes.safetensors");
     if (std::filesystem::exists(path)) {
       TensorMap tensors = LoadFinished(path);
-      pool_codes_ = tensors.at("codes");
-      pool_words_ = tensors.at("words");
+      codes_ = tensors.at("codes");
+      words_ = tensors.at("words");
       return;
     }
-    MakePool(parameters);
+    pool_.Render(parameters);
     if (Stopped()) return;  // the pool may have holes
-    const at::NoGradGuard no_grad;
-    SharedParameters source(parameters);
-    const FrameCoder model(&source, options_.autoencoder);
-    pool_codes_ = at::empty({options_.pool_videos,
-                             options_.transformer.channels,
-                             kShapesFrames,
-                             options_.transformer.side,
-                             options_.transformer.side},
-                            at::kFloat);
-    for (int64_t i = 0; i < options_.pool_videos; i += kVideosPerChunk) {
-      const at::Tensor latents =
-          pool_latents_.slice(0, i * kShapesFrames, (i + kVideosPerChunk) * kShapesFrames);
-      const at::Tensor codes = model.Encode(latents.to(options_.device, at::kFloat)).cpu();
-      pool_codes_.slice(0, i, i + kVideosPerChunk)
-          .copy_(codes
-                     .view({kVideosPerChunk,
-                            kShapesFrames,
-                            options_.transformer.channels,
-                            options_.transformer.side,
-                            options_.transformer.side})
-                     .transpose(1, 2));
-    }
-    pool_latents_.reset();
-    SaveTensors(path,
-                {{"codes", pool_codes_}, {"words", pool_words_}},
-                {{"settings", AutoencoderSettings()}});
-  }
-
-  void ForEachChunk(const std::function<void(int64_t)>& work) const {
-    const int64_t chunks = options_.pool_videos / kVideosPerChunk;
-    const auto run = [&](int64_t first) {
-      const at::NoGradGuard no_grad;
-      at::set_num_threads(1);
-      for (int64_t chunk = first; chunk < chunks && !Stopped(); chunk += options_.replicas) {
-        work(chunk);
-      }
-    };
-    std::vector<std::thread> threads;
-    for (int64_t r = 1; r < options_.replicas; ++r) threads.emplace_back(run, r);
-    run(0);
-    for (std::thread& thread : threads) thread.join();
+    codes_ = pool_.Codes(parameters);
+    words_ = pool_.words();
+    pool_.ReleaseLatents();
+    SaveTensors(
+        path, {{"codes", codes_}, {"words", words_}}, {{"settings", AutoencoderSettings()}});
   }
 
   const ShapesTrainingOptions& options_;
   const ShapesTrainingHooks& hooks_;
-  at::Tensor pool_latents_;  // [frames, 256] float16
-  at::Tensor pool_factors_;  // [frames, 19]
-  at::Tensor pool_radius_;   // [frames]
-  at::Tensor pool_words_;    // [videos, 6] int64
-  at::Tensor pool_codes_;    // [videos, 4, 16, 2, 2]
+  ShapesPool pool_;
+  at::Tensor codes_;  // ShapesPool::Codes
+  at::Tensor words_;  // ShapesPool::words
 };
 
 }  // namespace
@@ -482,10 +394,10 @@ void ShapesTrainingOptions::Validate() const {
   const std::string where = "train-shapes";
   if (work_folder.empty()) ThrowUserError(where, "a work folder must be given");
   if (replicas < 1) ThrowUserError(where, "replicas must be at least 1 but is {}", replicas);
-  if (pool_videos < 512 || pool_videos % kVideosPerChunk != 0) {
+  if (pool_videos < 512 || pool_videos % ShapesPool::kVideosPerChunk != 0) {
     ThrowUserError(where,
                    "pool must be a multiple of {} and at least 512 videos but is {}",
-                   kVideosPerChunk,
+                   ShapesPool::kVideosPerChunk,
                    pool_videos);
   }
   for (const int64_t steps :
