@@ -12,7 +12,7 @@ readonly WEIGHTS_DIR="${TEACACHE_WEIGHTS:-$DEPS_DIR/weights}/lpips"
 readonly BUILD_PACKAGES=(
   build-essential g++ cmake ninja-build pkg-config ccache git ca-certificates
   python3 python3-pip
-  libopencv-dev libceres-dev libeigen3-dev libcli11-dev nlohmann-json3-dev libsimdjson-dev libfmt-dev libhwy-dev
+  libopencv-dev libceres-dev libeigen3-dev libcli11-dev nlohmann-json3-dev libsimdjson-dev libfmt-dev libhwy-dev zlib1g-dev
   libsentencepiece-dev libicu-dev libavformat-dev libavcodec-dev libswscale-dev libavutil-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )

@@ -1,10 +1,13 @@
 #include "calib/html_page.h"
 
 #include <fmt/format.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <new>
+#include <stdexcept>
 
 extern "C" {
 extern const char teacache_plotly_js_gz_begin[];
@@ -40,6 +43,27 @@ std::string ScriptSafe(std::string_view json) {
     }
   }
   return safe;
+}
+
+std::string Gzip(std::string_view bytes) {
+  constexpr int kGzipWindow = 15 + 16;  // + 16: with gzip's header
+  constexpr int kMemory = 8;
+  z_stream stream = {};
+  if (deflateInit2(
+          &stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, kGzipWindow, kMemory, Z_DEFAULT_STRATEGY) !=
+      Z_OK) {
+    throw std::bad_alloc();
+  }
+  std::string packed(deflateBound(&stream, bytes.size()), '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+  stream.avail_in = static_cast<uInt>(bytes.size());
+  stream.next_out = reinterpret_cast<Bytef*>(packed.data());
+  stream.avail_out = static_cast<uInt>(packed.size());
+  const int result = deflate(&stream, Z_FINISH);
+  packed.resize(stream.total_out);
+  deflateEnd(&stream);
+  if (result != Z_STREAM_END) throw std::length_error("page data too large to pack");
+  return packed;
 }
 
 std::string Header(const HtmlPage& page) {
@@ -78,7 +102,7 @@ std::string HtmlPageText(const HtmlPage& page) {
       "<script type=\"text/plain\" id=\"plotly\">",
       PlotlyVersion());
   html += PlotlyText();
-  html += "</script>\n<script>\n(() => {\n'use strict';\n";
+  html += "</script>\n<script>\n(async () => {\n'use strict';\n";
   html += Asset(teacache_page_js_begin, teacache_page_js_end);
   html += page.script;
   return html + "})();\n</script>\n</body>\n</html>\n";
@@ -120,6 +144,13 @@ std::string DataElement(std::string_view id, std::string_view json) {
   return fmt::format("<script type=\"application/json\" id=\"{}\">{}</script>\n",
                      EscapeHtml(id),
                      ScriptSafe(json));
+}
+
+std::string PackedDataElement(std::string_view id, std::string_view json) {
+  return fmt::format(
+      "<script type=\"application/json\" data-packed=\"gzip\" id=\"{}\">{}</script>\n",
+      EscapeHtml(id),
+      Base64(Gzip(json)));
 }
 
 std::string EscapeHtml(std::string_view text) {

@@ -8,6 +8,7 @@ find_package(fmt REQUIRED)  # header-only: LibTorch's include folder carries ano
 find_package(nlohmann_json REQUIRED)
 find_package(simdjson REQUIRED)
 find_package(CLI11 REQUIRED)
+find_package(ZLIB REQUIRED)
 find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs)
 pkg_check_modules(LIBAV REQUIRED IMPORTED_TARGET libavformat libavcodec libavutil libswscale)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)

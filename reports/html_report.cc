@@ -6,11 +6,13 @@
 #include <array>
 #include <cmath>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <string_view>
 
 #include "calib/html_page.h"
 #include "datasets/files.h"
+#include "reports/columns.h"
 #include "reports/figures.h"
 #include "reports/labels.h"
 #include "reports/report_csv.h"
@@ -138,11 +140,28 @@ std::string Charts(const std::vector<Figure>& figures, bool quality) {
   return html + "</section>\n";
 }
 
+// Data of large reports is packed: opening takes a moment longer, mailing much less.
+constexpr size_t kPackedFrom = 1'000'000;
+
+std::string Data(std::string_view id, std::string_view json, bool pack) {
+  return pack ? PackedDataElement(id, json) : DataElement(id, json);
+}
+
+std::string ReportData(const SweepReport& report) {
+  const std::string json = ReportJson(report, -1);
+  if (json.size() < kPackedFrom) return DataElement("report-data", json);
+  return PackedDataElement("report-data", ToColumns(nlohmann::ordered_json::parse(json)).dump());
+}
+
 std::string FigureData(const std::vector<Figure>& figures) {
   std::string html;
+  size_t size = 0;
+  for (const Figure& figure : figures) {
+    for (const FigureVariant& variant : figure.variants) size += variant.json.size();
+  }
   for (const Figure& figure : figures) {
     for (const FigureVariant& variant : figure.variants) {
-      html += DataElement(ElementId(figure, variant), variant.json);
+      html += Data(ElementId(figure, variant), variant.json, size >= kPackedFrom);
     }
   }
   return html;
@@ -353,7 +372,7 @@ std::string HtmlReport(const SweepReport& report, const HtmlReportOptions& optio
   page.title = ReportTitle(report);
   page.facts = Facts(report);
   page.body = Body(report, figures);
-  page.data = DataElement("report-data", ReportJson(report, -1)) + FigureData(figures);
+  page.data = ReportData(report) + FigureData(figures);
   if (!options.embed_videos_of.empty()) {
     page.data += EmbeddedVideos(report, options.embed_videos_of);
   }

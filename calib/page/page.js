@@ -35,6 +35,22 @@ function bytesOfBase64(text) {
   return bytes;
 }
 
+async function unpacked(text) {
+  const stream = new Blob([bytesOfBase64(text)]).stream().pipeThrough(new DecompressionStream('gzip'));
+  return new Response(stream).text();
+}
+
+// What is packed is put into place before any of the page's own script runs.
+try {
+  await Promise.all([...document.querySelectorAll('script[data-packed]')].map(async (holder) => {
+    holder.textContent = await unpacked(holder.textContent);
+  }));
+} catch (error) {
+  document.querySelector('main').prepend(element('p', {className: 'warning',
+    textContent: 'This browser is too old for this page (it needs DecompressionStream).'}));
+  return;
+}
+
 // ---------------------------------------------------------------- theme
 
 const systemDark = matchMedia('(prefers-color-scheme: dark)');
@@ -279,9 +295,7 @@ function afterPrint() {
 // ---------------------------------------------------------------- start
 
 async function loadPlotly() {
-  const bytes = bytesOfBase64(byId('plotly').textContent);
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
-  document.head.append(element('script', {textContent: await new Response(stream).text()}));
+  document.head.append(element('script', {textContent: await unpacked(byId('plotly').textContent)}));
   plotlyReady = true;
 }
 

@@ -1,7 +1,7 @@
 // The report as report.json has it, what is selected in it, and the words for it. Whatever shows the
 // selection is in `watchers` and is called after every change.
 
-const report = parsed('report-data');
+const report = fromColumns(parsed('report-data'));
 const {rows} = report;
 const rowById = new Map(rows.map((row) => [row.id, row]));
 const uncachedByModel = new Map(rows.filter((row) => row.policy === 'none').map((row) => [row.model, row]));
