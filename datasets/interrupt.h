@@ -1,5 +1,9 @@
 #pragma once
 
+#include <string_view>
+
+#include "datasets/error.h"
+
 namespace teacache {
 
 // While one exists, the first SIGINT or SIGTERM only sets a flag, so that loops can stop after the
@@ -15,5 +19,11 @@ class InterruptGuard {
 
 // Was the process asked to stop? Always false without an InterruptGuard.
 bool Interrupted();
+
+// Long work ended early because of that: main exits with 1, since not everything was done.
+class Interruption : public UserError {
+ public:
+  explicit Interruption(std::string_view what) : UserError("interrupted", what) {}
+};
 
 }  // namespace teacache

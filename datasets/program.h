@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "datasets/error.h"
+#include "datasets/interrupt.h"
 
 namespace teacache {
 
@@ -32,6 +33,9 @@ inline int RunProgram(CLI::App* app,
   }
   try {
     return run();
+  } catch (const Interruption& error) {
+    fmt::print(stderr, "{}: {}\n", app->get_name(), error.what());
+    return 1;
   } catch (const UserError& error) {
     fmt::print(stderr, "{}: {}\n", app->get_name(), error.what());
     return 2;

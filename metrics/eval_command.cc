@@ -63,6 +63,14 @@ void Compare(const Results& other, const PoolingOptions& pooling, Results* resul
   }
 }
 
+// Before long work, so that nothing is refused at its end.
+void MakeFoldersOf(const EvalCommand& command) {
+  for (const std::string& file : {command.out, command.csv}) {
+    const fs::path folder = fs::path(file).parent_path();
+    if (!folder.empty()) MakeFolders(folder.string());
+  }
+}
+
 void Write(const EvalCommand& command, const std::string& tag, const Results& results) {
   if (command.out.empty() && command.csv.empty()) return;
   if (!command.out.empty()) WriteResults(WithTag(command.out, tag), results);
@@ -126,6 +134,7 @@ EvalOutcome RunMerge(const EvalCommand& command) {
 }  // namespace
 
 EvalOutcome RunEvalCommand(const EvalCommand& command) {
+  MakeFoldersOf(command);
   if (!command.merge.empty()) return RunMerge(command);
   EvaluateOptions options = command.evaluate;
   const size_t methods = options.gens.size();

@@ -195,16 +195,16 @@ void EvaluateOptions::Validate() const {
   if (gt.empty()) ThrowUserError("--gt", "a ground truth must be given");
   if (gens.empty()) ThrowUserError("--gen", "generated videos must be given");
   if (jobs < 0)
-    ThrowUserError("jobs", "must be 0 (by processors and memory) or more but is {}", jobs);
+    ThrowUserError("--jobs", "must be 0 (by processors and memory) or more but is {}", jobs);
   if (!score.psnr && !score.ssim && !score.lpips) {
     ThrowUserError("--metrics", "at least one metric must be chosen");
   }
   if (!(score.psnr_cap > 0)) {
-    ThrowUserError("PSNR cap", "must be a positive number of dB but is {}", score.psnr_cap);
+    ThrowUserError("--psnr-cap", "must be a positive number of dB but is {}", score.psnr_cap);
   }
   if (pooling.bootstrap_samples < 0) {
     ThrowUserError(
-        "bootstrap", "must be 0 or more resamplings but is {}", pooling.bootstrap_samples);
+        "--bootstrap", "must be 0 or more resamplings but is {}", pooling.bootstrap_samples);
   }
 }
 

@@ -54,11 +54,10 @@ class ItemLoop {
     for (std::thread& thread : threads) thread.join();
     if (failure_) std::rethrow_exception(failure_);
     if (finished_ < items_.size()) {
-      ThrowUserError("interrupted",
-                     "after {} of {} videos{}",
-                     finished_.load(),
-                     items_.size(),
-                     journal_ ? "; run again to go on" : "");
+      throw Interruption(fmt::format("after {} of {} videos{}",
+                                     finished_.load(),
+                                     items_.size(),
+                                     journal_ ? "; run again to go on" : ""));
     }
   }
 

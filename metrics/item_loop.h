@@ -27,7 +27,7 @@ struct ItemLoopOptions {
 // Calls work(i) for every item that the journal does not know, in order, `jobs` at a time. What it
 // returns is remembered (null = nothing: to be tried again next time) and given to restore(i, ...)
 // when the work goes on after an interruption; restore returns false for what it cannot use. Throws
-// the first exception of `work`, and UserError when interrupted (see InterruptGuard).
+// the first exception of `work`, and Interruption when interrupted (see InterruptGuard).
 void RunItems(const std::vector<LoopItem>& items,
               const ItemLoopOptions& options,
               const std::function<bool(size_t, const nlohmann::json&)>& restore,

@@ -10,7 +10,7 @@ LpipsNet ParseLpipsNet(std::string_view name) {
   for (LpipsNet net : {LpipsNet::kAlex, LpipsNet::kSqueeze, LpipsNet::kVgg}) {
     if (LpipsNetName(net) == name) return net;
   }
-  ThrowUserError("LPIPS network", "must be one of alex, squeeze, vgg but is \"{}\"", name);
+  ThrowUserError("--lpips-net", "must be one of alex, squeeze, vgg but is \"{}\"", name);
 }
 
 std::string_view LpipsNetName(LpipsNet net) {

@@ -219,7 +219,7 @@ SsimVariant ParseSsimVariant(std::string_view name) {
     if (entry.name == name) return entry.variant;
     names += (names.empty() ? "" : ", ") + std::string(entry.name);
   }
-  ThrowUserError("SSIM variant", "must be one of {} but is \"{}\"", names, name);
+  ThrowUserError("--ssim-variant", "must be one of {} but is \"{}\"", names, name);
 }
 
 double GaussianSsim(std::span<const uint8_t> a,

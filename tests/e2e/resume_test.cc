@@ -1,5 +1,6 @@
 // Jobs, shards and interruptions leave the same files as one plain run.
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,8 +9,10 @@
 
 #include "datasets/files.h"
 #include "datasets/journal.h"
+#include "datasets/video.h"
 #include "tests/e2e/programs.h"
 #include "tests/support/matchers.h"
+#include "tests/support/test_video.h"
 
 namespace teacache {
 namespace {
@@ -65,6 +68,43 @@ class ResumeTest : public ProgramTest {
     return RunTool("generate-videos", Generate(out), options);
   }
 };
+
+TEST_F(ResumeTest, EvalMetricsInterrupted) {
+  VideoWriterOptions options;
+  options.codec = VideoWriterOptions::Codec::kFfv1;
+  for (const char* folder : {"gt", "gen"}) {
+    MakeFolders(folder_ / folder);
+    const Video video = MakeTestVideo(320, 320, 16, folder[1] == 't' ? 1 : 2);
+    for (int i = 0; i < 16; ++i) {
+      WriteVideo(folder_ / fmt::format("{}/{}.mkv", folder, i), video, options);
+    }
+  }
+  const auto run = [&](const std::string& out, const ProcessOptions& process) {
+    return RunTool("eval-metrics",
+                   {"--gt",
+                    folder_ / "gt",
+                    "--gen",
+                    folder_ / "gen",
+                    "--metrics",
+                    "psnr,ssim",
+                    "--jobs",
+                    "1",
+                    "--out",
+                    folder_ / (out + "/results.json")},
+                   process);
+  };
+  ASSERT_EQ(run("whole", {}).exit_code, 0);
+  ProcessOptions interrupted;
+  interrupted.signal_when = [&] {
+    return fs::exists(folder_ / "parts/results.json.journal") ? SIGINT : 0;
+  };
+  const ProcessResult stopped = run("parts", interrupted);
+  EXPECT_EQ(stopped.exit_code, 1) << "not everything was done";
+  EXPECT_THAT(stopped.err, HasSubstr("eval-metrics: interrupted: after "));
+  EXPECT_FALSE(fs::exists(folder_ / "parts/results.json"));
+  EXPECT_EQ(run("parts", {}).exit_code, 0);
+  EXPECT_EQ(ReadFile(folder_ / "parts/results.json"), ReadFile(folder_ / "whole/results.json"));
+}
 
 TEST_F(ResumeTest, TwoJobsEqualOneToTheByte) {
   Run(Generate("one"));

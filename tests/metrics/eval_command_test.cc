@@ -425,6 +425,21 @@ TEST_F(EvalCommandTest, ChangedPicturesAreScoredAgain) {
   EXPECT_LT(after, before - 3);
 }
 
+TEST_F(EvalCommandTest, FoldersOfTheOutputAreMade) {
+  WriteFolders(1);
+  EvalCommand command = Command();
+  command.out = dir_ / "new/results/r.json";
+  command.csv = dir_ / "tables/videos.csv";
+  command.evaluate.journal = command.out + ".journal";
+  EXPECT_EQ(RunEvalCommand(command).exit_code, 0);
+  EXPECT_TRUE(fs::exists(command.out));
+  EXPECT_TRUE(fs::exists(command.csv));
+  // What cannot be written is refused before anything is scored.
+  AtomicWriteFile(dir_ / "file", std::string_view("x"));
+  command.csv = dir_ / "file/videos.csv";
+  EXPECT_THAT([&] { RunEvalCommand(command); }, ThrowsMessage<UserError>(HasSubstr("file")));
+}
+
 TEST_F(EvalCommandTest, MistakesOfTheCall) {
   EvalCommand command;
   EXPECT_THROW(RunEvalCommand(command), UserError);
