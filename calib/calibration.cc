@@ -160,7 +160,9 @@ void ReadImports(const CalibrationInput& input, Calibration* calibration) {
     p.frames = runs.frames;
     p.steps = runs.pairs.steps;
     p.calls = runs.pairs.calls;
-    p.prompts = std::max(p.prompts, static_cast<int64_t>(runs.pairs.prompts.size()));
+    if (PromptsKnown(runs.pairs)) {
+      p.prompts = std::max(p.prompts, static_cast<int64_t>(runs.pairs.prompts.size()));
+    }
     CalibrationData data;
     data.expert = runs.pairs.expert;
     const PairSet branches = CombineBranches(runs.pairs, input.pairs.branches);
@@ -177,6 +179,7 @@ void ReadImports(const CalibrationInput& input, Calibration* calibration) {
   if (calibration->experts.empty()) {
     ThrowUserError("expert", "must be one in the files but \"{}\" is not", *input.pairs.expert);
   }
+  if (p.prompts == 0) return;
   std::set<std::pair<int, int64_t>> runs;
   for (const Pair& pair : calibration->experts[0].all.pairs) runs.emplace(pair.prompt, pair.seed);
   p.runs = static_cast<int64_t>(runs.size());

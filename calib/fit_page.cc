@@ -206,10 +206,15 @@ std::string ExpertHtml(const FitCoeffsResult& result, size_t i) {
          ExpertCharts(expert, name.empty() ? "" : "-" + name) + "</div>\n";
 }
 
+// "3 prompts, "; nothing where nobody knows.
+std::string Counted(int64_t count, const char* what) {
+  return count > 0 ? fmt::format("{} {}{}, ", count, what, count == 1 ? "" : "s") : "";
+}
+
 std::vector<std::string> Facts(const FitCoeffsResult& result) {
   const CoefficientProvenance& p = result.coefficients.provenance;
   std::vector<std::string> facts = {
-      fmt::format("{} prompts, {} runs, {} pairs", p.prompts, p.runs, p.pairs)};
+      fmt::format("{}{}{} pairs", Counted(p.prompts, "prompt"), Counted(p.runs, "run"), p.pairs)};
   if (p.steps > 0) facts.push_back(fmt::format("{} steps", p.steps));
   if (p.width > 0) facts.push_back(fmt::format("{}×{}", p.width, p.height));
   if (p.guidance > 0) facts.push_back(fmt::format("guidance {}", p.guidance));

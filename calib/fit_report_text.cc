@@ -103,6 +103,7 @@ std::string DegreesText(const Diagnostics& d, bool robust) {
   text += "; without a polynomial:";
   for (size_t i = 0; i < d.baselines.size(); ++i) {
     const std::string& name = d.baselines[i].name;
+    if (name == "step" && d.steps.empty()) continue;  // nobody knows the steps
     text += fmt::format("{} {} {}",
                         i > 0 ? "," : "",
                         name == "step" ? "step number" : name,

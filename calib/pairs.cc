@@ -201,6 +201,8 @@ PairOptions::Branches ParseBranches(const std::string& text) {
   ThrowUserError("branch", "must be all, worst, average, cond or uncond but is \"{}\"", text);
 }
 
+bool PromptsKnown(const PairSet& set) { return set.calls > 0 || set.prompts.size() > 1; }
+
 std::vector<double> Xs(const PairSet& set) {
   std::vector<double> xs;
   xs.reserve(set.pairs.size());

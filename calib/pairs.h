@@ -72,6 +72,9 @@ std::string ToString(PairOptions::Branches branches);
 PairOptions::Target ParseTarget(const std::string& text);
 PairOptions::Branches ParseBranches(const std::string& text);
 
+// False for pairs without steps under a single name: it stands for whoever's they are.
+bool PromptsKnown(const PairSet& set);
+
 // What the fit sees.
 std::vector<double> Xs(const PairSet& set);
 std::vector<double> Ys(const PairSet& set);

@@ -50,9 +50,8 @@ Evidence EvidenceOf(const PairSet& fitted, const FitOptions& options) {
   evidence.pairs = static_cast<int64_t>(fitted.pairs.size());
   evidence.coefficients = options.degree + (options.through_origin ? 0 : 1);
   evidence.means = fitted.means;
-  // Pairs without a step are all under one name, whoever's they are.
-  const bool unknown = fitted.calls == 0 && prompts.size() == 1;
-  evidence.prompts = unknown ? 0 : static_cast<int>(prompts.size());
+  evidence.steps = fitted.calls > 0;
+  evidence.prompts = PromptsKnown(fitted) ? static_cast<int>(prompts.size()) : 0;
   return evidence;
 }
 
@@ -73,7 +72,7 @@ Judgement Judge(const FitOptions& options,
   const bool robust = options.robust();
   const auto shown = [&](const CrossValidation& cv) { return robust ? cv.mae : cv.r2; };
   const char* const figure = robust ? "mean absolute error" : "R2";
-  const bool step_wins = of_step < 0.95 * own && of_step < 0.95 * of_constant;
+  const bool step_wins = evidence.steps && of_step < 0.95 * own && of_step < 0.95 * of_constant;
   if (step_wins) {
     return {
         Verdict::kUseSteps,
@@ -104,15 +103,19 @@ Judgement Judge(const FitOptions& options,
                         shown(fit),
                         shown(line))};
   }
+  const std::string by_step =
+      evidence.steps ? fmt::format(", step number {:.3g}", shown(step)) : "";
   return {
       Verdict::kUse,
       fmt::format("The polynomial predicts the change with a cross-validated {} of {:.3g} (line "
-                  "{:.3g}, step number {:.3g}). It is usable for x between the ends of the "
-                  "observed range.",
+                  "{:.3g}{}). It is usable for x between the ends of the observed range{}.",
                   figure,
                   shown(fit),
                   shown(line),
-                  shown(step))};
+                  by_step,
+                  evidence.prompts > 0
+                      ? ""
+                      : ", if the pairs are of many prompts, which is not told with them")};
 }
 
 std::string ToString(Verdict verdict) {

@@ -30,6 +30,7 @@ struct Evidence {
   int coefficients = 0;  // that are fitted
   int prompts = 0;       // 0 = unknown
   bool means = false;    // over prompts, whose differences are lost
+  bool steps = true;     // known: whether the step number alone does as well can be told
 };
 Evidence EvidenceOf(const PairSet& fitted, const FitOptions& options);
 

@@ -95,22 +95,26 @@ function stepFigure(expert) {
 
 function degreeFigure(expert) {
   const cv = expert.cross_validation;
+  // Where nobody knows the steps they are no rival.
+  const baselines = cv.baselines.filter((c) => c.name !== 'step' || expert.steps.length > 0);
   const bars = (list, name, color) => ({type: 'bar', name, x: list.map((c) => c.name), marker: {color},
     y: list.map((c) => (c.r2 === null ? null : Math.max(c.r2, -0.2))), cliponaxis: false, textposition: 'outside',
     text: list.map((c) => fixed(c.r2, 3)), hovertemplate: '%{x}: R² %{text}<extra></extra>'});
-  return {data: [bars(cv.baselines, 'without the signal or a line', colors.second), bars(cv.degrees, 'polynomials', colors.fit)],
+  return {data: [bars(baselines, 'without the signal or a line', colors.second), bars(cv.degrees, 'polynomials', colors.fit)],
     layout: {margin, xaxis: axis(''), yaxis: axis(`R², each ${cv.left_out} left out once`, {range: [-0.25, 1.12], zeroline: true})}};
 }
 
 function learningFigure(expert) {
   const l = expert.learning;
   const x = l.map((p) => p.prompts);
+  // Few prompts can give errors many times as large, beside which the others look like nothing.
+  const tall = Math.max(...l.map((p) => p.rmse95[1])) > 10 * l[l.length - 1].rmse;
   return {data: [
     ...band(x, l.map((p) => p.rmse95[0]), l.map((p) => p.rmse95[1]), '95 % of choices'),
     {type: 'scatter', mode: 'lines+markers', x, y: l.map((p) => p.rmse), name: 'error', line: {color: colors.fit},
       hovertemplate: '%{x} fitted: RMSE %{y:.4g}<extra></extra>'}],
   layout: {margin, xaxis: axis(`${expert.cross_validation.left_out}s fitted`, {dtick: l.length < 16 ? 1 : undefined}),
-    yaxis: axis('RMSE on the others', {rangemode: 'tozero'})}};
+    yaxis: axis('RMSE on the others', tall ? {type: 'log'} : {rangemode: 'tozero'})}};
 }
 
 // ---------------------------------------------------------------- threshold and schedules

@@ -8,7 +8,7 @@ namespace {
 
 using testing::HasSubstr;
 
-const Evidence kEnough = {1000, 5, 20, false};
+const Evidence kEnough = {1000, 5, 20, false, true};
 
 CrossValidation Error(double rmse, double mae, double r2) { return {"", r2, rmse, mae}; }
 
@@ -63,6 +63,16 @@ TEST(Judge, TooFewPromptsOrPairs) {
   // Pairs whose prompts nobody wrote down, but many.
   EXPECT_EQ(judge({1000, 5, 0, false}).verdict, Verdict::kUse);
   EXPECT_EQ(judge({10, 5, 0, false}).verdict, Verdict::kTooFew);
+  EXPECT_THAT(judge({1000, 5, 0, false}).text, HasSubstr("if the pairs are of many prompts"));
+}
+
+TEST(Judge, UnknownStepsAreNoRival) {
+  const Evidence pairs_only = {1000, 5, 0, false, false};
+  const CrossValidation good = Error(0.1, 0.1, 0.99);
+  const Judgement judgement =
+      Judge({}, pairs_only, Error(0.4, 0.3, 0.84), Error(1, 1, 0), Error(0.6, 0.5, 0.6), good);
+  EXPECT_EQ(judgement.verdict, Verdict::kUse);
+  EXPECT_THAT(judgement.text, testing::Not(HasSubstr("step number")));
 }
 
 TEST(EvidenceOf, CountsWhatIsThere) {
@@ -77,7 +87,11 @@ TEST(EvidenceOf, CountsWhatIsThere) {
   set.pairs.erase(set.pairs.begin());
   EXPECT_EQ(EvidenceOf(set, {}).prompts, 1);
   set.calls = 0;
+  EXPECT_EQ(EvidenceOf(set, {}).prompts, 1);
+  set.prompts = {"all"};
+  set.pairs[0].prompt = set.pairs[1].prompt = 0;
   EXPECT_EQ(EvidenceOf(set, {}).prompts, 0);
+  EXPECT_FALSE(EvidenceOf(set, {}).steps);
 }
 
 }  // namespace
