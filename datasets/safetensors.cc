@@ -266,6 +266,23 @@ std::string ShardPath(const std::string& index_path, const std::string& name) {
   return (std::filesystem::path(index_path).parent_path() / relative).string();
 }
 
+// All that are missing at once: each is gigabytes to download.
+void CheckShardsAreThere(const std::string& index_path,
+                         const std::map<std::string, std::string>& shards) {
+  std::set<std::string> missing;
+  std::error_code error;
+  for (const auto& [name, path] : shards) {
+    if (!std::filesystem::exists(path, error)) missing.insert(path);
+  }
+  std::string names;
+  for (const std::string& path : missing) {
+    names += (names.empty() ? "" : ", ") + std::filesystem::path(path).filename().string();
+  }
+  if (!names.empty()) {
+    ThrowUserError(index_path, "must have all its shards beside it but lacks {}", names);
+  }
+}
+
 Shard OpenIndex(const std::string& path) {
   std::map<std::string, Shard> shards;
   Shard all;
@@ -299,6 +316,7 @@ std::map<std::string, std::string> ReadShardIndex(const std::string& path) {
     }
     shards[name] = ShardPath(path, file.get<std::string>());
   }
+  CheckShardsAreThere(path, shards);
   return shards;
 }
 

@@ -75,7 +75,7 @@ class SafetensorsFile {
 };
 
 // Tensor name -> path of the shard that holds it, from a *.index.json (of .safetensors or .bin
-// shards). Throws UserError for a damaged one and for shards that would lie outside its folder.
+// shards). Throws UserError for a damaged one, and for shards missing or outside its folder.
 std::map<std::string, std::string> ReadShardIndex(const std::string& path);
 
 // Writes a file by a temporary name and a rename. The bytes depend only on the arguments: tensors

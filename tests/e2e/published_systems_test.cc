@@ -199,6 +199,37 @@ TEST_P(PublishedSystem, MistakesAreNamedBeforeAnythingIsLoaded) {
   EXPECT_FALSE(fs::exists(folder_ / "run"));
 }
 
+// 69 GB of noise where 16 GB may be used.
+TEST(PublishedSystems, OutOfMemoryNamesThePart) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers need more address space than a limited process has";
+#endif
+  const TempDir folder;
+  WriteLatteFolder(folder / "weights");
+  const ProcessResult result = RunProcess({"/bin/sh",
+                                           "-c",
+                                           "ulimit -v 16000000; exec \"$@\"",
+                                           "sh",
+                                           std::string(TEACACHE_BIN_DIR) + "/generate-videos",
+                                           "--model",
+                                           "latte",
+                                           "--weights",
+                                           folder / "weights",
+                                           "--width",
+                                           "262144",
+                                           "--height",
+                                           "262144",
+                                           "--prompt",
+                                           "a cat",
+                                           "--out",
+                                           folder / "run"});
+  EXPECT_EQ(result.exit_code, 1) << result.err;
+  EXPECT_THAT(
+      result.out,
+      AllOf(HasSubstr("failed: \"a cat\", seed 0: transformer: ran out of the machine's memory"),
+            HasSubstr("--dtype")));
+}
+
 INSTANTIATE_TEST_SUITE_P(
     All,
     PublishedSystem,

@@ -70,6 +70,11 @@ TEST_F(PublishedWeights, Latte) {
   ExpectPlan("latte",
              "512 x 512 pixels, 16 frames; 50 steps of ddim (50 calls), guidance 7.5",
              {"text encoder +4.76 G +19.6 GB", "transformer +1.06 G +4.23 GB +2.11 GB", "decoder"});
+  // What was not downloaded is named.
+  const fs::path second = folder_.path() / "text_encoder" / "model-00002-of-00004.safetensors";
+  fs::rename(second, folder_.path() / "elsewhere");
+  ExpectMistake(DryRun("latte"), {"model.safetensors.index.json", "lacks model-00002-of-00004"});
+  fs::rename(folder_.path() / "elsewhere", second);
   // Another system's transformer is told apart.
   fs::remove_all(folder_.path() / "transformer");
   Write("transformer", "open_sora_plan_transformer");
