@@ -64,16 +64,36 @@ std::vector<std::string> Facts(const SweepReport& report) {
   return facts;
 }
 
+// The first sentence is what to do; the others are why.
+std::string Verdict(const std::string& words) {
+  const size_t end = words.find(". ");
+  if (end == std::string::npos) return fmt::format("<p class=\"verdict\">{}</p>\n", Prose(words));
+  return fmt::format("<p class=\"verdict\">{}</p>\n<p>{}</p>\n",
+                     Prose(words.substr(0, end + 1)),
+                     Prose(words.substr(end + 2)));
+}
+
+// With several models each has one.
+bool IsVerdictOfModel(const SweepReport& report, const std::string& words) {
+  return report.models.size() > 1 &&
+         std::ranges::any_of(report.models, [&words](const SweepModel& model) {
+           return words.starts_with(model.name + ": Threshold ") ||
+                  words.starts_with(model.name + ": No threshold ");
+         });
+}
+
 std::string Words(const SweepReport& report) {
   std::string html = "<section class=\"words\" aria-label=\"Conclusions\">\n";
+  std::string list;
   for (size_t i = 0; i < report.conclusions.size(); ++i) {
-    if (i == 0) {
-      html += fmt::format("<p class=\"verdict\">{}</p>\n<ul>\n", Prose(report.conclusions[0]));
+    const std::string& words = report.conclusions[i];
+    if (i == 0 || IsVerdictOfModel(report, words)) {
+      html += Verdict(words);
     } else {
-      html += fmt::format("<li>{}</li>\n", Prose(report.conclusions[i]));
+      list += fmt::format("<li>{}</li>\n", Prose(words));
     }
   }
-  if (!report.conclusions.empty()) html += "</ul>\n";
+  if (!list.empty()) html += "<ul>\n" + list + "</ul>\n";
   for (const std::string& warning : report.context.warnings) {
     html += fmt::format("<p class=\"warning\">{}</p>\n", EscapeHtml(warning));
   }
@@ -217,6 +237,7 @@ std::string Tables(const SweepReport& report) {
       "aria-label=\"All settings\"></table></div>\n"
       "<div class=\"scroll big\" hidden><table id=\"videos\" role=\"grid\" tabindex=\"0\" "
       "aria-label=\"All videos\"></table></div>\n"
+      "<p class=\"note\" id=\"printed-note\"></p>\n"
       "<p class=\"note\">Means over the test videos with 95 % intervals; seconds are medians with "
       "quartiles. A head sorts, a line (or the arrow keys) selects what the charts mark and the "
       "player shows.</p>\n</section>\n",

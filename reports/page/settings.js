@@ -60,7 +60,7 @@ function settingColumns() {
   columns.push(text('setting', ownLabelOf, {header: true}));
   columns.push(number('computed', (row) => row.computed_mean, (row) => `${fixed(row.computed_mean, 1)} / ${row.calls}`,
     {csv: [['computed calls', (row) => row.computed_mean], ['calls', (row) => row.calls]]}));
-  columns.push(number('longest skip', (row) => row.longest_skip, (row) => String(row.longest_skip)));
+  columns.push(number('longest skip', (row) => row.longest_skip, (row) => String(row.longest_skip), {screenOnly: true}));
   columns.push(number('seconds', (row) => (row.total.n ? row.total.median : null), (row) => seconds(row.total),
     {small: (row) => (row.total.n ? `(${fixed(row.total.lo, 3)}–${fixed(row.total.hi, 3)})` : ''),
       csv: [['seconds, median', (row) => row.total.median], ['seconds, 25th percentile', (row) => row.total.lo],
@@ -69,7 +69,7 @@ function settingColumns() {
   columns.push(number('speed-up', speedup, (row) => `${fixed(speedup(row), 2)}×`,
     {small: (row) => bracket(row.speedup_total.ci95, 2), csv: withInterval('speed-up', speedup, (row) => row.speedup_total.ci95)}));
   columns.push(number('transformer', (row) => row.speedup_transformer.value, (row) => `${fixed(row.speedup_transformer.value, 2)}×`,
-    {csv: [['speed-up of the transformer', (row) => row.speedup_transformer.value]]}));
+    {screenOnly: true, csv: [['speed-up of the transformer', (row) => row.speedup_transformer.value]]}));
   for (const metric of metrics) columns.push(...metricColumns(metric));
   if (uniformComparison.size) columns.push(uniformColumn());
   if (rows.some((row) => row.adherence.length)) {
@@ -80,7 +80,7 @@ function settingColumns() {
     columns.push(text('Pareto', front));
   }
   if (rows.some((row) => row.bytes > 0)) {
-    columns.push(number('MB', (row) => row.bytes / 1e6, (row) => (row.bytes ? fixed(row.bytes / 1e6, 2) : '–')));
+    columns.push(number('MB', (row) => row.bytes / 1e6, (row) => (row.bytes ? fixed(row.bytes / 1e6, 2) : '–'), {screenOnly: true}));
   }
   columns.push(number('videos', goodVideos,
     (row) => (lacking(row) ? `${goodVideos(row)} of ${expectedVideos.get(row.model).size}` : String(goodVideos(row))),
@@ -138,7 +138,13 @@ for (const button of document.querySelectorAll('[data-table]')) {
 byId('filter').addEventListener('input', (event) => tables[shownTable].filter(event.target.value));
 byId('csv').addEventListener('click', () => saveText(tables[shownTable].csv(), 'text/csv', `teacache-${shownTable}.csv`));
 
-const mostPrinted = 300;
-addEventListener('beforeprint', () => tables[shownTable].expand(mostPrinted));
+const mostPrinted = 80;
+addEventListener('beforeprint', () => {
+  const table = tables[shownTable];
+  const more = table.shown.length - mostPrinted;
+  byId('printed-note').textContent = more <= 0 ? '' :
+    `${more} more lines are in ${shownTable === 'settings' ? 'report.csv' : 'videos.csv'} beside the page.`;
+  table.expand(mostPrinted);
+});
 addEventListener('afterprint', () => tables[shownTable].collapse());
 watchers.push(() => Object.values(tables).forEach((table) => table.mark()));

@@ -2,10 +2,12 @@
 // stop of the Tab key, in which the arrow keys move the selection.
 
 const lineHeight = 40;
-const extraLines = 12;  // above and below what is seen
+const extraLines = 14;  // above and below what is seen
+const leastExtra = 3;   // with fewer, the lines are made anew: most frames of a scroll change nothing
 const collator = new Intl.Collator(undefined, {numeric: true});
 
-// columns: {title, text(item), value(item): number, text or null, small(item), csv: [[name, of(item)]]}
+// columns: {title, text(item), value(item): number, text or null, small(item), csv: [[name, of(item)]],
+//   screenOnly: left out on paper}
 class BigTable {
   constructor(table, {columns, items, textOf, isSelected, choose: chosen, name}) {
     Object.assign(this, {table, columns, items, textOf, isSelected, chosen, name});
@@ -38,6 +40,7 @@ class BigTable {
       const head = element('th', {scope: 'col'}, button);
       head.style.width = `${widths[index]}px`;
       head.classList.toggle('text', !column.numeric);
+      head.classList.toggle('screen-only', Boolean(column.screenOnly));
       button.addEventListener('click', () => this.sort(index));
       return head;
     })));
@@ -94,6 +97,7 @@ class BigTable {
       const cell = element(column.header ? 'th' : 'td', {textContent: column.text(item)});
       if (column.header) cell.scope = 'row';
       cell.classList.toggle('text', !column.numeric);
+      cell.classList.toggle('screen-only', Boolean(column.screenOnly));
       const small = column.small?.(item);
       if (small) cell.append(element('small', {textContent: small}));
       if (column.warns?.(item)) cell.classList.add('warns');
@@ -105,10 +109,13 @@ class BigTable {
 
   render(anew) {
     if (this.scroller.hidden && !this.all) return;
-    const first = this.all ? 0 : Math.max(0, Math.floor(this.scroller.scrollTop / lineHeight) - extraLines);
-    const seen = Math.ceil((this.scroller.clientHeight || 600) / lineHeight) + 2 * extraLines;
-    const end = Math.min(this.shown.length, this.all || first + seen);
-    if (!anew && this.first === first && this.end === end) return;
+    const top = Math.floor(this.scroller.scrollTop / lineHeight);
+    const bottom = top + Math.ceil((this.scroller.clientHeight || 600) / lineHeight);
+    const last = this.shown.length;
+    const enough = this.first <= Math.max(0, top - leastExtra) && this.end >= Math.min(last, bottom + leastExtra);
+    if (!anew && !this.all && enough) return;
+    const first = this.all ? 0 : Math.max(0, top - extraLines);
+    const end = Math.min(last, this.all || bottom + extraLines);
     // What stays in sight stays in the document.
     const kept = new Map();
     if (!anew && this.lines) this.lines.forEach((line, i) => kept.set(this.first + i, line));
