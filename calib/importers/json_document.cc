@@ -171,7 +171,9 @@ std::string JsonPath::ToString() const {
 
 size_t JsonNode::size() const {
   if (simdjson::dom::array list; value_.get(list) == simdjson::SUCCESS) {
-    return static_cast<size_t>(std::distance(list.begin(), list.end()));
+    size_t count = 0;  // list.size() ends at 0xFFFFFF
+    for (auto it = list.begin(); it != list.end(); ++it) ++count;
+    return count;
   }
   if (simdjson::dom::object object; value_.get(object) == simdjson::SUCCESS) return object.size();
   return 0;
@@ -278,7 +280,7 @@ JsonDocument::JsonDocument(const std::string& text, std::string where)
 
 std::string JsonDocument::Where(const JsonPath& path) const {
   const std::string place = LineAndColumn(text_, WalkTo(text_, path).at());
-  const std::string name = path.ToString();
+  const std::string name = OneLine(path.ToString());
   return fmt::format("{}:{}{}{}", where_, place, name.empty() ? "" : ": ", name);
 }
 

@@ -192,6 +192,7 @@ TEST(ImportJson, SyntaxErrorsNameLineAndColumn) {
 
 TEST(ImportJson, ByteOrderMarkAndLongValuesInMessages) {
   EXPECT_EQ(Import("\xEF\xBB\xBF[[0.1, 0.3]]")[0].pairs.pairs[0].y, 0.3);
+  ExpectRefused(R"({"a\nb": {"1": [1, 2]}})", "file:1:16: a b.1: must be [count, mean x, mean y]");
   const std::string text = std::string(56, 'a') + "\xC3\xA4" + std::string(100, 'b');
   ExpectRefused("[[1, 2],\n\"" + text + "\"]", ("\"" + std::string(56, 'a') + "...").c_str());
 }
