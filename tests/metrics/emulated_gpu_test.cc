@@ -19,6 +19,7 @@ const at::Device kDevice(at::kCUDA, 1);
 TEST(EmulatedGpu, SquaredErrorsAreExact) { CheckSquaredErrors(kDevice); }
 TEST(EmulatedGpu, SsimEqualsPlain) { CheckSsim(kDevice); }
 TEST(EmulatedGpu, LayerDistancesEqualPlain) { CheckLayerDistances(kDevice); }
+TEST(EmulatedGpu, LargePictures) { CheckLargePictures(kDevice); }
 TEST(EmulatedGpu, BatchesGiveWhatPairsGive) { CheckScorer(kDevice); }
 TEST(EmulatedGpu, LpipsEqualsItsDefinition) { CheckLpips(kDevice, /*tf32=*/false); }
 

@@ -160,6 +160,40 @@ void CheckLayerDistances(at::Device device) {
   }
 }
 
+void CheckLargePictures(at::Device device) {
+  const at::Tensor one_pair = at::tensor(std::vector<int32_t>{0, 1}, at::kInt).view({1, 2});
+  const auto pair_of = [](int width, int height) {
+    std::vector<Frame> frames = {MakeFrame(Content::kNoise, width, height, 1)};
+    frames.push_back(AddNoise(frames[0], 20, 2));
+    return frames;
+  };
+  const std::vector<Frame> large = pair_of(2905, 2003);
+  const at::Tensor errors =
+      SquaredErrorsOnGpu(ToPictures(large).to(device), one_pair.to(device)).cpu();
+  EXPECT_EQ(static_cast<uint64_t>(errors.item<int64_t>()), PlainSquaredError(large[0], large[1]));
+
+  const std::vector<Frame> tiles = pair_of(605, 303);
+  const double deficit =
+      SsimDeficitsOnGpu(ToPictures(tiles).to(device), one_pair.to(device)).cpu().item<double>();
+  EXPECT_NEAR(1 - deficit / (3.0 * 595 * 293), PlainSsim(tiles[0], tiles[1]), 1e-7);
+
+  at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(5);
+  const at::Tensor features = at::rand({2, 2, 601, 607}, generator, at::kFloat);
+  const at::Tensor head = at::ones({2}, at::kFloat);
+  const at::Tensor wy = at::rand({601}, generator, at::kDouble);
+  const at::Tensor wx = at::rand({607}, generator, at::kDouble);
+  const double distance =
+      LayerDistancesOnGpu(
+          features.to(device), one_pair.to(device), head.to(device), wy.to(device), wx.to(device))
+          .cpu()
+          .item<double>();
+  const at::Tensor f = features.to(at::kDouble);
+  const at::Tensor unit = f / (f.square().sum(1, true).sqrt() + 1e-10);
+  const at::Tensor map = (unit[0] - unit[1]).square().sum(0);
+  const double expected = (map * wy.view({-1, 1}) * wx).sum().item<double>();
+  EXPECT_NEAR(distance, expected, 2e-6 * expected);
+}
+
 void CheckScorer(at::Device device) {
   at::set_num_threads(1);
   std::vector<FrameGroup> groups;

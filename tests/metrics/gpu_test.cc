@@ -21,6 +21,7 @@ class Gpu : public testing::Test {
 TEST_F(Gpu, SquaredErrorsAreExact) { CheckSquaredErrors(at::kCUDA); }
 TEST_F(Gpu, SsimEqualsPlain) { CheckSsim(at::kCUDA); }
 TEST_F(Gpu, LayerDistancesEqualPlain) { CheckLayerDistances(at::kCUDA); }
+TEST_F(Gpu, LargePictures) { CheckLargePictures(at::kCUDA); }
 TEST_F(Gpu, BatchesGiveWhatPairsGive) { CheckScorer(at::kCUDA); }
 TEST_F(Gpu, LpipsEqualsItsDefinition) { CheckLpips(at::kCUDA, /*tf32=*/false); }
 TEST_F(Gpu, LpipsWithTf32IsNear) { CheckLpips(at::kCUDA, /*tf32=*/true); }
