@@ -13,6 +13,7 @@
 #include "datasets/files.h"
 #include "reports/figures.h"
 #include "reports/html_report.h"
+#include "reports/join_reports.h"
 #include "reports/labels.h"
 #include "reports/sweep_summary.h"
 #include "tests/reports/chromium.h"
@@ -360,6 +361,33 @@ TEST_F(HtmlPage, BothThemesCanBeReadAndControlsHaveNames) {
     EXPECT_GT(result["texts"], 300);
     Write(SyntheticSweep({.lpips = false}));
   }
+}
+
+// A chart of one model is seen while a setting of that model is selected; no empty frames.
+TEST_F(HtmlPage, SeveralModelsTakeTurns) {
+  std::vector<FoundReport> reports;
+  for (const char* name : {"first", "second"}) {
+    SweepReport report = SyntheticSweep({.bootstrap_samples = 100});
+    report.models[0].name = name;
+    for (SweepRow& row : report.rows) row.model = name;
+    for (SweepFit& fit : report.fits) fit.model = name;
+    reports.push_back({name, std::move(report)});
+  }
+  Write(JoinReports(std::move(reports)));
+  const Json result = Run("setting=first.teacache-0.1", R"(
+    const seen = () => [...document.querySelectorAll('.chart')].filter((chart) => chart.offsetHeight > 0);
+    const look = () => ({
+      models: [...new Set(seen().map((chart) => chart.dataset.model || 'all'))].sort(),
+      empty: seen().filter((chart) => chart.dataset.drawn !== 'yes').length});
+    const first = look();
+    location.hash = 'setting=second.teacache-0.1';
+    await pause(1500);
+    return {first, second: look(), verdicts: document.querySelectorAll('.verdict').length};)");
+  EXPECT_EQ(result["first"]["models"], (Json{"all", "first"}));
+  EXPECT_EQ(result["first"]["empty"], 0);
+  EXPECT_EQ(result["second"]["models"], (Json{"all", "second"}));
+  EXPECT_EQ(result["second"]["empty"], 0);
+  EXPECT_EQ(result["verdicts"], 2);
 }
 
 TEST_F(HtmlPage, OddFileNamesAreFound) {
