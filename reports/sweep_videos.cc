@@ -31,6 +31,7 @@ json SystemSettings(const SystemInfo& info, const SweepOptions& options) {
                    {"device", info.device},
                    {"threads", options.threads},
                    {"size", {info.width, info.height, info.frames}},
+                   {"prompt_suffix", info.prompt_suffix},
                    {"codec", options.lossy ? "h264" : "ffv1"},
                    {"crf", options.crf}};
   return settings;

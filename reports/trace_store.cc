@@ -31,7 +31,8 @@ std::string StoreName(const SystemInfo& info) {
                                    info.device,
                                    info.width,
                                    info.height,
-                                   info.frames};
+                                   info.frames,
+                                   info.prompt_suffix};
   return "trace-" + Sha256Hex(std::string_view(settings.dump())).substr(0, 12) + ".jsonl";
 }
 

@@ -28,7 +28,8 @@ struct FakeOptions {
   int branches = 1;
   bool can_change_steps = true;
   std::string failing_prompt = {};  // its runs throw
-  int* runs = nullptr;         // counts Begin()
+  std::string prompt_suffix = {};
+  int* runs = nullptr;  // counts Begin()
 };
 
 class FakeSystem : public System {
@@ -44,6 +45,7 @@ class FakeSystem : public System {
     info_.width = info_.height = 32;
     info_.frames = 3;
     info_.fps = 8;
+    info_.prompt_suffix = options.prompt_suffix;
   }
 
   const SystemInfo& info() const override { return info_; }
@@ -225,6 +227,19 @@ TEST(RunSweep, MoreTimedRunsAddOnlyWhatIsMissing) {
   const SweepReport report = RunSweep(FakeSystem({.runs = &runs}), options).report;
   EXPECT_EQ(runs, 3 * 3);  // settings x prompts
   EXPECT_EQ(Row(report, "teacache-0.1").total.n, 9);
+}
+
+// Another text behind every prompt makes other videos, and other traces to fit.
+TEST(RunSweep, AnotherPromptSuffixMakesAllAnew) {
+  const TempDir folder;
+  const SweepOptions options = Options(folder);
+  int first = 0;
+  RunSweep(FakeSystem({.runs = &first}), options);
+  int again = 0;
+  RunSweep(FakeSystem({.runs = &again}), options);
+  EXPECT_EQ(again, 0);
+  RunSweep(FakeSystem({.prompt_suffix = " motion score: 4.", .runs = &again}), options);
+  EXPECT_EQ(again, first);
 }
 
 TEST(RunSweep, SeveralCoefficientSets) {
