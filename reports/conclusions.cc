@@ -69,6 +69,8 @@ std::string LimitText(const SweepReport& report, const SweepRow& row) {
         !decision.ci95) {
       continue;
     }
+    // Of a single threshold nothing lies between.
+    if (decision.ci95->lo == decision.ci95->hi) return "";
     return fmt::format(" Between the measured thresholds the limit lies at {} ({}–{}).",
                        Short(decision.threshold),
                        Short(decision.ci95->lo),
@@ -91,13 +93,16 @@ std::string Recommendation(const SweepReport& report, const SweepModel& model) {
         Short(floor));
   }
   std::string text = fmt::format(
-      "Threshold {} is the largest that keeps the worst 5 % of the videos at {} dB or more: {} "
-      "faster end to end, {} of {} calls computed, PSNR {} on average.",
+      "Threshold {} is the largest that keeps the worst 5 % of the videos at {} dB or more: {}, "
+      "{}, "
+      "PSNR {} on average.",
       Short(*row->threshold),
       Short(floor),
-      SpeedupText(row->speedup_total),
-      Fixed(row->computed_mean, 1),
-      row->calls,
+      row->speedup_total.value > 0 ? SpeedupText(row->speedup_total) + " faster end to end"
+                                   : "how much faster is not known for want of times",
+      row->calls > 0
+          ? fmt::format("{} of {} calls computed", Fixed(row->computed_mean, 1), row->calls)
+          : "how many calls were computed is not known",
       MetricText(row->psnr, 1, " dB"));
   for (const std::string& policy : Baselines(report, model)) {
     text += BaselineThere(report, *row, policy);
@@ -217,7 +222,10 @@ std::string SignalSentence(const SweepFit& fit) {
 
 // Where the saved calls go: calls / computed calls against the measured speed-up.
 std::string OverheadSentence(const SweepRow& row) {
-  if (row.computed_mean <= 0 || row.total.n == 0 || row.transformer.n == 0) return "";
+  if (row.computed_mean <= 0 || !(row.speedup_total.value > 0) ||
+      !(row.speedup_transformer.value > 0)) {
+    return "";
+  }
   const double fewer = row.calls / row.computed_mean;
   const double rest = row.total.median - row.transformer.median;
   return fmt::format(

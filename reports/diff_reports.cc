@@ -103,7 +103,8 @@ class RowDiff {
   }
 
   void Cost(RowChange* row) const {
-    if (row_a_.total.n > 0 && row_b_.total.n > 0 && row_a_.policy != "none") {
+    if (row_a_.speedup_total.value > 0 && row_b_.speedup_total.value > 0 &&
+        row_a_.policy != "none") {
       row->metrics.push_back(Unpaired("speed-up",
                                       row_a_.speedup_total.value,
                                       row_b_.speedup_total.value,

@@ -269,10 +269,11 @@ Figure ModelFigure(const SweepReport& report,
   return figure;
 }
 
+bool HasMarks(const FigureVariant& variant) { return !variant.json.starts_with(R"({"data":[],)"); }
+
 bool HasMarks(const Figure& figure) {
-  return std::ranges::any_of(figure.variants, [](const FigureVariant& variant) {
-    return !variant.json.starts_with(R"({"data":[],)");
-  });
+  return std::ranges::any_of(figure.variants,
+                             [](const FigureVariant& variant) { return HasMarks(variant); });
 }
 
 }  // namespace teacache

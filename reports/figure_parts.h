@@ -94,7 +94,8 @@ Figure ModelFigure(const SweepReport& report,
                    const std::string& id,
                    const std::string& title);
 
-// Whether the figure would show anything.
+// Whether anything would be shown.
+bool HasMarks(const FigureVariant& variant);
 bool HasMarks(const Figure& figure);
 
 }  // namespace teacache

@@ -300,6 +300,11 @@ class ModelReport {
     SweepModel& model = report_.models.front();
     model.description = "videos made elsewhere";
     for (const SweepRow& row : report_.rows) model.calls = std::max(model.calls, row.calls);
+    if (model.calls == 0) {  // told as counts only: an uncached run computes all of them
+      for (const SweepRow& row : report_.rows) {
+        if (row.policy == "none") model.calls = static_cast<int>(std::lround(row.computed_mean));
+      }
+    }
     for (SweepRow& row : report_.rows) {
       if (row.calls == 0) row.calls = model.calls;
       if (row.policy == "none" && row.computed_mean == 0) row.computed_mean = row.calls;

@@ -13,6 +13,7 @@
 #include "calib/html_page.h"
 #include "datasets/files.h"
 #include "reports/columns.h"
+#include "reports/figure_parts.h"
 #include "reports/figures.h"
 #include "reports/labels.h"
 #include "reports/report_csv.h"
@@ -368,13 +369,33 @@ where more speed begins to cost more quality.</p>
   return html + "</section>\n";
 }
 
+// The curves, with a button for every axis that something is known of.
+std::string SpeedAndQuality(const std::vector<Figure>& figures) {
+  std::string buttons;
+  std::set<std::string> axes;
+  for (const Figure& figure : figures) {
+    if (!figure.shared_axis) continue;
+    for (const FigureVariant& variant : figure.variants) {
+      if (!HasMarks(variant) || !axes.insert(variant.id).second) continue;
+      buttons += fmt::format("<button type=\"button\" data-x=\"{}\">{}</button>",
+                             EscapeHtml(variant.id),
+                             EscapeHtml(variant.label));
+    }
+  }
+  if (axes.empty()) {
+    return R"(<div class="section-head"><h2>Speed and quality</h2></div>
+<p class="warning">No curves: neither seconds nor computed calls are known. A timing file beside the
+videos tells them (datasets/FORMATS.md).</p>
+)";
+  }
+  constexpr std::string_view kHead =
+      R"(<div class="section-head"><h2>Speed and quality</h2><span class="axes">against {}</span></div>)";
+  return fmt::format(kHead, buttons) + "\n" + Charts(figures, true);
+}
+
 std::string Body(const SweepReport& report, const std::vector<Figure>& figures) {
   std::string html = Words(report);
-  html +=
-      "<div class=\"section-head\"><h2>Speed and quality</h2><span class=\"axes\">against "
-      "<button type=\"button\" data-x=\"speed\">speed-up</button>"
-      "<button type=\"button\" data-x=\"calls\">computed calls</button></span></div>\n";
-  html += Charts(figures, true);
+  html += SpeedAndQuality(figures);
   html += "<div class=\"section-head\"><h2>Side by side</h2></div>\n";
   html += kPlayer;
   html += "<div class=\"section-head\"><h2>In detail</h2></div>\n";

@@ -59,6 +59,7 @@ std::string MetricText(const std::optional<SweepMetric>& metric,
 }
 
 std::string SpeedupText(const SweepSpeedup& speedup) {
+  if (!(speedup.value > 0)) return "–";
   std::string text = Fixed(speedup.value, 2) + "×";
   if (speedup.ci95) {
     text += fmt::format(" ({}–{})", Fixed(speedup.ci95->lo, 2), Fixed(speedup.ci95->hi, 2));

@@ -95,8 +95,8 @@ void AddFront(const SweepReport& report,
 
 std::string QualityJson(const SweepReport& report, const FigureMetric& metric, bool against_calls) {
   const bool bars = Points(report, metric) <= kMostBars;
-  const auto wanted = [&metric](const SweepRow& row) {
-    return Drawn(row, metric) && row.calls > 0;
+  const auto wanted = [&](const SweepRow& row) {
+    return Drawn(row, metric) && (against_calls ? row.calls > 0 : row.speedup_total.value > 0);
   };
   Json data = Json::array();
   for (const FigureSeries& series : SeriesOf(report, wanted)) {

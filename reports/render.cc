@@ -37,14 +37,25 @@ SweepContext DescribeRender(const RenderOptions& options) {
   context.psnr_floor = options.psnr_floor;
   context.fit_prompts = options.fit_prompts;
   context.scored = "the video files as they were given";
-  context.warnings.push_back(
-      "Seconds are those of the timing files; the machine they were measured on is not known here");
   if (!options.lpips) {
     context.warnings.push_back(
         "LPIPS was left out: no weights were given (--lpips-weights FOLDER; build.sh weights "
         "fetches them)");
   }
   return context;
+}
+
+std::string TimingNote(const SweepReport& report) {
+  for (const SweepRow& row : report.rows) {
+    for (const SweepVideo& video : row.videos) {
+      if (video.total_seconds >= 0) {
+        return "Seconds are those of the timing files; the machine they were measured on is not "
+               "known "
+               "here";
+      }
+    }
+  }
+  return "No timing file tells how long the videos took, so speed-ups are not known";
 }
 
 }  // namespace
@@ -82,6 +93,7 @@ RenderOutcome RenderReport(const RenderOptions& options) {
     report.context = context;
     report.context.test_prompts = prompts;
     report.context.seeds = seeds;
+    report.context.warnings.insert(report.context.warnings.begin(), TimingNote(report));
     reports.push_back({"", std::move(report)});
   }
   RenderOutcome outcome;

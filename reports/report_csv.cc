@@ -65,7 +65,7 @@ void AddTiming(const std::string& name, const SweepTiming& timing, Line* line) {
 }
 
 void AddSpeedup(const std::string& name, const SweepSpeedup& speedup, Line* line) {
-  line->Add(name, std::optional(speedup.value));
+  line->Add(name, speedup.value > 0 ? std::optional(speedup.value) : std::nullopt);
   line->Add(name + "_lo", speedup.ci95 ? std::optional(speedup.ci95->lo) : std::nullopt);
   line->Add(name + "_hi", speedup.ci95 ? std::optional(speedup.ci95->hi) : std::nullopt);
 }

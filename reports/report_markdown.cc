@@ -31,16 +31,16 @@ std::string FurtherCells(const SweepReport& report, const SweepRow& row) {
 }
 
 std::string TableLine(const SweepReport& report, const SweepRow& row) {
-  return fmt::format("| {} | {} / {} | {} | {} | {}{} | {} | {} |\n",
-                     Cell(RowLabel(row)),
-                     Fixed(row.computed_mean, 1),
-                     row.calls,
-                     SpeedupText(row.speedup_total),
-                     row.total.n > 0 ? Fixed(row.total.median, 3) : "–",
-                     FurtherCells(report, row),
-                     MetricText(row.lpips, 4),
-                     MetricText(row.ssim, 4),
-                     MetricText(row.psnr, 2));
+  return fmt::format(
+      "| {} | {} | {} | {} | {}{} | {} | {} |\n",
+      Cell(RowLabel(row)),
+      row.calls > 0 ? fmt::format("{} / {}", Fixed(row.computed_mean, 1), row.calls) : "–",
+      SpeedupText(row.speedup_total),
+      row.total.n > 0 ? Fixed(row.total.median, 3) : "–",
+      FurtherCells(report, row),
+      MetricText(row.lpips, 4),
+      MetricText(row.ssim, 4),
+      MetricText(row.psnr, 2));
 }
 
 std::string Table(const SweepReport& report, const SweepModel& model) {

@@ -30,7 +30,7 @@ CallCounts Count(const SweepRow& row) {
   counts.live_only.resize(calls);
   counts.replay_only.resize(calls);
   for (const SweepVideo& video : row.videos) {
-    if (!video.error.empty() || video.computed.size() != calls) continue;
+    if (calls == 0 || !video.error.empty() || video.computed.size() != calls) continue;
     ++counts.videos;
     const bool both = video.replayed.size() == calls;
     counts.replayed_videos += both ? 1 : 0;

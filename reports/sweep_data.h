@@ -136,7 +136,7 @@ struct SweepExtra {
 
 // How many times faster than the uncached runs of the same model.
 struct SweepSpeedup {
-  double value = 1;
+  double value = 0;  // 0 = not known: a side has no times
   std::optional<SweepInterval> ci95;
 };
 

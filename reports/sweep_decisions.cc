@@ -36,7 +36,7 @@ std::vector<Point> Points(const SweepReport& report,
                           const std::string& metric) {
   std::vector<Point> points;
   for (const SweepRow& row : report.rows) {
-    if (row.model != model || row.policy == "none" || row.total.n == 0) continue;
+    if (row.model != model || row.policy == "none" || !(row.speedup_total.value > 0)) continue;
     if (const auto quality = QualityOf(row, metric)) {
       points.push_back({&row, row.speedup_total.value, *quality});
     }

@@ -195,6 +195,10 @@ void SummarizeRow(const SweepReport& report, const SweepSummaryOptions& options,
   const std::vector<const SweepVideo*> videos = InOrderOfNames(*row);
   row->extra = SummarizeExtra(videos, report.metrics, higher);
   const SweepRow* uncached = UncachedRow(report, row->model);
+  if (row->policy == "none") {
+    row->speedup_transformer.value = row->transformer.n > 0 ? 1 : 0;
+    row->speedup_total.value = row->total.n > 0 ? 1 : 0;
+  }
   if (row->policy == "none" || !uncached) return;
   row->psnr = SummarizeMetric(videos, &SweepVideo::psnr, higher);
   row->ssim = SummarizeMetric(videos, &SweepVideo::ssim, higher);

@@ -111,6 +111,10 @@ function showModel() {
   }
 }
 
+// The axis asked for may be one that nothing is known of.
+const axes = [...document.querySelectorAll('[data-x]')].map((button) => button.dataset.x);
+if (axes.length && !axes.includes(state.x)) [state.x] = axes;
+
 function showAxis() {
   for (const button of document.querySelectorAll('[data-x]')) {
     button.setAttribute('aria-pressed', String(button.dataset.x === state.x));

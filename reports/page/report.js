@@ -50,8 +50,8 @@ function showTiles() {
   const {row} = state;
   const video = videoOf(row, state.video) || {};
   const tiles = [
-    ['speed-up, end to end', `${fixed(row.speedup_total.value, 2)}×`, range(row.speedup_total.ci95, 2)],
-    ['computed calls', `${fixed(row.computed_mean, 1)} of ${row.calls}`,
+    ['speed-up, end to end', speedupText(row.speedup_total), range(row.speedup_total.ci95, 2)],
+    row.calls > 0 && ['computed calls', `${fixed(row.computed_mean, 1)} of ${row.calls}`,
       `longest skip ${row.longest_skip}${video.computed ? `, this video ${computedCalls(video)}` : ''}`],
     ...metrics.map((metric) => metricTile(metric, row, video)),
     ...comparisonTiles(row),

@@ -66,14 +66,18 @@ function meanText(metric, row) {
   return `${fixed(pooled.mean, metric.digits)}${metric.unit} ${bracket(pooled.ci95, metric.digits)}`.trim();
 }
 
+// 0 = not known, as there are no times.
+const knownSpeedup = (speedup) => (speedup.value > 0 ? speedup.value : null);
+const speedupText = (speedup) => (speedup.value > 0 ? `${fixed(speedup.value, 2)}×` : '–');
+
 const computedCalls = (video) => (video.computed ? [...video.computed].filter((call) => call === '1').length : 0);
 
 // ---------------------------------------------------------------- hovering
 
 function rowHover(row) {
   const lines = [`<b>${escapeHtml(labelOf(row))}</b>`,
-    `${fixed(row.computed_mean, 1)} of ${row.calls} calls computed, longest skip ${row.longest_skip}`,
-    `speed-up ${fixed(row.speedup_total.value, 2)}× ${bracket(row.speedup_total.ci95, 2)}`,
+    ...(row.calls ? [`${fixed(row.computed_mean, 1)} of ${row.calls} calls computed, longest skip ${row.longest_skip}`] : []),
+    `speed-up ${speedupText(row.speedup_total)} ${bracket(row.speedup_total.ci95, 2)}`,
     ...metrics.filter((metric) => metric.pooled(row)).map((metric) => `${escapeHtml(metric.label)} ${meanText(metric, row)}`)];
   if (row.failed) lines.push(`${row.failed} of ${row.videos.length} videos failed or missing`);
   return lines.join('<br>');

@@ -58,18 +58,19 @@ function settingColumns() {
   const text = (title, of, more = {}) => ({title, text: of, value: of, ...more});
   if (severalModels) columns.push(text('model', (row) => row.model));
   columns.push(text('setting', ownLabelOf, {header: true}));
-  columns.push(number('computed', (row) => row.computed_mean, (row) => `${fixed(row.computed_mean, 1)} / ${row.calls}`,
+  columns.push(number('computed', (row) => row.computed_mean, (row) => (row.calls ? `${fixed(row.computed_mean, 1)} / ${row.calls}` : '–'),
     {csv: [['computed calls', (row) => row.computed_mean], ['calls', (row) => row.calls]]}));
   columns.push(number('longest skip', (row) => row.longest_skip, (row) => String(row.longest_skip), {screenOnly: true}));
   columns.push(number('seconds', (row) => (row.total.n ? row.total.median : null), (row) => seconds(row.total),
     {small: (row) => (row.total.n ? `(${fixed(row.total.lo, 3)}–${fixed(row.total.hi, 3)})` : ''),
       csv: [['seconds, median', (row) => row.total.median], ['seconds, 25th percentile', (row) => row.total.lo],
         ['seconds, 75th percentile', (row) => row.total.hi], ['seconds, measurements', (row) => row.total.n]]}));
-  const speedup = (row) => row.speedup_total.value;
-  columns.push(number('speed-up', speedup, (row) => `${fixed(speedup(row), 2)}×`,
+  const speedup = (row) => knownSpeedup(row.speedup_total);
+  columns.push(number('speed-up', speedup, (row) => speedupText(row.speedup_total),
     {small: (row) => bracket(row.speedup_total.ci95, 2), csv: withInterval('speed-up', speedup, (row) => row.speedup_total.ci95)}));
-  columns.push(number('transformer', (row) => row.speedup_transformer.value, (row) => `${fixed(row.speedup_transformer.value, 2)}×`,
-    {screenOnly: true, csv: [['speed-up of the transformer', (row) => row.speedup_transformer.value]]}));
+  const transformer = (row) => knownSpeedup(row.speedup_transformer);
+  columns.push(number('transformer', transformer, (row) => speedupText(row.speedup_transformer),
+    {screenOnly: true, csv: [['speed-up of the transformer', transformer]]}));
   for (const metric of metrics) columns.push(...metricColumns(metric));
   if (uniformComparison.size) columns.push(uniformColumn());
   if (rows.some((row) => row.adherence.length)) {

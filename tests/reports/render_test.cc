@@ -1,5 +1,6 @@
 #include "reports/render.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -19,9 +20,11 @@ namespace teacache {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 Video Clip(int brightness, int size = 32, int frames = 3) {
   Video video;
@@ -63,8 +66,9 @@ class RenderTest : public ::testing::Test {
     if (path.ends_with(".mkv")) writer.codec = VideoWriterOptions::Codec::kFfv1;
     WriteVideo(folder_ / path, video, writer);
   }
-  RenderOutcome Render(std::vector<std::string> folders) {
+  RenderOutcome Render(std::vector<std::string> folders, double psnr_floor = 30) {
     RenderOptions options;
+    options.psnr_floor = psnr_floor;
     for (const std::string& name : folders) options.folders.push_back(folder_ / name);
     options.out = folder_ / "report";
     return RenderReport(options);
@@ -87,6 +91,46 @@ const SweepRow& Row(const SweepReport& report, const std::string& id) {
   return *found;
 }
 
+// Speed-ups and calls that nobody told are not made up.
+TEST_F(RenderTest, WithoutTimesSpeedIsNotKnown) {
+  WriteRuns("runs");
+  for (const char* setting : {"uncached", "teacache-0.1", "uniform-10"}) {
+    fs::remove(folder_ / ("runs/" + std::string(setting) + "/timing.csv"));
+  }
+  const RenderOutcome outcome = Render({"runs"}, 1);
+  const SweepReport& report = outcome.report;
+  for (const SweepRow& row : report.rows) EXPECT_EQ(row.speedup_total.value, 0) << row.id;
+  EXPECT_THAT(report.fronts, IsEmpty());
+  EXPECT_THAT(report.context.warnings, Contains(HasSubstr("No timing file")));
+  EXPECT_THAT(report.conclusions,
+              Contains(AllOf(HasSubstr("not known for want of times"),
+                             HasSubstr("how many calls were computed is not known"))));
+  EXPECT_THAT(ReadFile(folder_ / "report/report.md"), HasSubstr("| TeaCache 0.1 | – | – | – |"));
+  const std::string page = ReadFile(outcome.page);
+  EXPECT_THAT(page, HasSubstr("No curves"));
+  EXPECT_THAT(page, Not(HasSubstr("Which calls are computed")));
+}
+
+// Seconds alone are enough for the curves against speed.
+TEST_F(RenderTest, SecondsWithoutCalls) {
+  WriteRuns("runs");
+  for (const char* setting : {"uncached", "teacache-0.1", "uniform-10"}) {
+    const std::string path = folder_ / ("runs/" + std::string(setting) + "/timing.csv");
+    std::string timing = "video,seconds\n";
+    for (int i = 0; i < 3; ++i) {
+      timing += fmt::format("\"a, \"\"quoted\"\" prompt {}-0.mkv\",{}\n",
+                            i,
+                            std::string(setting) == "uncached" ? 3 : 2);
+    }
+    AtomicWriteFile(path, timing);
+  }
+  const RenderOutcome outcome = Render({"runs"});
+  EXPECT_DOUBLE_EQ(Row(outcome.report, "teacache-0.1").speedup_total.value, 1.5);
+  const std::string page = ReadFile(outcome.page);
+  EXPECT_THAT(page, HasSubstr("data-x=\"speed\""));
+  EXPECT_THAT(page, Not(HasSubstr("data-x=\"calls\"")));
+}
+
 TEST_F(RenderTest, FoldersOfAnyEngine) {
   WriteRuns("runs");
   const RenderOutcome outcome = Render({"runs"});
@@ -100,6 +144,7 @@ TEST_F(RenderTest, FoldersOfAnyEngine) {
   EXPECT_DOUBLE_EQ(cached.total.median, 1.0);
   EXPECT_EQ(cached.total.n, 9);
   EXPECT_DOUBLE_EQ(cached.speedup_total.value, 2);
+  EXPECT_EQ(cached.calls, 30);  // the uncached run's, which computes all of them
   EXPECT_EQ(report.context.test_prompts[1], "a, \"quoted\" prompt 1");
   EXPECT_EQ(Row(report, "uniform-10").matches, "teacache-0.1");
   EXPECT_EQ(report.comparisons.size(), 1u);
