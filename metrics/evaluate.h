@@ -36,7 +36,8 @@ struct EvaluateOptions {
 
 // Pairs and scores folders: one Results per entry of `gens`. Mistakes of single pairs are rows with
 // an error. The digits do not depend on `jobs`, on interruptions or on the other entries of `gens`.
-// Throws UserError for mistakes of the whole call, Interruption when interrupted (see InterruptGuard).
+// Throws UserError for mistakes of the whole call, Interruption when interrupted (see
+// InterruptGuard).
 std::vector<Results> EvaluateFolders(const EvaluateOptions& options);
 
 }  // namespace teacache

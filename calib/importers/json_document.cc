@@ -236,11 +236,15 @@ bool JsonNode::ReadNumbers(std::span<double> numbers) const {
   return count == numbers.size();
 }
 
-double JsonNode::Number(std::string_view name) const {
+template <typename Value>
+bool JsonNode::Get(std::string_view name, Value* number) const {
   simdjson::dom::element value;
+  return Find(name, &value) && value.get(*number) == simdjson::SUCCESS;
+}
+
+double JsonNode::Number(std::string_view name) const {
   double number = 0;
-  if (Find(name, &value) && value.get(number) == simdjson::SUCCESS) return number;
-  return At(name).Number();  // says what is wrong
+  return Get(name, &number) ? number : At(name).Number();  // At says what is wrong
 }
 
 double JsonNode::Number(std::string_view name, double fallback) const {
@@ -248,10 +252,8 @@ double JsonNode::Number(std::string_view name, double fallback) const {
 }
 
 int64_t JsonNode::Integer(std::string_view name) const {
-  simdjson::dom::element value;
   int64_t number = 0;
-  if (Find(name, &value) && value.get(number) == simdjson::SUCCESS) return number;
-  return At(name).Integer();  // says what is wrong
+  return Get(name, &number) ? number : At(name).Integer();  // At says what is wrong
 }
 
 int64_t JsonNode::Integer(std::string_view name, int64_t fallback) const {

@@ -116,6 +116,8 @@ class JsonNode {
  private:
   // The member's value; false where it is not there.
   bool Find(std::string_view name, simdjson::dom::element* value) const;
+  template <typename Value>
+  bool Get(std::string_view name, Value* number) const;
 
   simdjson::dom::element value_;
   const JsonDocument* document_;

@@ -141,7 +141,7 @@ TEST_P(Devices, AreWaitedForBeforeTheClockIsRead) {
 }
 
 TEST_P(Devices, PartsTakeTurns) {
-  if (!published()) GTEST_SKIP() << "one part";
+  if (!published()) GTEST_SKIP() << "the shipped model is one part, nothing takes turns";
   SystemOptions options = Options(kDevice);
   TakeFakeCudaPeak();
   const GeneratedVideo all = Make(options);
@@ -158,7 +158,7 @@ TEST_P(Devices, InHalfPrecision) {
 }
 
 TEST_P(Devices, PromptsEncodedInAdvance) {
-  if (!published()) GTEST_SKIP() << "no text encoder";
+  if (!published()) GTEST_SKIP() << "the shipped model has no text encoder of its own";
   SystemOptions options = Options(kDevice);
   const GeneratedVideo whole = Make(options);
   EncodeOptions encode;
