@@ -6,10 +6,10 @@
 #include <cmath>
 #include <utility>
 
-#include "calib/emit.h"
-#include "calib/fixed_schedules.h"
-#include "datasets/error.h"
-#include "datasets/files.h"
+#include "calib/emitters/emit.h"
+#include "calib/rules/fixed_schedules.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
 
 namespace teacache {
 namespace {

@@ -5,14 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "calib/emit.h"
+#include "calib/emitters/emit.h"
 #include "calib/fit_coeffs.h"
 #include "calib/fit_coeffs_options.h"
-#include "calib/fit_page.h"
-#include "calib/fit_report.h"
-#include "datasets/files.h"
-#include "datasets/program.h"
-#include "datasets/version.h"
+#include "reports/pages/fit_page.h"
+#include "calib/report/fit_report.h"
+#include "datasets/base/files.h"
+#include "datasets/base/program.h"
+#include "datasets/base/version.h"
 
 namespace {
 

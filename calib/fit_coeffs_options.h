@@ -10,7 +10,7 @@
 
 #include "calib/fit_coeffs.h"
 #include "calib/score_coefficients.h"
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 
 namespace teacache {
 

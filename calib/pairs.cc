@@ -5,8 +5,8 @@
 #include <set>
 #include <tuple>
 
-#include "calib/statistics.h"
-#include "datasets/error.h"
+#include "calib/diagnosis/statistics.h"
+#include "datasets/base/error.h"
 
 namespace teacache {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "datasets/trace.h"
+#include "datasets/trace/trace.h"
 
 namespace teacache {
 

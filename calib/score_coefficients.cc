@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "calib/engine_warnings.h"
-#include "calib/fit.h"
-#include "datasets/error.h"
+#include "calib/rules/engine_warnings.h"
+#include "calib/fit/fit.h"
+#include "datasets/base/error.h"
 
 namespace teacache {
 

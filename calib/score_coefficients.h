@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "calib/calibration.h"
-#include "calib/diagnostics.h"
-#include "calib/registry.h"
-#include "calib/replay.h"
+#include "calib/read_calibration.h"
+#include "calib/diagnosis/diagnostics.h"
+#include "calib/published_coefficients.h"
+#include "calib/replay/replay.h"
 #include "datasets/coefficients.h"
 
 namespace teacache {

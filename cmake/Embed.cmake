@@ -1,5 +1,5 @@
 # teacache_embed(target symbol file...): the files, one after the other, become read-only data of `target`,
-# between the C symbols <symbol>_begin and <symbol>_end (see calib/html_page.cc). The assembler's .incbin
+# between the C symbols <symbol>_begin and <symbol>_end (see reports/pages/html_page.cc). The assembler's .incbin
 # reads them while compiling, so a file of megabytes costs no compile time.
 function(teacache_embed target symbol)
   set(source ${CMAKE_CURRENT_BINARY_DIR}/embed_${symbol}.cc)

@@ -2,9 +2,9 @@
 
 #include <limits>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
-#include "datasets/json_fields.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/base/json_fields.h"
 
 namespace teacache {
 namespace {

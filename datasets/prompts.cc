@@ -7,8 +7,8 @@
 #include <set>
 #include <sstream>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
 
 namespace teacache {
 namespace {

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
-#include "datasets/error.h"
-#include "datasets/json_fields.h"
+#include "datasets/base/error.h"
+#include "datasets/base/json_fields.h"
 
 namespace teacache {
 namespace {

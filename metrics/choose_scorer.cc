@@ -1,7 +1,7 @@
 #include "metrics/choose_scorer.h"
 
-#include "datasets/torch_device.h"
-#include "metrics/gpu_scorer.h"
+#include "datasets/tensors/torch_device.h"
+#include "metrics/gpu/gpu_scorer.h"
 
 namespace teacache {
 

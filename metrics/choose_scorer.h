@@ -3,8 +3,8 @@
 #include <memory>
 #include <string>
 
-#include "metrics/frame_scorer.h"
-#include "metrics/lpips.h"
+#include "metrics/pairs/frame_scorer.h"
+#include "metrics/lpips/lpips.h"
 
 namespace teacache {
 

@@ -2,15 +2,15 @@
 #include <CLI/CLI.hpp>
 #include <sstream>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
-#include "datasets/interrupt.h"
-#include "datasets/program.h"
-#include "datasets/progress.h"
-#include "datasets/version.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/base/interrupt.h"
+#include "datasets/base/program.h"
+#include "datasets/base/progress.h"
+#include "datasets/base/version.h"
 #include "metrics/choose_scorer.h"
-#include "metrics/eval_command.h"
-#include "metrics/lpips_weights.h"
+#include "metrics/pairs/eval_command.h"
+#include "metrics/lpips/lpips_weights.h"
 
 namespace {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "datasets/results.h"
-#include "datasets/statistics.h"
+#include "datasets/base/statistics.h"
 
 namespace teacache {
 

@@ -3,14 +3,14 @@
 #include <iostream>
 #include <string>
 
-#include "datasets/error.h"
-#include "datasets/interrupt.h"
-#include "datasets/program.h"
-#include "datasets/version.h"
+#include "datasets/base/error.h"
+#include "datasets/base/interrupt.h"
+#include "datasets/base/program.h"
+#include "datasets/base/version.h"
 #include "metrics/vbench/aggregate_command.h"
-#include "metrics/vbench/network_files.h"
+#include "metrics/vbench/networks/network_files.h"
 #include "metrics/vbench/score_command.h"
-#include "metrics/vbench/setup.h"
+#include "metrics/vbench/networks/setup.h"
 
 namespace {
 

@@ -7,14 +7,14 @@
 #include <filesystem>
 #include <sstream>
 
-#include "datasets/files.h"
-#include "datasets/interrupt.h"
-#include "reports/diff_reports.h"
-#include "reports/metric_flags.h"
-#include "reports/model_flags.h"
-#include "reports/render.h"
-#include "reports/report_json.h"
-#include "reports/sweep.h"
+#include "datasets/base/files.h"
+#include "datasets/base/interrupt.h"
+#include "reports/findings/diff_reports.h"
+#include "reports/sweep/metric_flags.h"
+#include "reports/sweep/model_flags.h"
+#include "reports/render/render.h"
+#include "reports/data/report_json.h"
+#include "reports/sweep/sweep.h"
 #include "runners/cli_options.h"
 
 namespace teacache {

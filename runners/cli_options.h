@@ -4,14 +4,14 @@
 #include <string>
 #include <vector>
 
-#include "datasets/error.h"
-#include "datasets/program.h"
+#include "datasets/base/error.h"
+#include "datasets/base/program.h"
 #include "datasets/prompts.h"
 #include "runners/failed_item.h"
 #include "runners/plan.h"
-#include "runners/policy_options.h"
-#include "runners/system.h"
-#include "runners/teacache_mode.h"
+#include "runners/sampling/policy_options.h"
+#include "runners/systems/system.h"
+#include "runners/sampling/teacache_mode.h"
 
 namespace teacache {
 

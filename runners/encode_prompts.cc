@@ -5,11 +5,11 @@
 #include <filesystem>
 #include <memory>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
-#include "datasets/interrupt.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/base/interrupt.h"
 #include "datasets/prompts.h"
-#include "runners/out_of_memory.h"
+#include "runners/nn/out_of_memory.h"
 #include "runners/text/prompt_encoder.h"
 #include "runners/text/prompts_file.h"
 

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "datasets/progress.h"
-#include "runners/system.h"
+#include "datasets/base/progress.h"
+#include "runners/systems/system.h"
 
 namespace teacache {
 

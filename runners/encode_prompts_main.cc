@@ -1,6 +1,6 @@
 // encode-prompts: embeddings of prompts, once, so that no run needs the text encoder again.
 
-#include "datasets/interrupt.h"
+#include "datasets/base/interrupt.h"
 #include "runners/cli_options.h"
 #include "runners/encode_prompts.h"
 

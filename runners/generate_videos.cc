@@ -8,15 +8,15 @@
 #include <optional>
 #include <set>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
-#include "datasets/interrupt.h"
-#include "datasets/journal.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/base/interrupt.h"
+#include "datasets/base/journal.h"
 #include "datasets/prompts.h"
-#include "datasets/trace.h"
-#include "datasets/version.h"
+#include "datasets/trace/trace.h"
+#include "datasets/base/version.h"
 #include "runners/ordered_jobs.h"
-#include "runners/out_of_memory.h"
+#include "runners/nn/out_of_memory.h"
 #include "runners/record_diffs.h"
 #include "runners/time_estimate.h"
 

@@ -5,13 +5,13 @@
 #include <utility>
 #include <vector>
 
-#include "datasets/progress.h"
-#include "datasets/shard.h"
-#include "datasets/video.h"
+#include "datasets/base/progress.h"
+#include "datasets/base/shard.h"
+#include "datasets/video/video.h"
 #include "runners/failed_item.h"
-#include "runners/policy_options.h"
-#include "runners/sampler.h"
-#include "runners/system.h"
+#include "runners/sampling/policy_options.h"
+#include "runners/sampling/sampler.h"
+#include "runners/systems/system.h"
 
 namespace teacache {
 

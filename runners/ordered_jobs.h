@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 
 namespace teacache {
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-#include "runners/system.h"
+#include "runners/systems/system.h"
 
 namespace teacache {
 

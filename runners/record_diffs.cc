@@ -2,15 +2,15 @@
 
 #include <filesystem>
 
-#include "calib/cache_policy.h"
-#include "datasets/error.h"
-#include "datasets/files.h"
-#include "datasets/interrupt.h"
+#include "calib/rules/cache_policy.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/base/interrupt.h"
 #include "datasets/prompts.h"
-#include "datasets/trace.h"
+#include "datasets/trace/trace.h"
 #include "runners/ordered_jobs.h"
-#include "runners/out_of_memory.h"
-#include "runners/sampler.h"
+#include "runners/nn/out_of_memory.h"
+#include "runners/sampling/sampler.h"
 #include "runners/time_estimate.h"
 
 namespace teacache {

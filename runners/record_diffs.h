@@ -6,11 +6,11 @@
 #include <utility>
 #include <vector>
 
-#include "datasets/progress.h"
-#include "datasets/shard.h"
-#include "datasets/trace.h"
+#include "datasets/base/progress.h"
+#include "datasets/base/shard.h"
+#include "datasets/trace/trace.h"
 #include "runners/failed_item.h"
-#include "runners/system.h"
+#include "runners/systems/system.h"
 
 namespace teacache {
 

@@ -1,6 +1,6 @@
 // record-diffs: full runs of a system into a trace.
 
-#include "datasets/interrupt.h"
+#include "datasets/base/interrupt.h"
 #include "runners/cli_options.h"
 #include "runners/record_diffs.h"
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <mutex>
 
-#include "datasets/progress.h"
+#include "datasets/base/progress.h"
 
 namespace teacache {
 

@@ -1,17 +1,17 @@
 #pragma once
 
-// What the emitters share: for calib/emit.cc and calib/emitters/*.cc only.
+// What the emitters share: for calib/emitters/emit.cc and calib/emitters/*.cc only.
 
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "calib/emit.h"
+#include "calib/emitters/emit.h"
 
 namespace teacache {
 
 // The formats, one file each. A new one is a file in calib/emitters and a line in the list of
-// calib/emit.cc.
+// calib/emitters/emit.cc.
 EmitFormat VllmOmniFormat();
 EmitFormat SglangFormat();
 EmitFormat TensorRtLlmFormat();

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "calib/emitters/emitter.h"
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 
 namespace teacache {
 namespace {

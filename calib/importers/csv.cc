@@ -12,7 +12,7 @@
 
 #include "calib/importers/csv_reader.h"
 #include "calib/importers/importer.h"
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 
 namespace teacache {
 namespace {

@@ -10,7 +10,7 @@
 #include <system_error>
 #include <type_traits>
 
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 
 namespace teacache {
 

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "calib/importers/importer.h"
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 
 namespace teacache {
 namespace {

@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "calib/importers.h"
+#include "calib/importers/importers.h"
 #include "calib/importers/json_document.h"
 
 namespace teacache {
@@ -37,7 +37,7 @@ class ImportSource {
 };
 
 // A format that can be imported. A new one is a file in calib/importers and a line in the list of
-// calib/importers.cc.
+// calib/importers/importers.cc.
 struct Importer {
   const char* name;  // as on the command line
   // Whether the file is of this format, asked in the order of the list.

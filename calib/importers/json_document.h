@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 
 namespace teacache {
 

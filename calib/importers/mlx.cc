@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "calib/importers/importer.h"
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 
 namespace teacache {
 namespace {

@@ -6,10 +6,10 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
-#include "datasets/json_fields.h"
-#include "datasets/version.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/base/json_fields.h"
+#include "datasets/base/version.h"
 #include "metrics/vbench/dimensions.h"
 
 namespace teacache {

@@ -2,8 +2,8 @@
 
 #include <filesystem>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
 
 namespace teacache {
 

@@ -4,7 +4,7 @@
 #include <array>
 #include <sstream>
 
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 
 namespace teacache {
 namespace {

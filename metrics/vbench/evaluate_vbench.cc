@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "datasets/error.h"
-#include "datasets/version.h"
-#include "metrics/item_loop.h"
+#include "datasets/base/error.h"
+#include "datasets/base/version.h"
+#include "metrics/pairs/item_loop.h"
 
 namespace teacache {
 namespace {

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "datasets/progress.h"
-#include "datasets/shard.h"
-#include "datasets/video.h"
+#include "datasets/base/progress.h"
+#include "datasets/base/shard.h"
+#include "datasets/video/video.h"
 #include "metrics/pooling.h"
 #include "metrics/vbench/results.h"
 #include "metrics/vbench/scorer.h"

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace teacache {

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "datasets/video.h"
+#include "datasets/video/video.h"
 
 namespace teacache {
 

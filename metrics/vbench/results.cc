@@ -6,9 +6,9 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
-#include "datasets/json_fields.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/base/json_fields.h"
 #include "datasets/results_json.h"
 
 namespace teacache {

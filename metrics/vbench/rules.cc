@@ -7,8 +7,8 @@
 #include <set>
 #include <sstream>
 
-#include "datasets/error.h"
-#include "datasets/statistics.h"
+#include "datasets/base/error.h"
+#include "datasets/base/statistics.h"
 
 namespace teacache {
 namespace {

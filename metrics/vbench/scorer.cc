@@ -5,9 +5,9 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
-#include "datasets/json_fields.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/base/json_fields.h"
 #include "metrics/vbench/flicker.h"
 #include "metrics/vbench/rules.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "datasets/video.h"
+#include "datasets/video/video.h"
 #include "metrics/vbench/suite.h"
 #include "metrics/vbench/video_score.h"
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "metrics/pairing.h"
+#include "metrics/pairs/pairing.h"
 #include "metrics/vbench/dimensions.h"
 
 namespace teacache {

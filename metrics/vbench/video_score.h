@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "datasets/video.h"
+#include "datasets/video/video.h"
 
 namespace teacache {
 

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "datasets/error.h"
-#include "datasets/json_fields.h"
+#include "datasets/base/error.h"
+#include "datasets/base/json_fields.h"
 
 namespace teacache {
 namespace {

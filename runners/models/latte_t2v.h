@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "runners/layers.h"
-#include "runners/parameters.h"
+#include "runners/nn/layers.h"
+#include "runners/nn/parameters.h"
 
 namespace teacache {
 

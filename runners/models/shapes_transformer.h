@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "datasets/shapes.h"
+#include "datasets/shapes/shapes.h"
 #include "runners/models/stdit3.h"
-#include "runners/parameters.h"
+#include "runners/nn/parameters.h"
 
 namespace teacache {
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 
 namespace teacache {
 namespace {

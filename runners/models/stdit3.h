@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "datasets/json_fields.h"
-#include "runners/layers.h"
-#include "runners/parameters.h"
+#include "datasets/base/json_fields.h"
+#include "runners/nn/layers.h"
+#include "runners/nn/parameters.h"
 
 namespace teacache {
 

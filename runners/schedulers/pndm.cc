@@ -4,7 +4,7 @@
 
 #include <deque>
 
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 
 namespace teacache {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <ATen/Functions.h>
 
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 
 namespace teacache {
 namespace {

@@ -7,10 +7,10 @@
 
 #include <filesystem>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
-#include "datasets/torch_device.h"
-#include "runners/out_of_memory.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/tensors/torch_device.h"
+#include "runners/nn/out_of_memory.h"
 
 namespace teacache {
 namespace {

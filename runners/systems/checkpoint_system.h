@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
-#include "runners/checkpoint.h"
-#include "runners/denoising_run.h"
-#include "runners/system.h"
+#include "runners/nn/checkpoint.h"
+#include "runners/sampling/denoising_run.h"
+#include "runners/systems/system.h"
 #include "runners/text/prompt_embedding.h"
 #include "runners/text/prompt_encoder.h"
 #include "runners/text/prompt_source.h"

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "runners/denoising_run.h"
+#include "runners/sampling/denoising_run.h"
 #include "runners/models/latte_t2v.h"
 
 namespace teacache {

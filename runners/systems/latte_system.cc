@@ -3,10 +3,10 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "calib/registry.h"
-#include "datasets/error.h"
-#include "datasets/files.h"
-#include "datasets/json_fields.h"
+#include "calib/published_coefficients.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/base/json_fields.h"
 #include "runners/schedulers/ddim.h"
 #include "runners/systems/latte_t2v_system.h"
 #include "runners/systems/video_decoder_part.h"

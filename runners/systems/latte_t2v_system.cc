@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 #include "runners/systems/latte_run.h"
 
 namespace teacache {

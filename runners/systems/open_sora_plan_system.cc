@@ -1,7 +1,7 @@
 #include "runners/systems/open_sora_plan_system.h"
 
-#include "calib/registry.h"
-#include "datasets/error.h"
+#include "calib/published_coefficients.h"
+#include "datasets/base/error.h"
 #include "runners/schedulers/pndm.h"
 #include "runners/systems/latte_t2v_system.h"
 #include "runners/systems/video_decoder_part.h"

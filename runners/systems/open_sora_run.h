@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "runners/denoising_run.h"
+#include "runners/sampling/denoising_run.h"
 #include "runners/models/stdit3.h"
 
 namespace teacache {

@@ -6,7 +6,7 @@
 #include <array>
 #include <vector>
 
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 
 namespace teacache {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <cmath>
 
-#include "calib/registry.h"
-#include "datasets/error.h"
+#include "calib/published_coefficients.h"
+#include "datasets/base/error.h"
 #include "runners/models/stdit3.h"
 #include "runners/schedulers/rflow.h"
 #include "runners/systems/checkpoint_system.h"

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "runners/system.h"
+#include "runners/systems/system.h"
 
 namespace teacache {
 

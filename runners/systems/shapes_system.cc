@@ -7,12 +7,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "datasets/error.h"
-#include "datasets/shapes_scene.h"
-#include "datasets/torch_device.h"
-#include "runners/frames.h"
+#include "datasets/base/error.h"
+#include "datasets/shapes/shapes_scene.h"
+#include "datasets/tensors/torch_device.h"
+#include "runners/vae/frames.h"
 #include "runners/schedulers/rflow.h"
-#include "runners/shapes_weights.h"
+#include "runners/systems/shapes_weights.h"
 
 namespace teacache {
 namespace {

@@ -6,9 +6,9 @@
 #include <map>
 #include <mutex>
 
-#include "datasets/error.h"
-#include "datasets/interrupt.h"
-#include "runners/text/caption_cleaning.h"
+#include "datasets/base/error.h"
+#include "datasets/base/interrupt.h"
+#include "runners/text/cleaning/caption_cleaning.h"
 
 namespace teacache {
 

@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "runners/checkpoint.h"
+#include "runners/nn/checkpoint.h"
 #include "runners/text/prompt_embedding.h"
 #include "runners/text/prompt_source.h"
 #include "runners/text/t5_encoder.h"

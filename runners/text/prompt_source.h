@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "datasets/progress.h"
-#include "runners/system.h"
+#include "datasets/base/progress.h"
+#include "runners/systems/system.h"
 #include "runners/text/prompt_embedding.h"
 
 namespace teacache {

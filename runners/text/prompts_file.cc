@@ -2,10 +2,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "datasets/error.h"
-#include "datasets/json_fields.h"
+#include "datasets/base/error.h"
+#include "datasets/base/json_fields.h"
 #include "datasets/prompts.h"
-#include "datasets/torch_tensors.h"
+#include "datasets/tensors/torch_tensors.h"
 
 namespace teacache {
 namespace {

@@ -1,4 +1,4 @@
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 #include "runners/text/prompt_source.h"
 #include "runners/text/prompts_file.h"
 

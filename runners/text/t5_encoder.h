@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "runners/checkpoint.h"
-#include "runners/parameters.h"
+#include "runners/nn/checkpoint.h"
+#include "runners/nn/parameters.h"
 
 namespace teacache {
 

@@ -5,8 +5,8 @@
 #include <exception>
 #include <filesystem>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
 #include "runners/text/spiece_check.h"
 
 namespace teacache {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "datasets/shapes.h"
+#include "datasets/shapes/shapes.h"
 
 namespace teacache {
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "datasets/torch_tensors.h"
+#include "datasets/tensors/torch_tensors.h"
 #include "runners/training/shapes_training.h"
 
 namespace teacache {

@@ -5,7 +5,7 @@
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
 
-#include "runners/frames.h"
+#include "runners/vae/frames.h"
 
 namespace teacache {
 

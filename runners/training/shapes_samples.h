@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "datasets/shapes_scene.h"
-#include "datasets/video.h"
+#include "datasets/shapes/shapes_scene.h"
+#include "datasets/video/video.h"
 #include "runners/models/shapes_autoencoder.h"
 #include "runners/models/shapes_transformer.h"
 

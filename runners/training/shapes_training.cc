@@ -7,10 +7,10 @@
 
 #include <filesystem>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
-#include "datasets/safetensors.h"
-#include "datasets/torch_tensors.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/tensors/safetensors.h"
+#include "datasets/tensors/torch_tensors.h"
 #include "runners/training/shapes_data.h"
 #include "runners/training/shapes_pool.h"
 

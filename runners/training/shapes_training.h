@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "datasets/video.h"
+#include "datasets/video/video.h"
 #include "runners/models/shapes_autoencoder.h"
 #include "runners/models/shapes_transformer.h"
 #include "runners/training/training_loop.h"

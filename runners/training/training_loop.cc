@@ -12,9 +12,9 @@
 #include <sstream>
 #include <thread>
 
-#include "datasets/error.h"
-#include "datasets/safetensors.h"
-#include "datasets/torch_tensors.h"
+#include "datasets/base/error.h"
+#include "datasets/tensors/safetensors.h"
+#include "datasets/tensors/torch_tensors.h"
 #include "runners/training/autocast.h"
 
 namespace teacache {

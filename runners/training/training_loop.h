@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "runners/parameters.h"
+#include "runners/nn/parameters.h"
 
 namespace teacache {
 

@@ -3,7 +3,7 @@
 #include <ATen/Functions.h>
 #include <fmt/format.h>
 
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 #include "runners/vae/config_checks.h"
 
 namespace teacache {

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "datasets/json_fields.h"
-#include "runners/parameters.h"
+#include "datasets/base/json_fields.h"
+#include "runners/nn/parameters.h"
 #include "runners/vae/blocks.h"
 #include "runners/vae/video_decoder.h"
 

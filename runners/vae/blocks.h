@@ -7,8 +7,8 @@
 #include <optional>
 #include <string>
 
-#include "runners/layers.h"
-#include "runners/parameters.h"
+#include "runners/nn/layers.h"
+#include "runners/nn/parameters.h"
 
 namespace teacache {
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "runners/parameters.h"
+#include "runners/nn/parameters.h"
 #include "runners/vae/blocks.h"
 
 namespace teacache {

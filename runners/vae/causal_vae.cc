@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 #include "runners/vae/config_checks.h"
 
 namespace teacache {

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "datasets/json_fields.h"
-#include "runners/parameters.h"
+#include "datasets/base/json_fields.h"
+#include "runners/nn/parameters.h"
 #include "runners/vae/causal_blocks.h"
 #include "runners/vae/video_decoder.h"
 

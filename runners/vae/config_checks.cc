@@ -3,7 +3,7 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 
 namespace teacache {
 namespace {

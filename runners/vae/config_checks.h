@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "datasets/json_fields.h"
+#include "datasets/base/json_fields.h"
 
 namespace teacache {
 

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 #include "runners/vae/config_checks.h"
 
 namespace teacache {

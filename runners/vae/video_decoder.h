@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "runners/frames.h"
-#include "runners/parameters.h"
+#include "runners/vae/frames.h"
+#include "runners/nn/parameters.h"
 
 namespace teacache {
 

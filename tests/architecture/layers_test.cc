@@ -28,10 +28,10 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
 };
 
 // The boundary to LibTorch in datasets, its own library (teacache::datasets_torch).
-const std::set<std::string> kTensorBoundary = {"datasets/torch_device.h",
-                                               "datasets/torch_device.cc",
-                                               "datasets/torch_tensors.h",
-                                               "datasets/torch_tensors.cc"};
+const std::set<std::string> kTensorBoundary = {"datasets/tensors/torch_device.h",
+                                               "datasets/tensors/torch_device.cc",
+                                               "datasets/tensors/torch_tensors.h",
+                                               "datasets/tensors/torch_tensors.cc"};
 
 const std::vector<SourceFile>& Tree() {
   static const std::vector<SourceFile> tree = ReadSourceTree(TEACACHE_SOURCE_DIR);
@@ -141,7 +141,7 @@ TEST(Layers, DeviceCodeOnlyInCudaFiles) {
 }
 
 // What only main functions use: RunProgram, and the progress printer that they construct.
-const std::set<std::string> kMaySpeak = {"datasets/program.h", "datasets/progress.cc"};
+const std::set<std::string> kMaySpeak = {"datasets/base/program.h", "datasets/base/progress.cc"};
 
 TEST(Layers, LibrariesNeitherPrintNorAbort) {
   const std::regex speaks(

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "calib/diagnostics.h"
-#include "calib/fit.h"
-#include "calib/replay.h"
+#include "calib/diagnosis/diagnostics.h"
+#include "calib/fit/fit.h"
+#include "calib/replay/replay.h"
 
 namespace teacache {
 namespace {

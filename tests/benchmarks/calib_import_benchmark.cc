@@ -6,7 +6,7 @@
 #include <random>
 #include <string>
 
-#include "calib/importers.h"
+#include "calib/importers/importers.h"
 
 namespace teacache {
 namespace {

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <string>
 
-#include "datasets/trace.h"
+#include "datasets/trace/trace.h"
 
 namespace teacache {
 namespace {

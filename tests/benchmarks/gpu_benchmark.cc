@@ -8,11 +8,11 @@
 
 #include <memory>
 
-#include "metrics/frame_kernels.h"
-#include "metrics/gpu_scorer.h"
-#include "metrics/score_video.h"
-#include "tests/metrics/gpu_inputs.h"
-#include "tests/metrics/plain_metrics.h"
+#include "metrics/gpu/frame_kernels.h"
+#include "metrics/gpu/gpu_scorer.h"
+#include "metrics/pairs/score_video.h"
+#include "tests/metrics/gpu/gpu_inputs.h"
+#include "tests/metrics/frames/plain_metrics.h"
 
 namespace teacache {
 namespace {

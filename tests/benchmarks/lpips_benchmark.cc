@@ -5,11 +5,11 @@
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 
-#include "metrics/lpips.h"
-#include "metrics/lpips_network.h"
-#include "metrics/lpips_tensors.h"
-#include "tests/metrics/generated_weights.h"
-#include "tests/metrics/plain_metrics.h"
+#include "metrics/lpips/lpips.h"
+#include "metrics/lpips/lpips_network.h"
+#include "metrics/lpips/lpips_tensors.h"
+#include "tests/metrics/lpips/generated_weights.h"
+#include "tests/metrics/frames/plain_metrics.h"
 
 namespace teacache {
 namespace {

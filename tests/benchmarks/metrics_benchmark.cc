@@ -3,9 +3,9 @@
 #include <benchmark/benchmark.h>
 #include <hwy/targets.h>
 
-#include "metrics/psnr.h"
-#include "metrics/ssim.h"
-#include "tests/metrics/plain_metrics.h"
+#include "metrics/frames/psnr.h"
+#include "metrics/frames/ssim.h"
+#include "tests/metrics/frames/plain_metrics.h"
 
 namespace teacache {
 namespace {

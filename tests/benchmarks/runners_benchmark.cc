@@ -8,11 +8,11 @@
 #include <map>
 #include <memory>
 
-#include "calib/fit.h"
+#include "calib/fit/fit.h"
 #include "runners/generate_videos.h"
-#include "runners/relative_l1.h"
-#include "runners/sampler.h"
-#include "runners/shapes_weights.h"
+#include "runners/sampling/relative_l1.h"
+#include "runners/sampling/sampler.h"
+#include "runners/systems/shapes_weights.h"
 
 namespace teacache {
 namespace {

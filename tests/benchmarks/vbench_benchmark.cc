@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <random>
 
-#include "datasets/video.h"
+#include "datasets/video/video.h"
 #include "metrics/vbench/flicker.h"
 
 namespace teacache {

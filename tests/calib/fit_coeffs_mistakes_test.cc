@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "calib/fit_coeffs.h"
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 #include "tests/support/temp_dir.h"
 
 namespace teacache {

@@ -10,8 +10,8 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
-#include "calib/fit_report.h"
-#include "datasets/error.h"
+#include "calib/report/fit_report.h"
+#include "datasets/base/error.h"
 #include "tests/support/golden.h"
 #include "tests/support/matchers.h"
 #include "tests/support/temp_dir.h"

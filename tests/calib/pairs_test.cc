@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 #include "tests/support/matchers.h"
 
 namespace teacache {

@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "calib/importers.h"
-#include "calib/registry.h"
+#include "calib/importers/importers.h"
+#include "calib/published_coefficients.h"
 #include "datasets/coefficients.h"
-#include "datasets/error.h"
-#include "datasets/trace.h"
+#include "datasets/base/error.h"
+#include "datasets/trace/trace.h"
 #include "tests/support/temp_dir.h"
 
 namespace teacache {

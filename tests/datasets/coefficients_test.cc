@@ -6,7 +6,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 #include "tests/support/temp_dir.h"
 
 namespace teacache {

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <set>
 
-#include "datasets/files.h"
+#include "datasets/base/files.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/user_error.h"
 

@@ -7,8 +7,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
 #include "tests/support/temp_dir.h"
 
 namespace teacache {

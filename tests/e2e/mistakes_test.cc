@@ -5,7 +5,7 @@
 
 #include <filesystem>
 
-#include "datasets/files.h"
+#include "datasets/base/files.h"
 #include "tests/e2e/programs.h"
 
 namespace teacache {

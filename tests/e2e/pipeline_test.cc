@@ -7,8 +7,8 @@
 #include <cmath>
 #include <filesystem>
 
-#include "datasets/files.h"
-#include "datasets/journal.h"
+#include "datasets/base/files.h"
+#include "datasets/base/journal.h"
 #include "tests/e2e/programs.h"
 
 namespace teacache {

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "datasets/files.h"
+#include "datasets/base/files.h"
 #include "tests/support/shapes_weights.h"
 
 namespace teacache {

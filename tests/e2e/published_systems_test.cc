@@ -9,9 +9,9 @@
 #include <filesystem>
 #include <functional>
 
-#include "datasets/files.h"
-#include "datasets/journal.h"
-#include "datasets/video.h"
+#include "datasets/base/files.h"
+#include "datasets/base/journal.h"
+#include "datasets/video/video.h"
 #include "runners/text/prompts_file.h"
 #include "tests/e2e/programs.h"
 #include "tests/support/open_sora_folder.h"

@@ -7,9 +7,9 @@
 #include <csignal>
 #include <filesystem>
 
-#include "datasets/files.h"
-#include "datasets/journal.h"
-#include "datasets/video.h"
+#include "datasets/base/files.h"
+#include "datasets/base/journal.h"
+#include "datasets/video/video.h"
 #include "tests/e2e/programs.h"
 #include "tests/support/matchers.h"
 #include "tests/support/test_video.h"

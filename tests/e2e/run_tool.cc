@@ -5,7 +5,7 @@
 
 #include <filesystem>
 
-#include "datasets/files.h"
+#include "datasets/base/files.h"
 
 namespace teacache {
 

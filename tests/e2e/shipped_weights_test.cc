@@ -11,13 +11,13 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "calib/fit.h"
-#include "datasets/error.h"
-#include "datasets/files.h"
-#include "datasets/shapes_scene.h"
+#include "calib/fit/fit.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/shapes/shapes_scene.h"
 #include "runners/generate_videos.h"
 #include "runners/ordered_jobs.h"
-#include "runners/shapes_weights.h"
+#include "runners/systems/shapes_weights.h"
 #include "runners/training/shapes_samples.h"
 #include "tests/e2e/programs.h"
 #include "tests/support/temp_dir.h"

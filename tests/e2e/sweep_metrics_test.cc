@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "datasets/files.h"
+#include "datasets/base/files.h"
 #include "tests/e2e/programs.h"
 #include "tests/support/golden.h"
 

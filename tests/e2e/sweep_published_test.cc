@@ -11,9 +11,9 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
-#include "datasets/files.h"
+#include "datasets/base/files.h"
 #include "tests/e2e/programs.h"
-#include "tests/reports/chromium.h"
+#include "tests/support/chromium.h"
 #include "tests/support/open_sora_folder.h"
 #include "tests/support/published_folders.h"
 

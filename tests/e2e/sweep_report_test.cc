@@ -8,10 +8,10 @@
 #include <fstream>
 #include <regex>
 
-#include "datasets/files.h"
-#include "datasets/journal.h"
+#include "datasets/base/files.h"
+#include "datasets/base/journal.h"
 #include "tests/e2e/programs.h"
-#include "tests/reports/chromium.h"
+#include "tests/support/chromium.h"
 
 namespace teacache {
 namespace {

@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "datasets/files.h"
-#include "datasets/journal.h"
-#include "datasets/video.h"
+#include "datasets/base/files.h"
+#include "datasets/base/journal.h"
+#include "datasets/video/video.h"
 #include "tests/e2e/run_tool.h"
 #include "tests/support/golden.h"
 #include "tests/support/temp_dir.h"

@@ -5,7 +5,7 @@
 #include <span>
 #include <stdexcept>
 
-#include "datasets/safetensors.h"
+#include "datasets/tensors/safetensors.h"
 
 namespace teacache {
 

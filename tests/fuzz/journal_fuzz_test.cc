@@ -2,9 +2,9 @@
 
 #include <cstdio>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
-#include "datasets/journal.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/base/journal.h"
 #include "tests/fuzz/mutate.h"
 #include "tests/support/temp_dir.h"
 

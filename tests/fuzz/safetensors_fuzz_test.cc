@@ -2,10 +2,10 @@
 
 #include <cstring>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
-#include "datasets/safetensors.h"
-#include "datasets/video.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/tensors/safetensors.h"
+#include "datasets/video/video.h"
 #include "tests/fuzz/check_tensors.h"
 #include "tests/fuzz/mutate.h"
 #include "tests/support/temp_dir.h"

@@ -3,9 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
-#include "runners/text/caption_cleaning.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "runners/text/cleaning/caption_cleaning.h"
 #include "runners/text/t5_tokenizer.h"
 #include "tests/fuzz/mutate.h"
 #include "tests/support/golden.h"

@@ -2,9 +2,9 @@
 
 #include <functional>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
-#include "datasets/torch_pickle.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/tensors/torch_pickle.h"
 #include "tests/fuzz/check_tensors.h"
 #include "tests/fuzz/mutate.h"
 #include "tests/support/golden.h"

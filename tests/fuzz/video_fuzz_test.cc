@@ -2,9 +2,9 @@
 
 #include <cstdio>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
-#include "datasets/video.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/video/video.h"
 #include "tests/fuzz/mutate.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/test_video.h"

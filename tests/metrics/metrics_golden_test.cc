@@ -8,14 +8,14 @@
 #include <cstring>
 #include <sstream>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
-#include "datasets/safetensors.h"
-#include "metrics/evaluate.h"
-#include "metrics/psnr.h"
-#include "metrics/ssim.h"
-#include "tests/metrics/plain_metrics.h"
-#include "tests/metrics/tensor_frames.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/tensors/safetensors.h"
+#include "metrics/pairs/evaluate.h"
+#include "metrics/frames/psnr.h"
+#include "metrics/frames/ssim.h"
+#include "tests/metrics/frames/plain_metrics.h"
+#include "tests/metrics/frames/tensor_frames.h"
 #include "tests/support/golden.h"
 #include "tests/support/matchers.h"
 #include "tests/support/temp_dir.h"

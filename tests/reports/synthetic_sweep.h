@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "reports/sweep_data.h"
+#include "reports/data/report.h"
 
 namespace teacache {
 

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <filesystem>
 
-#include "datasets/video.h"
+#include "datasets/video/video.h"
 #include "tests/reports/synthetic_sweep.h"
 
 namespace teacache {

@@ -9,8 +9,8 @@
 #include <csignal>
 #include <filesystem>
 
-#include "datasets/files.h"
-#include "datasets/journal.h"
+#include "datasets/base/files.h"
+#include "datasets/base/journal.h"
 #include "datasets/prompts.h"
 #include "runners/generate_videos.h"
 #include "runners/record_diffs.h"

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "datasets/files.h"
-#include "datasets/torch_tensors.h"
+#include "datasets/base/files.h"
+#include "datasets/tensors/torch_tensors.h"
 #include "tests/support/golden.h"
 
 namespace teacache {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "runners/models/stdit3.h"
-#include "runners/parameters.h"
+#include "runners/nn/parameters.h"
 #include "tests/support/checkpoint_folder.h"
 #include "tests/support/shapes_weights.h"
 

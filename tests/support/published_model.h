@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "datasets/files.h"
+#include "datasets/base/files.h"
 
 namespace teacache {
 

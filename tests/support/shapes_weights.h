@@ -8,8 +8,8 @@
 
 #include "runners/models/shapes_autoencoder.h"
 #include "runners/models/shapes_transformer.h"
-#include "runners/parameters.h"
-#include "runners/shapes_weights.h"
+#include "runners/nn/parameters.h"
+#include "runners/systems/shapes_weights.h"
 
 namespace teacache {
 

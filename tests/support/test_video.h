@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <random>
 
-#include "datasets/video.h"
+#include "datasets/video/video.h"
 
 namespace teacache {
 

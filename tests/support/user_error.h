@@ -3,7 +3,7 @@
 #include <functional>
 #include <string>
 
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 
 namespace teacache {
 

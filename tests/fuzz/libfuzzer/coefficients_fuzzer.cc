@@ -2,7 +2,7 @@
 #include <stdexcept>
 
 #include "datasets/coefficients.h"
-#include "datasets/error.h"
+#include "datasets/base/error.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);

@@ -1,6 +1,6 @@
 // results.json and journals: contents or UserError; results that are accepted can be written.
-#include "datasets/error.h"
-#include "datasets/journal.h"
+#include "datasets/base/error.h"
+#include "datasets/base/journal.h"
 #include "datasets/results.h"
 #include "tests/fuzz/libfuzzer/fuzz_file.h"
 

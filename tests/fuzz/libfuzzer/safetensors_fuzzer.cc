@@ -1,7 +1,7 @@
 // safetensors files: tensors or UserError, also when they are read as videos.
-#include "datasets/error.h"
-#include "datasets/safetensors.h"
-#include "datasets/video.h"
+#include "datasets/base/error.h"
+#include "datasets/tensors/safetensors.h"
+#include "datasets/video/video.h"
 #include "tests/fuzz/check_tensors.h"
 #include "tests/fuzz/libfuzzer/fuzz_file.h"
 

@@ -1,6 +1,6 @@
 // .pth files of both layouts: tensors or UserError.
-#include "datasets/error.h"
-#include "datasets/torch_pickle.h"
+#include "datasets/base/error.h"
+#include "datasets/tensors/torch_pickle.h"
 #include "tests/fuzz/check_tensors.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -1,6 +1,6 @@
 // Traces: rows or UserError, also when merged with themselves.
-#include "datasets/error.h"
-#include "datasets/trace.h"
+#include "datasets/base/error.h"
+#include "datasets/trace/trace.h"
 #include "tests/fuzz/libfuzzer/fuzz_file.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -2,8 +2,8 @@
 // instrumented.
 #include <stdexcept>
 
-#include "datasets/error.h"
-#include "datasets/video.h"
+#include "datasets/base/error.h"
+#include "datasets/video/video.h"
 #include "tests/fuzz/libfuzzer/fuzz_file.h"
 
 namespace teacache {

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
 #include "metrics/vbench/aggregate_command.h"
 #include "metrics/vbench/dimensions.h"
 #include "tests/support/golden.h"

@@ -5,13 +5,13 @@
 
 #include <filesystem>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
-#include "datasets/torch_tensors.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/tensors/torch_tensors.h"
 #include "metrics/vbench/evaluate_vbench.h"
-#include "metrics/vbench/network_scorer.h"
-#include "metrics/vbench/network_set.h"
-#include "metrics/vbench/setup.h"
+#include "metrics/vbench/networks/network_scorer.h"
+#include "metrics/vbench/networks/network_set.h"
+#include "metrics/vbench/networks/setup.h"
 #include "tests/metrics/vbench/stand_ins.h"
 #include "tests/support/golden.h"
 #include "tests/support/temp_dir.h"

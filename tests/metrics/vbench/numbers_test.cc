@@ -7,12 +7,12 @@
 #include <cstring>
 #include <random>
 
-#include "datasets/error.h"
-#include "datasets/safetensors.h"
+#include "datasets/base/error.h"
+#include "datasets/tensors/safetensors.h"
 #include "metrics/vbench/feature_math.h"
 #include "metrics/vbench/flicker.h"
 #include "metrics/vbench/frame_choice.h"
-#include "metrics/vbench/pil_resize.h"
+#include "metrics/vbench/networks/pil_resize.h"
 #include "tests/support/golden.h"
 #include "tests/support/matchers.h"
 

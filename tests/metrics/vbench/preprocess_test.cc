@@ -1,12 +1,12 @@
-#include "metrics/vbench/preprocess.h"
+#include "metrics/vbench/networks/preprocess.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "datasets/error.h"
-#include "datasets/safetensors.h"
-#include "datasets/torch_tensors.h"
-#include "tests/metrics/tensor_frames.h"
+#include "datasets/base/error.h"
+#include "datasets/tensors/safetensors.h"
+#include "datasets/tensors/torch_tensors.h"
+#include "tests/metrics/frames/tensor_frames.h"
 #include "tests/support/golden.h"
 #include "tests/support/torch_matchers.h"
 

@@ -5,8 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
 #include "tests/support/temp_dir.h"
 
 namespace teacache {

@@ -1,10 +1,10 @@
-#include "metrics/vbench/tokenizer.h"
+#include "metrics/vbench/networks/tokenizer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "datasets/error.h"
-#include "datasets/files.h"
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
 #include "tests/support/temp_dir.h"
 
 namespace teacache {

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "calib/diagnosis/cross_validation.h"
+#include "calib/fit/fit.h"
+#include "calib/pairs.h"
+
+namespace teacache {
+
+enum class Verdict {
+  kUse,           // the polynomial predicts
+  kLineSuffices,  // so does a straight line, equally well
+  kUseSteps,      // the step number alone predicts better: use a mask or MagCache-like ratios
+  kNoSignal,      // no better than a constant
+  kTooFew,        // too few prompts or pairs to tell
+};
+
+std::string ToString(Verdict verdict);
+
+struct Judgement {
+  Verdict verdict = Verdict::kUse;
+  std::string text;  // two sentences
+};
+
+// What the errors of a fit rest on.
+struct Evidence {
+  int64_t pairs = 0;
+  int coefficients = 0;  // that are fitted
+  int prompts = 0;       // 0 = unknown
+  bool means = false;    // over prompts, whose differences are lost
+  bool steps = true;     // known: whether the step number alone does as well can be told
+};
+Evidence EvidenceOf(const PairSet& fitted, const FitOptions& options);
+
+// Whether a fit is worth using: its cross-validated errors against those of predictions that need
+// no polynomial, where there is enough to judge by.
+Judgement Judge(const FitOptions& options,
+                const Evidence& evidence,
+                const CrossValidation& fit,
+                const CrossValidation& constant,
+                const CrossValidation& line,
+                const CrossValidation& step);
+
+}  // namespace teacache

@@ -1,0 +1,230 @@
+#include "calib/rules/cache_policy.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "datasets/base/error.h"
+
+namespace teacache {
+namespace {
+
+void CheckPosition(const PolicyCall& call) {
+  if (call.call < 0 || call.call >= call.calls) {
+    ThrowUserError("cache policy", "call must be in [0, {}) but is {}", call.calls, call.call);
+  }
+}
+
+void CheckUniform(int calls, int computed_calls) {
+  const bool single = calls == 1 && computed_calls == 1;
+  if (!single && (computed_calls < 2 || computed_calls > calls)) {
+    ThrowUserError("uniform cache",
+                   "computed calls must be between 2 and the run's {} calls but is {}",
+                   calls,
+                   computed_calls);
+  }
+}
+
+// The i-th computed call; integers, so that halves always round up.
+int UniformCall(int i, int calls, int computed_calls) {
+  if (computed_calls == 1) return 0;
+  const int64_t gaps = computed_calls - 1;
+  return static_cast<int>((2 * int64_t{i} * (calls - 1) + gaps) / (2 * gaps));
+}
+
+PolicyDecision Position(bool compute) { return {compute, true, 0, 0}; }
+
+class NoCachePolicy : public CachePolicy {
+ public:
+  std::string name() const override { return "none"; }
+  bool needs_signal() const override { return false; }
+  PolicyDecision Decide(const PolicyCall& call, PolicyState*) const override {
+    CheckPosition(call);
+    return Position(true);
+  }
+};
+
+class TeaCachePolicy : public CachePolicy {
+ public:
+  explicit TeaCachePolicy(TeaCacheOptions options) : options_(std::move(options)) {}
+
+  std::string name() const override { return "teacache"; }
+  bool needs_signal() const override { return true; }
+
+  PolicyDecision Decide(const PolicyCall& call, PolicyState* state) const override {
+    CheckPosition(call);
+    if (call.call == 0 || call.is_first || call.is_last) {
+      state->accumulated = 0;
+      return Position(true);
+    }
+    if (!std::isfinite(call.r)) {
+      ThrowUserError("teacache",
+                     "relative change of the modulated input must be finite but is {} at call {}",
+                     call.r,
+                     call.call);
+    }
+    PolicyDecision decision;
+    decision.forced = false;
+    decision.rescaled = options_.polynomial(call.r);
+    decision.accumulated = state->accumulated + decision.rescaled;
+    decision.compute = options_.threshold == 0 || !(decision.accumulated < options_.threshold);
+    state->accumulated = decision.compute ? 0 : decision.accumulated;
+    return decision;
+  }
+
+ private:
+  TeaCacheOptions options_;
+};
+
+class UniformPolicy : public CachePolicy {
+ public:
+  explicit UniformPolicy(int computed_calls) : computed_calls_(computed_calls) {}
+
+  std::string name() const override { return "uniform"; }
+  bool needs_signal() const override { return false; }
+
+  PolicyDecision Decide(const PolicyCall& call, PolicyState*) const override {
+    CheckPosition(call);
+    CheckUniform(call.calls, computed_calls_);
+    if (call.calls == 1) return Position(true);
+    // The computed call nearest to this one is number `nearest` or a neighbour of it.
+    const int64_t nearest = int64_t{call.call} * (computed_calls_ - 1) / (call.calls - 1);
+    for (int64_t i = nearest; i <= nearest + 1 && i < computed_calls_; ++i) {
+      if (UniformCall(static_cast<int>(i), call.calls, computed_calls_) == call.call) {
+        return Position(true);
+      }
+    }
+    return Position(false);
+  }
+
+ private:
+  int computed_calls_;
+};
+
+class MaskPolicy : public CachePolicy {
+ public:
+  explicit MaskPolicy(std::vector<bool> mask) : mask_(std::move(mask)) {}
+
+  std::string name() const override { return "mask"; }
+  bool needs_signal() const override { return false; }
+
+  PolicyDecision Decide(const PolicyCall& call, PolicyState*) const override {
+    CheckPosition(call);
+    if (call.calls != static_cast<int>(mask_.size())) {
+      ThrowUserError("mask cache",
+                     "mask must have one entry per call ({}) but has {}",
+                     call.calls,
+                     mask_.size());
+    }
+    return Position(mask_[call.call]);
+  }
+
+ private:
+  std::vector<bool> mask_;
+};
+
+class MagCachePolicy : public CachePolicy {
+ public:
+  explicit MagCachePolicy(MagCacheOptions options) : options_(std::move(options)) {}
+
+  std::string name() const override { return "magcache"; }
+  bool needs_signal() const override { return false; }
+
+  PolicyDecision Decide(const PolicyCall& call, PolicyState* state) const override {
+    CheckPosition(call);
+    if (call.calls != static_cast<int>(options_.ratios.size())) {
+      ThrowUserError("magcache",
+                     "ratios must be one per call ({}) but are {}",
+                     call.calls,
+                     options_.ratios.size());
+    }
+    if (call.call == 0) *state = {};
+    if (call.call < std::max(1, static_cast<int>(call.calls * options_.retention))) {
+      return Position(true);
+    }
+    state->ratio *= options_.ratios[call.call];
+    ++state->skipped;
+    state->accumulated += std::abs(1 - state->ratio);
+    PolicyDecision decision;
+    decision.forced = false;
+    decision.accumulated = state->accumulated;
+    decision.compute =
+        !(state->accumulated < options_.threshold) || state->skipped > options_.max_skips;
+    if (decision.compute) *state = {};
+    return decision;
+  }
+
+ private:
+  MagCacheOptions options_;
+};
+
+}  // namespace
+
+PolicyCall PositionalCall(int call, int calls, double r) {
+  return {call, calls, r, call == 0, call == calls - 1};
+}
+
+std::unique_ptr<CachePolicy> MakeNoCachePolicy() { return std::make_unique<NoCachePolicy>(); }
+
+std::unique_ptr<CachePolicy> MakeTeaCachePolicy(const TeaCacheOptions& options) {
+  if (!std::isfinite(options.threshold) || options.threshold < 0) {
+    ThrowUserError(
+        "teacache", "threshold must be a finite number >= 0 but is {}", options.threshold);
+  }
+  if (options.polynomial.coefficients().empty()) {
+    ThrowUserError("teacache", "coefficients must be given (highest power first) but are empty");
+  }
+  for (double c : options.polynomial.coefficients()) {
+    if (!std::isfinite(c)) {
+      ThrowUserError("teacache",
+                     "coefficients must be finite but are {}",
+                     FormatCoefficients(options.polynomial.coefficients()));
+    }
+  }
+  return std::make_unique<TeaCachePolicy>(options);
+}
+
+std::unique_ptr<CachePolicy> MakeUniformPolicy(int computed_calls) {
+  if (computed_calls < 1) {
+    ThrowUserError("uniform cache", "computed calls must be at least 1 but is {}", computed_calls);
+  }
+  return std::make_unique<UniformPolicy>(computed_calls);
+}
+
+std::unique_ptr<CachePolicy> MakeMaskPolicy(std::vector<bool> mask) {
+  if (mask.empty() || !mask.front()) {
+    ThrowUserError("mask cache",
+                   "mask must have entries and compute call 0 but {}",
+                   mask.empty() ? "is empty" : "skips it");
+  }
+  return std::make_unique<MaskPolicy>(std::move(mask));
+}
+
+std::unique_ptr<CachePolicy> MakeMagCachePolicy(MagCacheOptions options) {
+  if (!std::isfinite(options.threshold) || options.threshold < 0) {
+    ThrowUserError(
+        "magcache", "threshold must be a finite number >= 0 but is {}", options.threshold);
+  }
+  if (options.max_skips < 1) {
+    ThrowUserError("magcache", "skips in a row must be at least 1 but are {}", options.max_skips);
+  }
+  if (!(options.retention >= 0 && options.retention <= 1)) {
+    ThrowUserError("magcache", "retention must be between 0 and 1 but is {}", options.retention);
+  }
+  if (options.ratios.empty()) ThrowUserError("magcache", "ratios must be given but are empty");
+  for (const double ratio : options.ratios) {
+    if (!std::isfinite(ratio) || ratio <= 0) {
+      ThrowUserError("magcache", "ratios must be finite and above 0 but one is {}", ratio);
+    }
+  }
+  return std::make_unique<MagCachePolicy>(std::move(options));
+}
+
+std::vector<bool> UniformMask(int calls, int computed_calls) {
+  CheckUniform(calls, computed_calls);
+  std::vector<bool> mask(calls, false);
+  for (int i = 0; i < computed_calls; ++i) mask[UniformCall(i, calls, computed_calls)] = true;
+  return mask;
+}
+
+}  // namespace teacache

@@ -1,0 +1,296 @@
+#include "datasets/base/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+extern "C" {
+#include <libavutil/mem.h>
+#include <libavutil/sha.h>
+}
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <new>
+#include <random>
+#include <system_error>
+
+#include "datasets/base/error.h"
+
+namespace teacache {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string ErrnoText(int error) { return std::generic_category().message(error); }
+
+// Closes a file descriptor at the end of the scope.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) {
+      close(fd_);
+    }
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+int OpenForReading(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    ThrowUserError(path, "cannot be opened: {}", ErrnoText(errno));
+  }
+  struct stat status {};
+  if (fstat(fd, &status) != 0 || S_ISDIR(status.st_mode)) {
+    close(fd);
+    ThrowUserError(path, "must be a file but is a folder");
+  }
+  return fd;
+}
+
+// Calls `consume` with the file's bytes, a block at a time.
+void ForEachBlock(const std::string& path,
+                  const std::function<void(const char*, size_t)>& consume) {
+  const Descriptor fd(OpenForReading(path));
+  std::vector<char> block(1 << 20);
+  while (true) {
+    const ssize_t n = read(fd.get(), block.data(), block.size());
+    if (n < 0 && errno == EINTR) {
+      continue;
+    }
+    if (n < 0) {
+      ThrowUserError(path, "cannot be read: {}", ErrnoText(errno));
+    }
+    if (n == 0) {
+      return;
+    }
+    consume(block.data(), static_cast<size_t>(n));
+  }
+}
+
+void SyncPath(const std::string& path) {
+  const Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0 || (fsync(fd.get()) != 0 && errno != EINVAL)) {
+    ThrowUserError(path, "cannot be written to disk: {}", ErrnoText(errno));
+  }
+}
+
+class Sha256 {
+ public:
+  Sha256() : state_(av_sha_alloc(), av_free) {
+    if (!state_ || av_sha_init(state_.get(), 256) != 0) {
+      throw std::bad_alloc();
+    }
+  }
+  void Update(const void* data, size_t size) {
+    av_sha_update(state_.get(), static_cast<const uint8_t*>(data), size);
+  }
+  std::string Hex() {
+    std::array<uint8_t, 32> digest{};
+    av_sha_final(state_.get(), digest.data());
+    std::string text;
+    for (const uint8_t byte : digest) {
+      text += fmt::format("{:02x}", byte);
+    }
+    return text;
+  }
+
+ private:
+  std::unique_ptr<AVSHA, void (*)(void*)> state_;
+};
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+// The run of digits that begins at `from`, without its leading zeros.
+std::string_view DigitsAt(std::string_view text, size_t from, size_t* end) {
+  *end = from;
+  while (*end < text.size() && IsDigit(text[*end])) {
+    ++*end;
+  }
+  while (from + 1 < *end && text[from] == '0') {
+    ++from;
+  }
+  return text.substr(from, *end - from);
+}
+
+}  // namespace
+
+std::string UniqueTempPath(const std::string& path) {
+  static thread_local std::random_device random;
+  const uint64_t number = (uint64_t{random()} << 32) | random();
+  const fs::path folder = fs::path(path).parent_path();
+  return (folder / fmt::format(".teacache-{:016x}.tmp", number)).string();
+}
+
+PendingPath::PendingPath(std::string final_path) : final_(std::move(final_path)) {
+  while (final_.size() > 1 && final_.back() == '/') {
+    final_.pop_back();
+  }
+  temp_ = UniqueTempPath(final_);
+}
+
+PendingPath::~PendingPath() {
+  if (!committed_) {
+    std::error_code ignored;
+    fs::remove_all(temp_, ignored);
+  }
+}
+
+void PendingPath::Commit() {
+  SyncPath(temp_);
+  std::string old;
+  if (fs::is_directory(final_)) {  // rename() replaces files and empty folders only
+    old = UniqueTempPath(final_);
+    if (rename(final_.c_str(), old.c_str()) != 0) {
+      ThrowUserError(final_, "cannot be replaced: {}", ErrnoText(errno));
+    }
+  }
+  if (rename(temp_.c_str(), final_.c_str()) != 0) {
+    const int error = errno;
+    if (!old.empty()) {
+      (void)rename(old.c_str(), final_.c_str());
+    }
+    ThrowUserError(final_, "cannot be written: {}", ErrnoText(error));
+  }
+  committed_ = true;
+  if (!old.empty()) {
+    std::error_code ignored;
+    fs::remove_all(old, ignored);
+  }
+}
+
+void WriteAll(int fd, const std::string& path, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) {
+      continue;
+    }
+    if (n < 0) {
+      ThrowUserError(path, "cannot be written: {}", ErrnoText(errno));
+    }
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
+void AtomicWriteFile(const std::string& path, std::span<const std::span<const std::byte>> pieces) {
+  PendingPath pending(path);
+  {
+    const Descriptor fd(
+        open(pending.temp().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    if (fd.get() < 0) {
+      ThrowUserError(path, "cannot be created: {}", ErrnoText(errno));
+    }
+    for (const std::span<const std::byte> piece : pieces) {
+      WriteAll(fd.get(), path, {reinterpret_cast<const char*>(piece.data()), piece.size()});
+    }
+  }
+  pending.Commit();
+}
+
+void AtomicWriteFile(const std::string& path, std::span<const std::byte> bytes) {
+  const std::span<const std::byte> pieces[] = {bytes};
+  AtomicWriteFile(path, std::span<const std::span<const std::byte>>(pieces));
+}
+
+void AtomicWriteFile(const std::string& path, std::string_view bytes) {
+  AtomicWriteFile(path, std::as_bytes(std::span<const char>(bytes.data(), bytes.size())));
+}
+
+std::string ReadFile(const std::string& path, uint64_t max_bytes) {
+  std::string bytes;
+  std::error_code no_size;  // pipes and the like have none
+  const uint64_t size = fs::file_size(path, no_size);
+  // With room behind the text for parsers that look ahead in blocks and would copy it otherwise.
+  if (!no_size && size <= max_bytes) bytes.reserve(size + 64);
+  ForEachBlock(path, [&](const char* data, size_t size) {
+    if (size > max_bytes - bytes.size()) {
+      ThrowUserError(path, "must have at most {} bytes but is larger", max_bytes);
+    }
+    bytes.append(data, size);
+  });
+  return bytes;
+}
+
+void MakeFolders(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error || !fs::is_directory(path)) {
+    ThrowUserError(
+        path, "cannot be made a folder: {}", error ? error.message() : ErrnoText(ENOTDIR));
+  }
+}
+
+void CheckFolderOf(const std::string& path) {
+  const fs::path folder = fs::path(path).parent_path();
+  std::error_code error;
+  if (!folder.empty() && !fs::is_directory(folder, error)) {
+    ThrowUserError(path, "must be in a folder that exists but \"{}\" is none", folder.string());
+  }
+}
+
+bool NaturalLess(std::string_view a, std::string_view b) {
+  size_t i = 0, j = 0;
+  while (i < a.size() && j < b.size()) {
+    if (IsDigit(a[i]) && IsDigit(b[j])) {
+      const std::string_view x = DigitsAt(a, i, &i);
+      const std::string_view y = DigitsAt(b, j, &j);
+      if (x != y) {
+        return x.size() != y.size() ? x.size() < y.size() : x < y;
+      }
+      continue;
+    }
+    if (a[i] != b[j]) {
+      return static_cast<unsigned char>(a[i]) < static_cast<unsigned char>(b[j]);
+    }
+    ++i;
+    ++j;
+  }
+  const size_t rest_a = a.size() - i, rest_b = b.size() - j;
+  // Equal but for leading zeros: fewer zeros first, so that no two different names are equal.
+  return rest_a != rest_b ? rest_a < rest_b : (a.size() != b.size() ? a.size() < b.size() : a < b);
+}
+
+std::vector<std::string> ListFolder(const std::string& path) {
+  std::error_code error;
+  fs::directory_iterator entries(path, error);
+  if (error) {
+    ThrowUserError(path, "cannot be listed: {}", error.message());
+  }
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : entries) {
+    std::string name = entry.path().filename().string();
+    if (!name.starts_with('.')) {
+      names.push_back(std::move(name));
+    }
+  }
+  std::sort(names.begin(), names.end(), NaturalLess);
+  return names;
+}
+
+std::string Sha256Hex(std::span<const uint8_t> bytes) {
+  Sha256 sha;
+  sha.Update(bytes.data(), bytes.size());
+  return sha.Hex();
+}
+
+std::string Sha256Hex(std::string_view bytes) {
+  return Sha256Hex({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+}
+
+std::string Sha256HexOfFile(const std::string& path) {
+  Sha256 sha;
+  ForEachBlock(path, [&](const char* data, size_t size) { sha.Update(data, size); });
+  return sha.Hex();
+}
+
+}  // namespace teacache

@@ -1,0 +1,116 @@
+#include "datasets/base/shard.h"
+
+#include <charconv>
+#include <cstdlib>
+#include <optional>
+#include <string_view>
+
+#include "datasets/base/error.h"
+
+namespace teacache {
+namespace {
+
+constexpr int kMaxCount = 1'000'000;
+
+std::optional<int> ParseWhole(std::string_view text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 0) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+class Environment {
+ public:
+  explicit Environment(const std::function<const char*(const char*)>& get) : get_(get) {}
+
+  bool Has(const char* name) const {
+    const char* value = get_(name);
+    return value != nullptr && *value != '\0';
+  }
+  int Whole(const char* name) const {
+    const char* value = get_(name);
+    const std::optional<int> number = ParseWhole(value == nullptr ? "" : value);
+    if (!number) {
+      ThrowUserError(name,
+                     "must be a whole number but is \"{}\"; give --shard",
+                     value == nullptr ? "" : value);
+    }
+    return *number;
+  }
+
+ private:
+  const std::function<const char*(const char*)>& get_;
+};
+
+Shard Checked(int index, int count, const char* source) {
+  if (count < 1 || count > kMaxCount || index >= count) {
+    ThrowUserError(source, "must be below the count {} but is {}; give --shard", count, index);
+  }
+  return {index, count, source};
+}
+
+Shard SlurmArray(const Environment& env) {
+  constexpr const char* kId = "SLURM_ARRAY_TASK_ID";
+  if (!env.Has(kId) || !env.Has("SLURM_ARRAY_TASK_COUNT")) {
+    return {};
+  }
+  const int first = env.Has("SLURM_ARRAY_TASK_MIN") ? env.Whole("SLURM_ARRAY_TASK_MIN") : 0;
+  const int step = env.Has("SLURM_ARRAY_TASK_STEP") ? env.Whole("SLURM_ARRAY_TASK_STEP") : 1;
+  const int id = env.Whole(kId);
+  if (id < first || step < 1 || (id - first) % step != 0) {
+    ThrowUserError(
+        kId, "must be {} plus a multiple of {} but is {}; give --shard", first, step, id);
+  }
+  return Checked((id - first) / step, env.Whole("SLURM_ARRAY_TASK_COUNT"), kId);
+}
+
+Shard Ranks(const Environment& env) {
+  constexpr const char* kNames[][2] = {{"RANK", "WORLD_SIZE"},
+                                       {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
+                                       {"PMI_RANK", "PMI_SIZE"},
+                                       {"MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"}};
+  for (const auto& [rank, size] : kNames) {
+    if (env.Has(rank) && env.Has(size)) {
+      return Checked(env.Whole(rank), env.Whole(size), rank);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Shard ParseShard(const std::string& text) {
+  const size_t slash = text.find('/');
+  const auto index = ParseWhole(std::string_view(text).substr(0, slash));
+  const auto count = slash == std::string::npos
+                         ? std::nullopt
+                         : ParseWhole(std::string_view(text).substr(slash + 1));
+  if (!index || !count || *index >= *count || *count > kMaxCount) {
+    ThrowUserError("--shard", "must be i/n with 0 <= i < n but is \"{}\"", text);
+  }
+  return {*index, *count, "--shard"};
+}
+
+Shard ShardFromEnvironment(const std::function<const char*(const char*)>& get) {
+  const Environment env(get);
+  const Shard array = SlurmArray(env);
+  const Shard ranks = Ranks(env);
+  if (array.source.empty() || ranks.source.empty()) {
+    return array.source.empty() ? ranks : array;
+  }
+  if (array.count > kMaxCount / ranks.count) {
+    ThrowUserError(array.source, "times {} must be at most {}", ranks.source, kMaxCount);
+  }
+  return {array.index * ranks.count + ranks.index,
+          array.count * ranks.count,
+          array.source + ", " + ranks.source};
+}
+
+Shard ChooseShard(const std::string& flag) {
+  return flag.empty() ? ShardFromEnvironment([](const char* name) { return std::getenv(name); })
+                      : ParseShard(flag);
+}
+
+}  // namespace teacache

@@ -1,0 +1,107 @@
+#include "datasets/video/video.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/video/video_sources.h"
+
+namespace teacache {
+namespace {
+
+constexpr int kMaxSide = 16384;  // the limit of H.264
+constexpr int kMinFfv1Side = 2;  // libavcodec's FFV1 loses single rows and columns of RGB
+constexpr double kMaxFps = 1000;
+constexpr int kMaxCrf = 51;
+
+void Validate(const std::string& path, const Video& video, const VideoWriterOptions& options) {
+  if (video.frames.empty()) {
+    ThrowUserError(path, "must have at least one frame but has none");
+  }
+  const Frame& first = video.frames.front();
+  if (first.width < 1 || first.height < 1 || first.width > kMaxSide || first.height > kMaxSide) {
+    ThrowUserError(
+        path, "sides must be 1 to {} pixels but are {}x{}", kMaxSide, first.width, first.height);
+  }
+  if (options.codec == VideoWriterOptions::Codec::kFfv1 &&
+      std::min(first.width, first.height) < kMinFfv1Side) {
+    ThrowUserError(path,
+                   "FFV1 keeps every bit only from {0}x{0} pixels on but the frames are {1}x{2}",
+                   kMinFfv1Side,
+                   first.width,
+                   first.height);
+  }
+  for (size_t i = 0; i < video.frames.size(); ++i) {
+    const Frame& frame = video.frames[i];
+    if (frame.width != first.width || frame.height != first.height ||
+        frame.rgb.size() !=
+            size_t{3} * static_cast<size_t>(frame.width) * static_cast<size_t>(frame.height)) {
+      ThrowUserError(path,
+                     "frame {} must be {}x{}x3 as the first one but is {}x{} with {} bytes",
+                     i,
+                     first.width,
+                     first.height,
+                     frame.width,
+                     frame.height,
+                     frame.rgb.size());
+    }
+  }
+  if (!(options.fps > 0 && options.fps <= kMaxFps)) {
+    ThrowUserError(path, "fps must be in (0, {}] but is {}", kMaxFps, options.fps);
+  }
+  if (options.crf < 0 || options.crf > kMaxCrf) {
+    ThrowUserError(path, "crf must be 0 to {} but is {}", kMaxCrf, options.crf);
+  }
+}
+
+// Replacing a folder removes what is in it, so it must be one that this program may have written.
+void CheckReplaceable(const std::string& path) {
+  if (!std::filesystem::exists(path)) {
+    return;
+  }
+  for (const std::string& name : ListFolder(path)) {
+    if (!name.ends_with(".png")) {
+      ThrowUserError(path, "must be new or hold only PNG files but has \"{}\"", name);
+    }
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<VideoReader> OpenVideo(const std::string& path, const VideoReaderOptions& options) {
+  if (!std::filesystem::exists(path)) {
+    ThrowUserError(path, "must be a video file or a folder of pictures but does not exist");
+  }
+  if (std::filesystem::is_directory(path)) {
+    return OpenPictureFolder(path);
+  }
+  if (path.ends_with(".safetensors")) {
+    return OpenTensorVideo(path);
+  }
+  return OpenVideoFile(path, options);
+}
+
+Video ReadVideo(const std::string& path, const VideoReaderOptions& options) {
+  const std::unique_ptr<VideoReader> reader = OpenVideo(path, options);
+  Video video;
+  video.fps = reader->info().fps;
+  while (std::optional<Frame> frame = reader->Next()) {
+    video.frames.push_back(std::move(*frame));
+  }
+  return video;
+}
+
+void WriteVideo(const std::string& path, const Video& video, const VideoWriterOptions& options) {
+  Validate(path, video, options);
+  PendingPath pending(path);
+  if (options.codec == VideoWriterOptions::Codec::kPng) {
+    CheckReplaceable(path);
+    WritePictureFolder(pending.temp(), path, video);
+  } else {
+    WriteVideoFile(pending.temp(), path, video, options);
+  }
+  pending.Commit();
+}
+
+}  // namespace teacache

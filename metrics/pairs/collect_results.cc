@@ -1,0 +1,117 @@
+#include "metrics/pairs/collect_results.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "datasets/base/version.h"
+
+namespace teacache {
+namespace {
+
+void AddSummaries(Results* results, PoolingOptions pooling) {
+  std::set<std::string> metrics;
+  for (const VideoScore& video : results->videos) {
+    for (const auto& [metric, value] : video.scores) metrics.insert(metric);
+  }
+  for (const std::string& metric : metrics) {
+    std::vector<double> values;
+    std::vector<int64_t> frames;
+    for (const VideoScore& video : results->videos) {
+      const auto found = video.scores.find(metric);
+      if (!video.ok() || found == video.scores.end()) continue;
+      values.push_back(found->second);
+      frames.push_back(video.frames);
+    }
+    pooling.higher_is_better = metric != "lpips";
+    results->summary[metric] = Summarize(values, frames, pooling);
+  }
+}
+
+}  // namespace
+
+std::map<std::string, std::string> Definitions(const ScoreOptions& options,
+                                               const PoolingOptions& pooling) {
+  std::map<std::string, std::string> context;
+  if (options.psnr) {
+    context["psnr"] = "10 log10(255^2 / MSE) dB per 8-bit RGB frame, mean over frames";
+    if (std::isfinite(options.psnr_cap)) {
+      context["psnr"] += fmt::format(", frames capped at {:g} dB", options.psnr_cap);
+    } else {
+      context["psnr"] += "; identical frames (infinite) are counted, not averaged";
+    }
+  }
+  if (options.ssim) {
+    context["ssim"] = fmt::format("{}: {}, mean over frames",
+                                  SsimVariantName(options.ssim_variant),
+                                  SsimVariantDefinition(options.ssim_variant));
+  }
+  if (options.lpips) context["lpips"] = options.lpips->Definition() + ", mean over frames";
+  if (options.scorer) context["device"] = options.scorer->Device();
+  context["size_policy"] = SizePolicyName(options.size);
+  context["length_policy"] = LengthPolicyName(options.length);
+  context["ci95"] = fmt::format("percentile bootstrap over videos, {} resamplings, seed {}",
+                                pooling.bootstrap_samples,
+                                pooling.seed);
+  context["p5"] = "5 % of the videos are worse than this";
+  context["tool_version"] = kVersion;
+  return context;
+}
+
+Results CollectResults(std::vector<VideoScore> videos,
+                       const ScoreOptions& options,
+                       const PoolingOptions& pooling) {
+  Results results;
+  results.context = Definitions(options, pooling);
+  results.videos = std::move(videos);
+  AddSummaries(&results, pooling);
+  return results;
+}
+
+Results MergeResults(const std::vector<Results>& shards, const PoolingOptions& pooling) {
+  if (shards.empty()) ThrowUserError("merge", "needs at least one results file");
+  Results merged;
+  std::set<std::string> names;
+  for (const Results& shard : shards) {
+    std::map<std::string, std::string> context = shard.context;
+    context.erase("shard");
+    if (&shard == &shards[0]) merged.context = context;
+    if (context != merged.context) {
+      for (const auto& [key, value] : context) {
+        if (merged.context[key] != value) {
+          ThrowUserError("merge",
+                         "definitions must agree but \"{}\" is \"{}\" and \"{}\"",
+                         key,
+                         merged.context[key],
+                         value);
+        }
+      }
+      ThrowUserError("merge", "definitions must agree but one file lacks some");
+    }
+    for (const VideoScore& video : shard.videos) {
+      if (!names.insert(video.name).second) {
+        ThrowUserError(
+            "merge", "a video must be in one file only but \"{}\" is in two", video.name);
+      }
+      merged.videos.push_back(video);
+    }
+    const auto add = [](const std::vector<std::string>& from, std::vector<std::string>* to) {
+      for (const std::string& text : from) {
+        if (std::find(to->begin(), to->end(), text) == to->end()) to->push_back(text);
+      }
+    };
+    add(shard.unmatched_gt, &merged.unmatched_gt);
+    add(shard.unmatched_gen, &merged.unmatched_gen);
+    add(shard.warnings, &merged.warnings);
+  }
+  std::sort(merged.videos.begin(), merged.videos.end(), [](const auto& a, const auto& b) {
+    return NaturalLess(a.name, b.name);
+  });
+  AddSummaries(&merged, pooling);
+  return merged;
+}
+
+}  // namespace teacache

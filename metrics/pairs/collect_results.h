@@ -1,0 +1,26 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "datasets/results.h"
+#include "metrics/pooling.h"
+#include "metrics/pairs/score_video.h"
+
+namespace teacache {
+
+// The full definitions of what is computed, for "context" in output files.
+std::map<std::string, std::string> Definitions(const ScoreOptions& options,
+                                               const PoolingOptions& pooling);
+
+// Summary and definitions for rows that are already scored. Rows with an error do not count.
+Results CollectResults(std::vector<VideoScore> videos,
+                       const ScoreOptions& options = {},
+                       const PoolingOptions& pooling = {});
+
+// One set of results from those of several shards. Throws UserError when a video is in two of them
+// or their definitions differ.
+Results MergeResults(const std::vector<Results>& shards, const PoolingOptions& pooling = {});
+
+}  // namespace teacache

@@ -1,0 +1,186 @@
+#include "metrics/pairs/eval_command.h"
+
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "metrics/pairs/collect_results.h"
+#include "metrics/pairs/results_text.h"
+#include "metrics/pairs/teacache_line.h"
+
+namespace teacache {
+namespace {
+
+namespace fs = std::filesystem;
+
+// "out/r.json", "fast" -> "out/r.fast.json"
+std::string WithTag(const std::string& path, const std::string& tag) {
+  if (tag.empty()) return path;
+  const fs::path p(path);
+  return (p.parent_path() / (p.stem().string() + "." + tag + p.extension().string())).string();
+}
+
+// The last part of a path, also of one that ends with a slash.
+fs::path LastPart(const std::string& path) {
+  const fs::path p = fs::absolute(path).lexically_normal();
+  return (p.has_filename() ? p : p.parent_path()).filename();
+}
+
+// A name per folder that differs from the others.
+std::vector<std::string> Tags(const std::vector<std::string>& gens) {
+  if (gens.size() == 1) return {""};
+  std::vector<std::string> tags;
+  std::set<std::string> used;
+  for (size_t i = 0; i < gens.size(); ++i) {
+    std::string tag = LastPart(gens[i]).stem().string();
+    if (!used.insert(tag).second) tag += fmt::format("-{}", i + 1);
+    used.insert(tag);
+    tags.push_back(tag);
+  }
+  return tags;
+}
+
+void Compare(const Results& other, const PoolingOptions& pooling, Results* results) {
+  std::map<std::string, const VideoScore*> by_name;
+  for (const VideoScore& video : other.videos) by_name[video.name] = &video;
+  for (const auto& item : results->summary) {
+    std::vector<double> a, b;
+    for (const VideoScore& video : results->videos) {
+      const auto partner = by_name.find(video.name);
+      if (partner == by_name.end()) continue;
+      const auto mine = video.scores.find(item.first);
+      const auto theirs = partner->second->scores.find(item.first);
+      if (mine == video.scores.end() || theirs == partner->second->scores.end()) continue;
+      a.push_back(mine->second);
+      b.push_back(theirs->second);
+    }
+    PoolingOptions options = pooling;
+    options.higher_is_better = item.first != "lpips";
+    results->comparison[item.first] = ComparePaired(a, b, options);
+  }
+}
+
+// Before long work, so that nothing is refused at its end.
+void MakeFoldersOf(const EvalCommand& command) {
+  for (const std::string& file : {command.out, command.csv}) {
+    const fs::path folder = fs::path(file).parent_path();
+    if (!folder.empty()) MakeFolders(folder.string());
+  }
+}
+
+void Write(const EvalCommand& command, const std::string& tag, const Results& results) {
+  if (command.out.empty() && command.csv.empty()) return;
+  if (!command.out.empty()) WriteResults(WithTag(command.out, tag), results);
+  const std::string csv = command.csv.empty()
+                              ? (fs::path(command.out).parent_path() / "per_video.csv").string()
+                              : command.csv;
+  WritePerVideoCsv(WithTag(csv, tag), results);
+}
+
+// As TeaCache's eval.py leaves it: <folder of the generated videos>.txt with the line, without an
+// end of line.
+void WriteLine(const EvalCommand& command, size_t method, const Results& results) {
+  if (command.line_folder.empty()) return;
+  const fs::path name = LastPart(command.evaluate.gens[method]).string() + ".txt";
+  AtomicWriteFile((fs::path(command.line_folder) / name).string(),
+                  std::string_view(TeaCacheLine(results)));
+}
+
+int ExitCode(const EvalCommand& command, const Results& results) {
+  const bool missing = !results.unmatched_gt.empty() || !results.unmatched_gen.empty();
+  return results.NumErrors() > 0 || (missing && !command.allow_missing) ? 1 : 0;
+}
+
+std::string Text(const EvalCommand& command, const EvalOutcome& outcome) {
+  std::string text;
+  for (size_t i = 0; i < outcome.results.size(); ++i) {
+    const Results& results = outcome.results[i];
+    if (command.json) {
+      text += (i == 0 ? (outcome.results.size() > 1 ? "[" : "") : ",") + ResultsToJson(results);
+      continue;
+    }
+    if (command.evaluate.teacache) {
+      text += TeaCacheLine(results) + "\n";
+      if (results.videos.size() > 16 && results.videos.size() % 16 != 0) {
+        text += fmt::format(
+            "warning: {} videos are no multiple of 16: this number depends on their "
+            "order (--compat-order)\n",
+            results.videos.size());
+      }
+      text += "\n";
+    }
+    if (outcome.results.size() > 1) text += "== " + command.evaluate.gens[i] + "\n";
+    text += ResultsText(results);
+    if (i + 1 < outcome.results.size()) text += "\n";
+  }
+  if (command.json && outcome.results.size() > 1) text += "]\n";
+  return text;
+}
+
+EvalOutcome RunMerge(const EvalCommand& command) {
+  std::vector<Results> shards;
+  for (const std::string& file : command.merge) shards.push_back(ReadResults(file));
+  EvalOutcome outcome;
+  outcome.results.push_back(MergeResults(shards, command.evaluate.pooling));
+  Write(command, "", outcome.results[0]);
+  outcome.exit_code = ExitCode(command, outcome.results[0]);
+  outcome.text = command.json ? ResultsToJson(outcome.results[0]) : ResultsText(outcome.results[0]);
+  return outcome;
+}
+
+}  // namespace
+
+EvalOutcome RunEvalCommand(const EvalCommand& command) {
+  MakeFoldersOf(command);
+  if (!command.merge.empty()) return RunMerge(command);
+  EvaluateOptions options = command.evaluate;
+  const size_t methods = options.gens.size();
+  if (methods == 0) options.Validate();
+  if (!command.baseline.empty()) options.gens.push_back(command.baseline);
+  if (!command.compare.empty()) options.gens.push_back(command.compare);
+  std::vector<Results> all = EvaluateFolders(options);
+
+  EvalOutcome outcome;
+  size_t next = methods;
+  const Results* baseline = command.baseline.empty() ? nullptr : &all[next++];
+  const Results* compare = command.compare.empty() ? nullptr : &all[next];
+  const std::vector<std::string> tags = Tags(command.evaluate.gens);
+  for (size_t i = 0; i < methods; ++i) {
+    Results& results = all[i];
+    if (baseline != nullptr) {
+      results.baseline = baseline->summary;
+      results.context["baseline"] = command.baseline;
+      if (baseline->NumErrors() > 0) {
+        results.warnings.push_back(
+            fmt::format("{} videos of the baseline were not scored", baseline->NumErrors()));
+      }
+    }
+    if (compare != nullptr) {
+      results.context["compare"] = command.compare;
+      Compare(*compare, options.pooling, &results);
+      if (compare->NumErrors() > 0) {
+        results.warnings.push_back(
+            fmt::format("{} videos of {} were not scored", compare->NumErrors(), command.compare));
+      }
+    }
+    if (options.teacache && !options.score.per_frame) {
+      // TeaCacheLine below needs the values of all frames; the files do not.
+      Results slim = results;
+      for (VideoScore& video : slim.videos) video.per_frame.clear();
+      Write(command, tags[i], slim);
+    } else {
+      Write(command, tags[i], results);
+    }
+    if (options.teacache) WriteLine(command, i, results);
+    outcome.exit_code = std::max(outcome.exit_code, ExitCode(command, results));
+    outcome.results.push_back(std::move(results));
+  }
+  outcome.text = Text(command, outcome);
+  if (!options.journal.empty() && outcome.exit_code == 0) fs::remove(options.journal);
+  return outcome;
+}
+
+}  // namespace teacache

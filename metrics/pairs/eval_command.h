@@ -1,0 +1,35 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "metrics/pairs/evaluate.h"
+
+namespace teacache {
+
+// eval-metrics as a function.
+struct EvalCommand {
+  EvaluateOptions evaluate;
+  std::string baseline;            // a second uncached run: its scores are the noise floor
+  std::string compare;             // another method: differences to it, video by video
+  std::vector<std::string> merge;  // results files of shards to join; instead of everything else
+  std::string out;                 // results.json; "" = none
+  std::string csv;                 // per_video.csv; "" = beside `out`
+  std::string
+      line_folder;  // with evaluate.teacache: where the script's text file goes; "" = nowhere
+  bool allow_missing = false;  // videos without a partner are no failure
+  bool json = false;           // print JSON instead of tables
+};
+
+struct EvalOutcome {
+  std::vector<Results> results;  // one per --gen
+  std::string text;              // for standard output
+  int exit_code = 0;             // 1 when a pair was not scored or had no partner
+};
+
+// Scores, writes the files and returns what to print. The script's text file is TeaCacheLine and
+// nothing else, named after the --gen folder: "runs/fast" gives "fast.txt". With several --gen the
+// folder's name is put before the extension of `out` and `csv`. Throws UserError.
+EvalOutcome RunEvalCommand(const EvalCommand& command);
+
+}  // namespace teacache

@@ -1,0 +1,258 @@
+#include "metrics/pairs/evaluate.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "datasets/base/error.h"
+#include "metrics/pairs/collect_results.h"
+#include "metrics/pairs/item_loop.h"
+#include "metrics/pairs/pairing.h"
+
+namespace teacache {
+namespace {
+
+namespace fs = std::filesystem;
+
+// H.264 decoders hold about a dozen frames of 4:2:0; the whole program stays below 300 MB.
+constexpr double kReaderBytesPerPixel = 20;
+constexpr double kFrameMemory = 1e8;
+
+// All generated videos that belong to one ground-truth video.
+struct Task {
+  std::string name;
+  std::string gt;
+  std::vector<std::pair<size_t, std::string>> gens;  // index of the folder, path
+};
+
+nlohmann::json JournalSettings(const EvaluateOptions& options) {
+  nlohmann::json settings = Definitions(options.score, options.pooling);
+  settings["gt"] = fs::absolute(options.gt).lexically_normal().string();
+  for (const std::string& gen : options.gens) {
+    settings["gens"].push_back(fs::absolute(gen).lexically_normal().string());
+  }
+  settings["metrics"] = fmt::format("psnr {} ssim {} lpips {}",
+                                    options.score.psnr,
+                                    options.score.ssim,
+                                    options.score.lpips != nullptr);
+  settings["psnr_cap"] = fmt::format("{}", options.score.psnr_cap);
+  settings["per_frame"] = options.score.per_frame;
+  settings["decoder"] = static_cast<int>(options.reader.decoder);
+  settings["teacache"] = options.teacache;
+  settings["shard"] = fmt::format("{}/{}", options.shard.index, options.shard.count);
+  return settings;
+}
+
+// As many as asked for, or one per processor as far as memory goes, judged by the first video.
+int Jobs(const std::vector<Task>& tasks, const EvaluateOptions& options) {
+  if (options.jobs > 0 || tasks.empty()) return std::max(options.jobs, 1);
+  const double processors = std::max(1u, std::thread::hardware_concurrency());
+  try {
+    const VideoInfo info = OpenVideo(tasks[0].gt, options.reader)->info();
+    const double readers = 1.0 + static_cast<double>(tasks[0].gens.size());
+    const double bytes = kReaderBytesPerPixel * readers * info.width * info.height;
+    return static_cast<int>(std::clamp(kFrameMemory / bytes, 1.0, processors));
+  } catch (const UserError&) {
+    return static_cast<int>(processors);
+  }
+}
+
+// What a finished task is recognised by: the files as they are.
+std::string Key(const Task& task) {
+  std::string text = task.name + "\n" + task.gt + "\n" + FileStamp(task.gt);
+  for (const auto& [index, path] : task.gens) {
+    text += fmt::format("\n{} {} {}", index, path, FileStamp(path));
+  }
+  return text;
+}
+
+std::vector<VideoScore> Score(const Task& task, const EvaluateOptions& options) {
+  std::vector<VideoScore> rows(task.gens.size());
+  std::unique_ptr<VideoReader> gt;
+  std::string gt_error;
+  try {
+    gt = OpenVideo(task.gt, options.reader);
+  } catch (const UserError& error) {
+    gt_error = std::string("ground truth: ") + error.what();
+  }
+  std::vector<std::unique_ptr<VideoReader>> readers;
+  std::vector<VideoReader*> gens;
+  std::vector<size_t> row_of;
+  for (size_t i = 0; i < task.gens.size(); ++i) {
+    rows[i].gt.path = task.gt;
+    rows[i].gen.path = task.gens[i].second;
+    rows[i].error = gt_error;
+    if (!gt) continue;
+    rows[i].gt = gt->info();
+    try {
+      readers.push_back(OpenVideo(task.gens[i].second, options.reader));
+      gens.push_back(readers.back().get());
+      row_of.push_back(i);
+    } catch (const UserError& error) {
+      rows[i].error = error.what();
+    }
+  }
+  if (gt) {
+    std::vector<VideoScore> scores = ScoreStreams(*gt, gens, options.score);
+    for (size_t i = 0; i < scores.size(); ++i) rows[row_of[i]] = std::move(scores[i]);
+  }
+  for (VideoScore& row : rows) row.name = task.name;
+  return rows;
+}
+
+// Null unless all of it succeeded: an error may be mended before the next run.
+nlohmann::json ToJournal(const std::vector<VideoScore>& rows) {
+  nlohmann::json scores = nlohmann::json::array();
+  for (const VideoScore& row : rows) {
+    if (!row.ok()) return nullptr;
+    scores.push_back(nlohmann::json::parse(VideoScoreToJson(row)));
+  }
+  return scores;
+}
+
+// Empty where the entry is not of this task.
+std::vector<VideoScore> FromJournal(const nlohmann::json& scores,
+                                    const Task& task,
+                                    const std::string& journal) {
+  std::vector<VideoScore> rows;
+  if (!scores.is_array() || scores.size() != task.gens.size()) return rows;
+  for (const nlohmann::json& score : scores) {
+    rows.push_back(VideoScoreFromJson(score.dump(), journal));
+  }
+  return rows;
+}
+
+// rows[task][i] belongs to tasks[task].gens[i].
+std::vector<std::vector<VideoScore>> ScoreTasks(const std::vector<Task>& tasks,
+                                                const EvaluateOptions& options) {
+  std::vector<std::vector<VideoScore>> rows(tasks.size());
+  std::vector<LoopItem> items;
+  for (const Task& task : tasks) items.push_back({task.name, Key(task)});
+  ItemLoopOptions loop;
+  loop.program = "eval-metrics";
+  loop.jobs = Jobs(tasks, options);
+  loop.journal = options.journal;
+  loop.settings = JournalSettings(options);
+  loop.progress = options.progress;
+  RunItems(
+      items,
+      loop,
+      [&](size_t i, const nlohmann::json& scores) {
+        rows[i] = FromJournal(scores, tasks[i], options.journal);
+        return !rows[i].empty();
+      },
+      [&](size_t i) {
+        rows[i] = Score(tasks[i], options);
+        return ToJournal(rows[i]);
+      });
+  return rows;
+}
+
+std::vector<Pairing> PairAll(const EvaluateOptions& options) {
+  std::vector<Pairing> pairings;
+  if (options.teacache) {
+    for (const std::string& gen : options.gens) {
+      pairings.push_back(PairAsTeaCache(options.gt, gen, options.teacache_order));
+    }
+    return pairings;
+  }
+  const std::vector<NamedVideo> gt = FindVideos(options.gt, options.recursive);
+  for (const std::string& gen : options.gens) {
+    pairings.push_back(PairByName(gt, FindVideos(gen, options.recursive)));
+    if (pairings.back().pairs.empty()) {
+      ThrowUserError(gen,
+                     "must hold videos of the same names as {} but none of {} match",
+                     options.gt,
+                     pairings.back().unmatched_gen.size());
+    }
+  }
+  return pairings;
+}
+
+// One task per ground-truth video, in the order in which pairings first name it.
+std::vector<Task> GroupByGt(const std::vector<Pairing>& pairings, const Shard& shard) {
+  std::vector<Task> tasks;
+  std::map<std::string, size_t> task_of;
+  for (size_t folder = 0; folder < pairings.size(); ++folder) {
+    for (const VideoPair& pair : pairings[folder].pairs) {
+      const auto [found, added] = task_of.emplace(pair.gt, tasks.size());
+      if (added) tasks.push_back({pair.name, pair.gt, {}});
+      tasks[found->second].gens.emplace_back(folder, pair.gen);
+    }
+  }
+  std::vector<Task> mine;
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    if (shard.Contains(static_cast<int64_t>(i))) mine.push_back(std::move(tasks[i]));
+  }
+  return mine;
+}
+
+}  // namespace
+
+void EvaluateOptions::Validate() const {
+  if (gt.empty()) ThrowUserError("--gt", "a ground truth must be given");
+  if (gens.empty()) ThrowUserError("--gen", "generated videos must be given");
+  if (jobs < 0)
+    ThrowUserError("--jobs", "must be 0 (by processors and memory) or more but is {}", jobs);
+  if (!score.psnr && !score.ssim && !score.lpips) {
+    ThrowUserError("--metrics", "at least one metric must be chosen");
+  }
+  if (!(score.psnr_cap > 0)) {
+    ThrowUserError("--psnr-cap", "must be a positive number of dB but is {}", score.psnr_cap);
+  }
+  if (pooling.bootstrap_samples < 0) {
+    ThrowUserError(
+        "--bootstrap", "must be 0 or more resamplings but is {}", pooling.bootstrap_samples);
+  }
+}
+
+std::vector<Results> EvaluateFolders(const EvaluateOptions& given) {
+  EvaluateOptions options = given;
+  options.Validate();
+  if (options.teacache) {
+    options.reader.decoder = VideoReaderOptions::Decoder::kImageio;
+    options.score.psnr_cap = std::min(options.score.psnr_cap, 100.0);
+    options.score.per_frame = true;  // TeaCacheLine needs them
+  }
+  const std::vector<Pairing> pairings = PairAll(options);
+  if (options.progress != nullptr) {
+    for (const std::string& note : options.notes) options.progress->Warn(note);
+  }
+  std::vector<Task> tasks = GroupByGt(pairings, options.shard);
+  std::vector<std::vector<VideoScore>> rows = ScoreTasks(tasks, options);
+
+  // Back into the order of each folder's pairs.
+  std::vector<std::map<std::string, VideoScore>> by_path(options.gens.size());
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    for (size_t j = 0; j < tasks[i].gens.size(); ++j) {
+      by_path[tasks[i].gens[j].first][tasks[i].gens[j].second] = std::move(rows[i][j]);
+    }
+  }
+  std::vector<Results> all;
+  for (size_t folder = 0; folder < pairings.size(); ++folder) {
+    std::vector<VideoScore> videos;
+    for (const VideoPair& pair : pairings[folder].pairs) {
+      const auto found = by_path[folder].find(pair.gen);
+      if (found == by_path[folder].end()) continue;
+      videos.push_back(std::move(found->second));
+      videos.back().name = pair.name;
+    }
+    Results results = CollectResults(std::move(videos), options.score, options.pooling);
+    results.context["gt"] = options.gt;
+    results.context["gen"] = options.gens[folder];
+    results.context["decoder"] =
+        options.reader.decoder == VideoReaderOptions::Decoder::kImageio ? "imageio" : "native";
+    if (options.teacache) results.context["compat"] = "teacache";
+    if (options.shard.count > 1) {
+      results.context["shard"] = fmt::format("{}/{}", options.shard.index, options.shard.count);
+    }
+    results.unmatched_gt = pairings[folder].unmatched_gt;
+    results.unmatched_gen = pairings[folder].unmatched_gen;
+    all.push_back(std::move(results));
+  }
+  return all;
+}
+
+}  // namespace teacache

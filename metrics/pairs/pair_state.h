@@ -1,0 +1,59 @@
+#pragma once
+
+// Internal to score_video.cc.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "datasets/results.h"
+#include "datasets/video/video.h"
+#include "metrics/pairs/frame_scorer.h"
+#include "metrics/pairs/score_video.h"
+
+namespace teacache {
+
+// Brings a pair of frames to one size. Throws UserError where `policy` does not allow that.
+void MatchSizes(SizePolicy policy, const std::string& gen_path, Frame* gt, Frame* gen);
+
+// One generated video on its way through the frames.
+class PairState {
+ public:
+  // Both readers and the options must live as long as this.
+  PairState(VideoReader* reader, const VideoReader& gt, const ScoreOptions& options)
+      : reader_(reader), gt_(gt), options_(options) {}
+
+  bool active() const { return active_; }
+  const std::string& gen_path() const { return reader_->info().path; }
+  std::optional<Frame> Next() { return reader_->Next(); }
+
+  // The next frame's score.
+  void Add(const Frame& gt, const Frame& gen, const FrameScore& score);
+  // The ground truth ended; `has_more`: this video did not.
+  void EndOfGt(bool has_more);
+  // This video ended, the ground truth did not.
+  void EndOfGen();
+  void Fail(const std::string& error);
+
+  // With what the readers know by now: some things are only seen on the way.
+  VideoScore TakeScore();
+
+ private:
+  std::string Where() const;
+  std::string TooLong();
+  void WarnCut(const char* longer);
+  void Finish();
+
+  VideoReader* reader_;
+  const VideoReader& gt_;
+  const ScoreOptions& options_;
+  VideoScore score_;
+  int64_t gt_frames_ = -1;  // once known by reading
+  int64_t gen_frames_ = -1;
+  bool active_ = true;
+  std::map<std::string, std::vector<double>> values_;
+};
+
+}  // namespace teacache

@@ -1,0 +1,159 @@
+#include "metrics/pairs/results_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace teacache {
+namespace {
+
+std::string Label(const std::string& metric) {
+  if (metric == "psnr") return "PSNR, dB (higher is better)";
+  if (metric == "ssim") return "SSIM (higher is better)";
+  if (metric == "lpips") return "LPIPS (lower is better)";
+  return metric;
+}
+
+// Four decimals, as papers print them; "-" for what there is not.
+std::string Number(double value) { return std::isnan(value) ? "-" : fmt::format("{:.4f}", value); }
+
+std::string Interval(double lo, double hi) {
+  return std::isnan(lo) ? "-" : fmt::format("{:.4f} ... {:.4f}", lo, hi);
+}
+
+void AddRow(const std::string& label, const MetricSummary& s, std::string* out) {
+  *out += fmt::format("{:<28} {:>10} {:>22} {:>10} {:>9} {:>10} {:>6} {:>9}\n",
+                      label,
+                      s.n == 0 && s.identical > 0 ? "inf" : Number(s.mean),
+                      Interval(s.ci95_lo, s.ci95_hi),
+                      Number(s.median),
+                      Number(s.std),
+                      Number(s.p5),
+                      s.n,
+                      s.identical);
+}
+
+// Metrics in the order in which people name them.
+std::vector<std::string> MetricsOf(const std::map<std::string, MetricSummary>& summary) {
+  std::vector<std::string> metrics;
+  for (const char* known : {"psnr", "ssim", "lpips"}) {
+    if (summary.count(known) > 0) metrics.push_back(known);
+  }
+  for (const auto& item : summary) {
+    if (std::find(metrics.begin(), metrics.end(), item.first) == metrics.end()) {
+      metrics.push_back(item.first);
+    }
+  }
+  return metrics;
+}
+
+void AddWorst(const Results& results, const std::string& metric, int count, std::string* out) {
+  const double sign = metric == "lpips" ? -1 : 1;
+  std::vector<const VideoScore*> videos;
+  for (const VideoScore& video : results.videos) {
+    if (video.scores.count(metric) > 0) videos.push_back(&video);
+  }
+  std::stable_sort(videos.begin(), videos.end(), [&](const VideoScore* a, const VideoScore* b) {
+    return sign * a->scores.at(metric) < sign * b->scores.at(metric);
+  });
+  videos.resize(std::min<size_t>(videos.size(), static_cast<size_t>(std::max(count, 0))));
+  if (videos.empty()) return;
+  *out += fmt::format("\nWorst by {}:\n", Label(metric));
+  for (const VideoScore* video : videos) {
+    *out += fmt::format("  {:>10}  {}\n", Number(video->scores.at(metric)), video->name);
+  }
+}
+
+void AddComparison(const Results& results, std::string* out) {
+  if (results.comparison.empty()) return;
+  const auto other = results.context.find("compare");
+  *out += fmt::format("\nDifference to {} on the same videos:\n",
+                      other == results.context.end() ? "the other method" : other->second);
+  for (const auto& [metric, d] : results.comparison) {
+    if (d.n == 0) {
+      *out += fmt::format("  {:<28} no videos with finite values on both sides\n", Label(metric));
+      continue;
+    }
+    const bool clear = d.ci95_lo > 0 || d.ci95_hi < 0;
+    *out += fmt::format(
+        "  {:<28} {:>+10.4f}  95 %: {:+.4f} ... {:+.4f}  better in {}, worse in {} of {}{}\n",
+        Label(metric),
+        d.mean,
+        d.ci95_lo,
+        d.ci95_hi,
+        d.a_better,
+        d.b_better,
+        d.n,
+        clear ? "" : "  (may be chance)");
+  }
+}
+
+void AddProblems(const Results& results, std::string* out) {
+  std::map<std::string, int> warnings;
+  for (const VideoScore& video : results.videos) {
+    for (const std::string& warning : video.warnings) ++warnings[warning];
+  }
+  for (const std::string& warning : results.warnings) *out += "\nwarning: " + warning;
+  for (const auto& [warning, count] : warnings) {
+    *out += fmt::format("\nwarning: {} ({} of {} videos)", warning, count, results.videos.size());
+  }
+  if (!results.warnings.empty() || !warnings.empty()) *out += "\n";
+  const auto list = [&](const std::vector<std::string>& paths, const char* what) {
+    if (paths.empty()) return;
+    *out += fmt::format("\n{} without a partner: {}\n", what, paths.size());
+    for (size_t i = 0; i < std::min<size_t>(paths.size(), 10); ++i) *out += "  " + paths[i] + "\n";
+    if (paths.size() > 10) *out += "  ...\n";
+  };
+  list(results.unmatched_gt, "Ground-truth videos");
+  list(results.unmatched_gen, "Generated videos");
+  if (results.NumErrors() == 0) return;
+  *out += fmt::format("\nNot scored: {} of {}\n", results.NumErrors(), results.videos.size());
+  for (const VideoScore& video : results.videos) {
+    if (!video.ok()) *out += fmt::format("  {}: {}\n", video.name, video.error);
+  }
+}
+
+}  // namespace
+
+std::string ResultsText(const Results& results, int worst_pairs) {
+  std::string out;
+  const std::vector<std::string> metrics = MetricsOf(results.summary);
+  if (!metrics.empty()) {
+    out += fmt::format("{:<28} {:>10} {:>22} {:>10} {:>9} {:>10} {:>6} {:>9}\n",
+                       "",
+                       "mean",
+                       "95 % of the mean",
+                       "median",
+                       "std",
+                       "worst 5 %",
+                       "videos",
+                       "identical");
+  }
+  for (const std::string& metric : metrics) {
+    AddRow(Label(metric), results.summary.at(metric), &out);
+    const MetricSummary& summary = results.summary.at(metric);
+    // Only where videos differ in length.
+    if (std::abs(summary.frame_weighted_mean - summary.mean) >= 5e-5) {
+      out += fmt::format(
+          "{:<28} {:>10}\n", "  mean of all frames", Number(summary.frame_weighted_mean));
+    }
+    const auto floor = results.baseline.find(metric);
+    if (floor != results.baseline.end()) AddRow("  noise floor (baseline)", floor->second, &out);
+  }
+  for (const std::string& metric : metrics) {
+    const auto definition = results.context.find(metric);
+    if (definition != results.context.end()) {
+      out += fmt::format("{}: {}\n", metric, definition->second);
+    }
+  }
+  AddComparison(results, &out);
+  if (results.videos.size() > 1) {
+    for (const std::string& metric : metrics) AddWorst(results, metric, worst_pairs, &out);
+  }
+  AddProblems(results, &out);
+  return out;
+}
+
+}  // namespace teacache

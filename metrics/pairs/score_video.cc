@@ -1,0 +1,233 @@
+#include "metrics/pairs/score_video.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "datasets/base/error.h"
+#include "metrics/pairs/frame_scorer.h"
+#include "metrics/pairs/pair_state.h"
+
+namespace teacache {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, SizePolicy>, 5> kSizePolicies = {{
+    {"strict", SizePolicy::kStrict},
+    {"resize-gen", SizePolicy::kResizeGen},
+    {"resize-gt", SizePolicy::kResizeGt},
+    {"crop", SizePolicy::kCrop},
+    {"batch-eval", SizePolicy::kBatchEval},
+}};
+constexpr std::array<std::pair<std::string_view, LengthPolicy>, 2> kLengthPolicies = {{
+    {"strict", LengthPolicy::kStrict},
+    {"min", LengthPolicy::kMin},
+}};
+
+template <typename Table>
+auto ParseName(const Table& table, std::string_view name, const char* where) {
+  std::string names;
+  for (const auto& [entry, value] : table) {
+    if (entry == name) return value;
+    names += (names.empty() ? "" : ", ") + std::string(entry);
+  }
+  ThrowUserError(where, "must be one of {} but is \"{}\"", names, name);
+}
+
+template <typename Table, typename Value>
+std::string_view NameOf(const Table& table, Value value) {
+  for (const auto& [name, entry] : table) {
+    if (entry == value) return name;
+  }
+  return "";
+}
+
+// A Video as a stream.
+class MemoryReader : public VideoReader {
+ public:
+  explicit MemoryReader(const Video& video) : video_(video) {
+    info_.fps = video.fps;
+    info_.num_frames = static_cast<int64_t>(video.frames.size());
+    info_.pixel_format = "rgb24";
+    info_.codec = "memory";
+    info_.lossless = true;
+    if (!video.frames.empty()) {
+      info_.width = video.frames[0].width;
+      info_.height = video.frames[0].height;
+    }
+  }
+  const VideoInfo& info() const override { return info_; }
+  std::optional<Frame> Next() override {
+    if (next_ == video_.frames.size()) return std::nullopt;
+    return video_.frames[next_++];
+  }
+
+ private:
+  const Video& video_;
+  VideoInfo info_;
+  size_t next_ = 0;
+};
+
+// All pairs of one ground truth on their way through the frames. Frames wait until the scorer wants
+// them.
+class StreamScoring {
+ public:
+  StreamScoring(VideoReader& gt, const std::vector<VideoReader*>& gens, const ScoreOptions& options)
+      : gt_(gt), options_(options), scorer_(options.scorer ? *options.scorer : cpu_) {
+    pairs_.reserve(gens.size());
+    for (VideoReader* gen : gens) pairs_.emplace_back(gen, gt, options);
+  }
+
+  std::vector<VideoScore> Run() {
+    while (AnyActive()) {
+      std::optional<Frame> frame = NextOfGt();
+      if (!AnyActive()) break;  // failed with the ground truth
+      if (frame) {
+        AddStep(std::move(*frame));
+      } else {
+        End();
+      }
+    }
+    std::vector<VideoScore> scores;
+    for (PairState& pair : pairs_) scores.push_back(pair.TakeScore());
+    return scores;
+  }
+
+ private:
+  bool AnyActive() const {
+    return std::any_of(pairs_.begin(), pairs_.end(), [](const auto& p) { return p.active(); });
+  }
+
+  std::optional<Frame> NextOfGt() {
+    try {
+      return gt_.Next();
+    } catch (const UserError& error) {
+      for (PairState& pair : pairs_) {
+        if (pair.active()) pair.Fail(std::string("ground truth: ") + error.what());
+      }
+      return std::nullopt;
+    }
+  }
+
+  // Calls `step` for every active pair; what it throws ends that pair only.
+  template <typename Step>
+  void ForEachActive(const Step& step) {
+    for (size_t i = 0; i < pairs_.size(); ++i) {
+      if (!pairs_[i].active()) continue;
+      try {
+        step(i);
+      } catch (const UserError& error) {
+        pairs_[i].Fail(error.what());
+      }
+    }
+  }
+
+  void AddStep(Frame gt) {
+    FrameGroup same;  // those of the ground truth's size share it
+    std::vector<size_t> same_pairs, ended;
+    ForEachActive([&](size_t i) {
+      std::optional<Frame> gen = pairs_[i].Next();
+      if (!gen) {
+        ended.push_back(i);
+        return;
+      }
+      if (gen->width == gt.width && gen->height == gt.height) {
+        CheckSize(gt);
+        same.gens.push_back(std::move(*gen));
+        same_pairs.push_back(i);
+        return;
+      }
+      FrameGroup own;
+      own.gt = gt;
+      MatchSizes(options_.size, pairs_[i].gen_path(), &own.gt, &*gen);
+      CheckSize(own.gt);
+      own.gens.push_back(std::move(*gen));
+      Wait(std::move(own), {i});
+    });
+    if (!ended.empty()) ScoreWaiting();
+    for (size_t i : ended) pairs_[i].EndOfGen();
+    const int batch = scorer_.BatchFrames(gt.width, gt.height);
+    if (!same.gens.empty()) {
+      same.gt = std::move(gt);
+      Wait(std::move(same), std::move(same_pairs));
+    }
+    if (++steps_ >= batch) ScoreWaiting();
+  }
+
+  void End() {
+    ScoreWaiting();
+    ForEachActive([&](size_t i) { pairs_[i].EndOfGt(pairs_[i].Next().has_value()); });
+  }
+
+  void CheckSize(const Frame& frame) const {
+    if (!options_.lpips) return;
+    const int least = options_.lpips->MinSize();
+    if (std::min(frame.width, frame.height) < least) {
+      ThrowUserError("LPIPS",
+                     "pictures must be at least {0}x{0} but are {1}x{2}",
+                     least,
+                     frame.width,
+                     frame.height);
+    }
+  }
+
+  void Wait(FrameGroup group, std::vector<size_t> pairs) {
+    waiting_.push_back(std::move(group));
+    waiting_pairs_.push_back(std::move(pairs));
+  }
+
+  void ScoreWaiting() {
+    steps_ = 0;
+    if (waiting_.empty()) return;
+    const std::vector<std::vector<FrameScore>> scores = scorer_.Score(waiting_, options_);
+    for (size_t group = 0; group < waiting_.size(); ++group) {
+      for (size_t i = 0; i < scores[group].size(); ++i) {
+        PairState& pair = pairs_[waiting_pairs_[group][i]];
+        if (pair.active()) {
+          pair.Add(waiting_[group].gt, waiting_[group].gens[i], scores[group][i]);
+        }
+      }
+    }
+    waiting_.clear();
+    waiting_pairs_.clear();
+  }
+
+  VideoReader& gt_;
+  const ScoreOptions& options_;
+  const CpuFrameScorer cpu_;
+  const FrameScorer& scorer_;
+  std::vector<PairState> pairs_;
+  std::vector<FrameGroup> waiting_;
+  std::vector<std::vector<size_t>> waiting_pairs_;  // by group: the pair of each generated frame
+  int steps_ = 0;                                   // frames of the ground truth that wait
+};
+
+}  // namespace
+
+SizePolicy ParseSizePolicy(std::string_view name) {
+  return ParseName(kSizePolicies, name, "--size");
+}
+std::string_view SizePolicyName(SizePolicy policy) { return NameOf(kSizePolicies, policy); }
+
+LengthPolicy ParseLengthPolicy(std::string_view name) {
+  return ParseName(kLengthPolicies, name, "--length");
+}
+std::string_view LengthPolicyName(LengthPolicy policy) { return NameOf(kLengthPolicies, policy); }
+
+std::vector<VideoScore> ScoreStreams(VideoReader& gt,
+                                     const std::vector<VideoReader*>& gens,
+                                     const ScoreOptions& options) {
+  return StreamScoring(gt, gens, options).Run();
+}
+
+VideoScore ScoreVideos(const Video& gt,
+                       const Video& gen,
+                       const ScoreOptions& options,
+                       const std::string& name) {
+  MemoryReader gt_reader(gt), gen_reader(gen);
+  VideoScore score = std::move(ScoreStreams(gt_reader, {&gen_reader}, options)[0]);
+  score.name = name;
+  return score;
+}
+
+}  // namespace teacache

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "reports/charts/figures.h"
+#include "reports/data/report.h"
+
+namespace teacache {
+
+// What the charts of a report are put together from. Only for reports/*figures.cc.
+
+using FigureJson = nlohmann::ordered_json;
+
+// A number, or null where plotly shall draw nothing.
+FigureJson Number(std::optional<double> value);
+
+FigureJson Axis(const std::string& title);
+FigureJson Layout(const std::string& x, const std::string& y);
+std::string Dump(const FigureJson& data, const FigureJson& layout);
+
+// A trace of `type` with empty x, y and customdata.
+FigureJson Trace(const char* type, const std::string& name);
+
+// Asymmetric bars, filled by AddError in the order of the points.
+FigureJson ErrorBars(const std::string& color);
+void AddError(FigureJson* bars, double middle, const std::optional<SweepInterval>& interval);
+
+// What can be drawn of rows and videos: PSNR, SSIM, LPIPS and the report's further metrics.
+struct FigureMetric {
+  std::string name;   // "psnr"
+  std::string label;  // "PSNR"
+  std::string axis;   // "PSNR, dB"
+  bool higher_is_better = true;
+  std::function<const SweepMetric*(const SweepRow&)> row;           // nullptr = not measured
+  std::function<std::optional<double>(const SweepVideo&)> video;    // none = not measured
+  std::optional<SweepDifference> SweepComparison::*pair = nullptr;  // nullptr = none
+};
+
+// Those that any row (of `model`; "" = of any) has a mean of.
+std::vector<FigureMetric> MetricsOf(const SweepReport& report, const std::string& model = "");
+
+// "up" or "down": where better lies.
+const char* BetterWord(const FigureMetric& metric);
+
+// Rows that belong to one line of a chart: same model, policy and coefficient set.
+struct FigureSeries {
+  std::string name;
+  std::string model;
+  std::string policy = {};
+  std::string color = {};   // readable on white and on near-black
+  std::string symbol = {};  // by policy
+  std::string dash = {};    // by policy, or by model where there are several
+  std::vector<const SweepRow*> rows = {};
+};
+
+std::vector<FigureSeries> SeriesOf(const SweepReport& report,
+                                   const std::function<bool(const SweepRow&)>& wanted);
+
+// Lines and marks of a series; scatter traces take both, boxes only the marks.
+void SetStyle(const FigureSeries& series, double marker_size, FigureJson* trace);
+
+// RowLabel, with the coefficient set where the model has several.
+std::string RowName(const SweepReport& report, const SweepRow& row);
+
+// What stands below a TeaCache setting on an axis of thresholds: "0.1".
+std::string ThresholdLabel(const SweepReport& report, const SweepRow& row);
+
+using RowIndex = std::map<std::string_view, const SweepRow*>;
+RowIndex IndexRows(const SweepReport& report);
+const SweepRow* At(const RowIndex& index, const std::string& id);
+
+// At most `most` of them, evenly picked, the first and the last included.
+template <typename T>
+std::vector<T> EvenlyPicked(const std::vector<T>& all, size_t most) {
+  if (all.size() <= most) return all;
+  std::vector<T> picked;
+  for (size_t i = 0; i < most; ++i) picked.push_back(all[i * (all.size() - 1) / (most - 1)]);
+  return picked;
+}
+
+// A y axis with one line per row, few enough of them named to be read.
+FigureJson RowAxis(const SweepReport& report, const std::vector<const SweepRow*>& rows);
+
+// Figures that follow a model: "skip-map", or "skip-map-NAME" where there are several, with the
+// model's name in the title.
+Figure ModelFigure(const SweepReport& report,
+                   const std::string& model,
+                   const std::string& id,
+                   const std::string& title);
+
+// Whether anything would be shown.
+bool HasMarks(const FigureVariant& variant);
+bool HasMarks(const Figure& figure);
+
+}  // namespace teacache

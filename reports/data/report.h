@@ -1,0 +1,284 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace teacache {
+
+// A finished sweep as plain values: what the writers of report.json, report.csv, report.md and
+// report.html take, and what ReadReportJson gives back. Nothing here computes.
+//
+// Conventions: seconds are wall clock; PSNR is in dB (a pair of identical videos has none), SSIM is
+// in [-1, 1], LPIPS >= 0 (lower is better); intervals are 95 %; paths are relative to the report's
+// folder with '/' between parts; prompt numbers are 0-based positions in
+// SweepContext::test_prompts.
+
+struct SweepInterval {
+  double lo = 0;
+  double hi = 0;
+};
+
+// Where, when and how the sweep ran.
+struct SweepContext {
+  std::string title;         // heading of the page; "" = made from the models' names
+  std::string tool_version;  // "0.1.0"
+  std::string git_commit;    // "" = unknown
+  std::string started;       // ISO 8601, UTC
+  double seconds = 0;        // of the whole sweep; 0 = unknown
+  std::string machine;       // host name or a description
+  std::string os;
+  std::string cpu;
+  std::string device;      // "cpu", "cuda:0 NVIDIA H200", ...
+  int threads = 0;         // 0 = unknown
+  int processors = 0;      // that the machine has; 0 = unknown
+  double load = -1;        // one-minute load average at the start; -1 = unknown
+  double load_end = -1;    // ... at the end, this program's own work included
+  int timed_runs = 0;      // of every video, the warm-up not counted; 0 = unknown
+  std::string scored;      // which files the scores are of, in words; "" = unknown
+  double psnr_floor = 30;  // dB that the worst 5 % must keep for a threshold to be recommended
+  // Test prompts that were asked for; more than test_prompts where time ran out. 0 = as many.
+  int prompts_asked = 0;
+  std::vector<std::pair<std::string, std::string>> libraries;  // name, version
+  std::vector<std::string> argv;                               // without the program's folder
+  std::vector<std::string> fit_prompts;                        // disjoint from test_prompts
+  std::vector<std::string> test_prompts;
+  std::vector<int64_t> seeds;         // every test prompt is generated once per seed
+  std::vector<std::string> warnings;  // e.g. "LPIPS was left out: no weights"
+};
+
+struct SweepModel {
+  std::string name;  // "shapes"
+  std::string description;
+  std::string weights_digest;  // sha256, "" = unknown
+  int64_t parameters = 0;      // of the transformer; 0 = unknown
+  std::string dtype;
+  std::string scheduler;
+  int steps = 0;
+  int calls = 0;        // transformer calls of one uncached run
+  double guidance = 0;  // classifier-free guidance scale; 0 = none
+  int width = 0;        // pixels
+  int height = 0;
+  int frames = 0;
+  double fps = 0;
+  std::string teacache_mode;  // "strict", "reference" (runners/sampling/teacache_mode.h); "" = unknown
+};
+
+// One point that the polynomial is fitted to: relative L1 change of the modulated input (x) and of
+// the residual of the blocks (y) between two calls of one run.
+struct SweepPair {
+  double x = 0;
+  double y = 0;
+  int prompt = 0;  // 0-based position in SweepContext::fit_prompts; -1 = unknown
+  int call = 0;    // 0-based; the later of the two calls
+};
+
+// A coefficient set: fitted here, or taken from a publication (then without pairs, but with figures
+// of how it does on the recorded ones).
+struct SweepFit {
+  std::string name = "fitted";
+  std::string source;                // "" = fitted here; else where it is from
+  std::string model;                 // SweepModel::name
+  std::vector<double> coefficients;  // highest power first
+  std::vector<SweepPair> pairs;
+  std::optional<double> r2;
+  std::optional<double> pearson;  // of x and y
+  std::optional<SweepInterval> r2_ci95;
+  std::optional<SweepInterval> pearson_ci95;
+  std::optional<double> rmse;
+  SweepInterval x_range;  // of the pairs; outside it the polynomial extrapolates
+  SweepInterval y_range;
+};
+
+// Pooled over the videos of one setting that were scored.
+struct SweepMetric {
+  std::optional<double> mean;  // none when every pair is identical (PSNR) or failed
+  std::optional<double> median;
+  std::optional<double> std;          // sample standard deviation
+  std::optional<SweepInterval> ci95;  // of the mean
+  std::optional<double> p5;           // worst 5 %: 5th percentile, for LPIPS the 95th
+  std::optional<SweepInterval> p5_ci95;
+  int n = 0;          // videos that have a number
+  int identical = 0;  // pairs that are equal in every pixel
+};
+
+// Seconds per video, over all timed runs of all videos.
+struct SweepTiming {
+  double median = 0;
+  double lo = 0;  // 25th percentile
+  double hi = 0;  // 75th percentile
+  int n = 0;      // measurements; 0 = not measured
+};
+
+// What a metric beside PSNR, SSIM and LPIPS is: a part of VBench, ... Listed once per report.
+struct SweepMetricInfo {
+  std::string name;   // as in SweepScore: "temporal_flickering"
+  std::string label;  // for people: "temporal flickering"
+  std::string unit;   // "dB"; "" = none
+  bool higher_is_better = true;
+  bool needs_reference = false;  // compares with the uncached video, which then has none itself
+  std::string definition;        // one sentence
+};
+
+// One of them for one video.
+struct SweepScore {
+  std::string name;  // SweepMetricInfo::name
+  double value = 0;
+};
+
+// ... pooled over the videos of a row.
+struct SweepExtra {
+  std::string name;  // SweepMetricInfo::name
+  SweepMetric pooled;
+};
+
+// How many times faster than the uncached runs of the same model.
+struct SweepSpeedup {
+  double value = 0;  // 0 = not known: a side has no times
+  std::optional<SweepInterval> ci95;
+};
+
+// Share of videos that show what the prompt asks for, on one axis ("shape", "colour", ...), judged
+// against the known scene.
+struct SweepShare {
+  std::string axis;
+  double share = 0;                   // in [0, 1]
+  std::optional<SweepInterval> ci95;  // Wilson
+};
+
+// Whether a video shows what its prompt asks for, on one axis.
+struct SweepRight {
+  std::string axis;
+  bool right = false;
+};
+
+// One generated video of a setting.
+struct SweepVideo {
+  int prompt = 0;  // 0-based position in SweepContext::test_prompts
+  int64_t seed = 0;
+  std::string path;         // of the video file that plays on the page; "" = not kept
+  std::string scored_path;  // of the file that was scored; "" = `path`
+  std::string error;        // "" = fine; else the video counts nowhere
+  // Per transformer call: computed or taken from the cache. With fewer steps there are fewer calls
+  // than SweepRow::calls, all computed.
+  std::vector<bool> computed;
+  // What the rule makes of the signal of the uncached run, as fit-coeffs replays it; empty = not
+  // known. It differs from `computed` where skipped calls changed what came after them.
+  std::vector<bool> replayed;
+  bool identical = false;      // to the uncached video
+  std::optional<double> psnr;  // against the uncached video of the same prompt and seed
+  std::optional<double> ssim;
+  std::optional<double> lpips;
+  std::vector<SweepScore> extra;
+  std::vector<SweepRight> shows;    // empty = not judged
+  std::optional<double> scene_iou;  // overlap with the true scene
+  double transformer_seconds = -1;  // -1 = not measured; medians over the timed runs
+  double decode_seconds = -1;
+  double total_seconds = -1;
+  std::vector<double> transformer_runs;  // every timed run; empty = one, the figures above
+  std::vector<double> total_runs;
+};
+
+// One setting: a policy with its parameter, over all test videos.
+struct SweepRow {
+  std::string id;  // unique in the report and fit for a URL: "none", "teacache-0.1", "uniform-12"
+  std::string model;  // SweepModel::name
+  // "none", "teacache", "uniform", "mask", "steps", "magcache"; of foreign runs anything
+  std::string policy;
+  std::string label;  // for people, where the policy and its parameter say too little; "" = made
+  std::string fit;    // SweepFit::name used by the policy; "" = none
+  std::optional<double> threshold;        // of teacache
+  std::optional<double> computed_target;  // computed calls asked for; of uniform, mask, steps
+  // The teacache row whose computed calls this one was given, video by video or on average; the two
+  // are compared as a pair. "" = none.
+  std::string matches;
+  // What a reader must know about this row: that it skips nothing, that videos are missing or
+  // failed, that its files are of another codec than the uncached ones. Sentences.
+  std::vector<std::string> notes;
+
+  int calls = 0;             // transformer calls of one run
+  double computed_mean = 0;  // computed calls of one run, mean over the videos
+  int computed_min = 0;
+  int computed_max = 0;
+  int longest_skip = 0;  // longest run of skipped calls in any video
+  // Of SweepVideo::replayed, over the videos that have it; none = not known.
+  std::optional<double> replayed_mean;    // computed calls
+  std::optional<double> replayed_agrees;  // share of the calls where replayed and live agree
+
+  SweepTiming transformer;
+  SweepTiming decode;
+  SweepTiming total;  // end to end
+  SweepSpeedup speedup_transformer;
+  SweepSpeedup speedup_total;
+
+  std::optional<SweepMetric> psnr;  // absent for the uncached row and where not measured
+  std::optional<SweepMetric> ssim;
+  std::optional<SweepMetric> lpips;
+  std::vector<SweepExtra> extra;
+  std::vector<SweepShare> adherence;  // empty = not judged
+  std::optional<double> scene_iou;    // mean overlap with the true scene
+
+  int64_t bytes = 0;  // of the video files; 0 = unknown
+  std::string codec;  // of the scored files: "ffv1", "h264", ...; "" = unknown or several
+  int failed = 0;     // videos with an error, those that are missing included
+  std::vector<SweepVideo> videos;
+};
+
+// Mean difference of two rows over the same videos, a minus b, with a bootstrap interval.
+struct SweepDifference {
+  double mean = 0;
+  SweepInterval ci95;
+  int n = 0;  // videos that have the metric in both rows
+};
+
+struct SweepComparison {
+  std::string a;          // SweepRow::id, a teacache row
+  std::string b;          // SweepRow::id of the baseline with as many computed calls
+  double computed_a = 0;  // mean computed calls over the videos that both have
+  double computed_b = 0;
+  int verdict = 0;  // a is better (+1) or worse (-1) beyond the interval, or neither (0)
+  std::optional<SweepDifference> psnr;
+  std::optional<SweepDifference> ssim;
+  std::optional<SweepDifference> lpips;
+};
+
+// Which rows of a model no other row beats in both speed-up (end to end) and the mean of a metric.
+struct SweepFront {
+  std::string model;              // SweepModel::name
+  std::string metric;             // "psnr", "ssim", "lpips"
+  std::vector<std::string> rows;  // SweepRow::id, slowest first
+  // The row of the front farthest above the straight line between its ends (speed-up and metric
+  // scaled to [0, 1]): past it speed costs the most quality. "" = fewer than three rows.
+  std::string knee;
+};
+
+// The largest threshold of a model and coefficient set that keeps a quality.
+struct SweepDecision {
+  std::string model;  // SweepModel::name
+  std::string fit;    // SweepFit::name
+  std::string metric = "psnr";
+  double target = 30;  // the quality asked for
+  bool worst = true;   // of the worst 5 % of the videos; false = of the mean
+  bool reached = false;
+  double threshold = 0;               // between the measured ones, on a monotone curve
+  std::optional<SweepInterval> ci95;  // of the threshold
+  std::string row;   // SweepRow::id of the largest measured threshold that keeps it; "" = none
+  std::string text;  // one sentence
+};
+
+struct SweepReport {
+  static constexpr int kVersion = 1;
+  SweepContext context;
+  std::vector<SweepModel> models;
+  std::vector<SweepMetricInfo> metrics;  // of SweepVideo::extra; empty = only the usual three
+  std::vector<SweepFit> fits;
+  std::vector<SweepRow> rows;  // uncached first, then by policy and parameter
+  std::vector<SweepComparison> comparisons;
+  std::vector<SweepFront> fronts;
+  std::vector<SweepDecision> decisions;
+  std::vector<std::string> conclusions;  // sentences; the first is the verdict
+};
+
+}  // namespace teacache

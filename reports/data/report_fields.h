@@ -1,0 +1,258 @@
+#pragma once
+
+#include "reports/data/report.h"
+
+namespace teacache {
+
+// The keys of report.json, struct by struct, in the order in which they are written.
+// One list of keys per struct serves both directions: an archive is called with key and member.
+
+template <typename Archive>
+void Visit(Archive& archive, SweepInterval& value) {
+  archive("lo", value.lo);
+  archive("hi", value.hi);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepContext& value) {
+  archive("title", value.title);
+  archive("tool_version", value.tool_version);
+  archive("git_commit", value.git_commit);
+  archive("started", value.started);
+  archive("seconds", value.seconds);
+  archive("machine", value.machine);
+  archive("os", value.os);
+  archive("cpu", value.cpu);
+  archive("device", value.device);
+  archive("threads", value.threads);
+  archive("processors", value.processors);
+  archive("load", value.load);
+  archive("load_end", value.load_end);
+  archive("timed_runs", value.timed_runs);
+  archive("scored", value.scored);
+  archive("psnr_floor", value.psnr_floor);
+  archive("libraries", value.libraries);
+  archive("argv", value.argv);
+  archive("fit_prompts", value.fit_prompts);
+  archive("test_prompts", value.test_prompts);
+  archive("prompts_asked", value.prompts_asked);
+  archive("seeds", value.seeds);
+  archive("warnings", value.warnings);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepModel& value) {
+  archive("name", value.name);
+  archive("description", value.description);
+  archive("weights_digest", value.weights_digest);
+  archive("parameters", value.parameters);
+  archive("dtype", value.dtype);
+  archive("scheduler", value.scheduler);
+  archive("steps", value.steps);
+  archive("calls", value.calls);
+  archive("guidance", value.guidance);
+  archive("width", value.width);
+  archive("height", value.height);
+  archive("frames", value.frames);
+  archive("fps", value.fps);
+  archive("teacache_mode", value.teacache_mode);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepPair& value) {
+  archive("x", value.x);
+  archive("y", value.y);
+  archive("prompt", value.prompt);
+  archive("call", value.call);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepFit& value) {
+  archive("name", value.name);
+  archive("source", value.source);
+  archive("model", value.model);
+  archive("coefficients", value.coefficients);
+  archive("r2", value.r2);
+  archive("pearson", value.pearson);
+  archive("r2_ci95", value.r2_ci95);
+  archive("pearson_ci95", value.pearson_ci95);
+  archive("rmse", value.rmse);
+  archive("x_range", value.x_range);
+  archive("y_range", value.y_range);
+  archive("pairs", value.pairs);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepMetric& value) {
+  archive("mean", value.mean);
+  archive("median", value.median);
+  archive("std", value.std);
+  archive("ci95", value.ci95);
+  archive("p5", value.p5);
+  archive("p5_ci95", value.p5_ci95);
+  archive("n", value.n);
+  archive("identical", value.identical);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepTiming& value) {
+  archive("median", value.median);
+  archive("lo", value.lo);
+  archive("hi", value.hi);
+  archive("n", value.n);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepSpeedup& value) {
+  archive("value", value.value);
+  archive("ci95", value.ci95);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepMetricInfo& value) {
+  archive("name", value.name);
+  archive("label", value.label);
+  archive("unit", value.unit);
+  archive("higher_is_better", value.higher_is_better);
+  archive("needs_reference", value.needs_reference);
+  archive("definition", value.definition);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepScore& value) {
+  archive("name", value.name);
+  archive("value", value.value);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepExtra& value) {
+  archive("name", value.name);
+  archive("pooled", value.pooled);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepShare& value) {
+  archive("axis", value.axis);
+  archive("share", value.share);
+  archive("ci95", value.ci95);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepRight& value) {
+  archive("axis", value.axis);
+  archive("right", value.right);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepVideo& value) {
+  archive("prompt", value.prompt);
+  archive("seed", value.seed);
+  archive("path", value.path);
+  archive("scored_path", value.scored_path);
+  archive("error", value.error);
+  archive("computed", value.computed);
+  archive("replayed", value.replayed);
+  archive("identical", value.identical);
+  archive("psnr", value.psnr);
+  archive("ssim", value.ssim);
+  archive("lpips", value.lpips);
+  archive("extra", value.extra);
+  archive("shows", value.shows);
+  archive("scene_iou", value.scene_iou);
+  archive("transformer_seconds", value.transformer_seconds);
+  archive("decode_seconds", value.decode_seconds);
+  archive("total_seconds", value.total_seconds);
+  archive("transformer_runs", value.transformer_runs);
+  archive("total_runs", value.total_runs);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepRow& value) {
+  archive("id", value.id);
+  archive("model", value.model);
+  archive("policy", value.policy);
+  archive("label", value.label);
+  archive("fit", value.fit);
+  archive("threshold", value.threshold);
+  archive("computed_target", value.computed_target);
+  archive("matches", value.matches);
+  archive("notes", value.notes);
+  archive("calls", value.calls);
+  archive("computed_mean", value.computed_mean);
+  archive("computed_min", value.computed_min);
+  archive("computed_max", value.computed_max);
+  archive("longest_skip", value.longest_skip);
+  archive("replayed_mean", value.replayed_mean);
+  archive("replayed_agrees", value.replayed_agrees);
+  archive("transformer", value.transformer);
+  archive("decode", value.decode);
+  archive("total", value.total);
+  archive("speedup_transformer", value.speedup_transformer);
+  archive("speedup_total", value.speedup_total);
+  archive("psnr", value.psnr);
+  archive("ssim", value.ssim);
+  archive("lpips", value.lpips);
+  archive("extra", value.extra);
+  archive("adherence", value.adherence);
+  archive("scene_iou", value.scene_iou);
+  archive("bytes", value.bytes);
+  archive("codec", value.codec);
+  archive("failed", value.failed);
+  archive("videos", value.videos);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepDifference& value) {
+  archive("mean", value.mean);
+  archive("ci95", value.ci95);
+  archive("n", value.n);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepComparison& value) {
+  archive("a", value.a);
+  archive("b", value.b);
+  archive("computed_a", value.computed_a);
+  archive("computed_b", value.computed_b);
+  archive("verdict", value.verdict);
+  archive("psnr", value.psnr);
+  archive("ssim", value.ssim);
+  archive("lpips", value.lpips);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepFront& value) {
+  archive("model", value.model);
+  archive("metric", value.metric);
+  archive("rows", value.rows);
+  archive("knee", value.knee);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepDecision& value) {
+  archive("model", value.model);
+  archive("fit", value.fit);
+  archive("metric", value.metric);
+  archive("target", value.target);
+  archive("worst", value.worst);
+  archive("reached", value.reached);
+  archive("threshold", value.threshold);
+  archive("ci95", value.ci95);
+  archive("row", value.row);
+  archive("text", value.text);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, SweepReport& value) {
+  archive("context", value.context);
+  archive("models", value.models);
+  archive("metrics", value.metrics);
+  archive("fits", value.fits);
+  archive("rows", value.rows);
+  archive("comparisons", value.comparisons);
+  archive("fronts", value.fronts);
+  archive("decisions", value.decisions);
+  archive("conclusions", value.conclusions);
+}
+
+}  // namespace teacache

@@ -1,0 +1,190 @@
+#include "reports/data/report_json.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <concepts>
+#include <nlohmann/json.hpp>
+
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "reports/data/report_fields.h"
+
+namespace teacache {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kFormat = "teacache-sweep";
+
+using Libraries = std::vector<std::pair<std::string, std::string>>;
+
+struct Writer {
+  Json json = Json::object();
+
+  template <typename T>
+  void operator()(const char* key, T& value) {
+    json[key] = ToJson(value);
+  }
+
+  static Json ToJson(bool value) { return value; }
+  static Json ToJson(std::integral auto value) { return value; }
+  static Json ToJson(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+  static Json ToJson(std::string& value) { return value; }
+  static Json ToJson(std::vector<bool>& calls) {
+    std::string text;
+    for (const bool computed : calls) text += computed ? '1' : '0';
+    return text;
+  }
+  static Json ToJson(Libraries& libraries) {
+    Json json = Json::object();
+    for (auto& [name, version] : libraries) json[name] = version;
+    return json;
+  }
+  template <typename T>
+  static Json ToJson(std::optional<T>& value) {
+    return value ? ToJson(*value) : Json(nullptr);
+  }
+  template <typename T>
+  static Json ToJson(std::vector<T>& values) {
+    Json json = Json::array();
+    for (T& value : values) json.push_back(ToJson(value));
+    return json;
+  }
+  template <typename T>
+  requires std::is_aggregate_v<T>
+  static Json ToJson(T& value) {
+    Writer writer;
+    Visit(writer, value);
+    return std::move(writer.json);
+  }
+};
+
+struct Reader {
+  const Json& json;
+  const std::string& where;  // the file
+  std::string key;           // of `json` inside the file; "" = the whole file
+
+  [[noreturn]] void Fail(std::string_view expected) const {
+    ThrowUserError(where,
+                   "{} must be {} but is {}",
+                   key.empty() ? "the content" : key,
+                   expected,
+                   json.type_name());
+  }
+
+  template <typename T>
+  void operator()(const char* name, T& value) const {
+    const auto found = json.find(name);
+    if (found == json.end()) return;
+    Reader{*found, where, key.empty() ? name : key + "." + name}.Read(value);
+  }
+
+  void Read(bool& value) const {
+    if (!json.is_boolean()) Fail("true or false");
+    value = json.get<bool>();
+  }
+  template <std::integral T>
+  void Read(T& value) const {
+    if (!json.is_number_integer()) Fail("a whole number");
+    value = json.get<T>();
+  }
+  void Read(double& value) const {
+    if (json.is_null()) return;
+    if (!json.is_number()) Fail("a number");
+    value = json.get<double>();
+  }
+  void Read(std::string& value) const {
+    if (!json.is_string()) Fail("a string");
+    value = json.get<std::string>();
+  }
+  void Read(std::vector<bool>& calls) const {
+    if (!json.is_string()) Fail("a string of 0 and 1");
+    const std::string text = json.get<std::string>();
+    if (text.find_first_not_of("01") != std::string::npos) Fail("a string of 0 and 1 only");
+    calls.clear();
+    for (const char c : text) calls.push_back(c == '1');
+  }
+  void Read(Libraries& libraries) const {
+    if (!json.is_object()) Fail("an object");
+    libraries.clear();
+    for (const auto& [name, version] : json.items()) {
+      std::string text;
+      Reader{version, where, key + "." + name}.Read(text);
+      libraries.emplace_back(name, text);
+    }
+  }
+  template <typename T>
+  void Read(std::optional<T>& value) const {
+    value.reset();
+    if (json.is_null()) return;
+    T content{};
+    Read(content);
+    value = std::move(content);
+  }
+  template <typename T>
+  void Read(std::vector<T>& values) const {
+    if (!json.is_array()) Fail("an array");
+    values.clear();
+    for (const Json& item : json) {
+      T value{};
+      Reader{item, where, fmt::format("{}[{}]", key, values.size())}.Read(value);
+      values.push_back(std::move(value));
+    }
+  }
+  template <typename T>
+  requires std::is_aggregate_v<T>
+  void Read(T& value) const {
+    if (!json.is_object()) Fail("an object");
+    Visit(*this, value);
+  }
+};
+
+void CheckHeader(const Json& json, const std::string& where) {
+  const auto format = json.find("format");
+  if (format == json.end() || *format != kFormat) {
+    ThrowUserError(where, "must be a report with \"format\": \"{}\" but is not", kFormat);
+  }
+  const auto version = json.find("version");
+  if (version == json.end() || !version->is_number_integer()) {
+    ThrowUserError(where, "must have a whole number as \"version\"");
+  }
+  if (version->get<int>() > SweepReport::kVersion) {
+    ThrowUserError(where,
+                   "must have version {} or lower but has {}; it was written by a newer tool",
+                   SweepReport::kVersion,
+                   version->get<int>());
+  }
+}
+
+}  // namespace
+
+std::string ReportJson(const SweepReport& report, int indent) {
+  Writer writer;
+  writer.json["format"] = kFormat;
+  writer.json["version"] = SweepReport::kVersion;
+  // Visit is written for both directions and therefore takes a mutable struct; a Writer only reads.
+  Visit(writer, const_cast<SweepReport&>(report));
+  // File names and messages may hold bytes that are no UTF-8: replaced instead of thrown.
+  return writer.json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+SweepReport ParseReportJson(std::string_view text, std::string_view where) {
+  const std::string file(where);
+  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) ThrowUserError(where, "must be JSON but is not (cut or damaged?)");
+  CheckHeader(json, file);
+  SweepReport report;
+  Reader{json, file, ""}.Read(report);
+  return report;
+}
+
+void WriteReportJson(const std::string& path, const SweepReport& report) {
+  AtomicWriteFile(path, ReportJson(report));
+}
+
+SweepReport ReadReportJson(const std::string& path) {
+  return ParseReportJson(ReadFile(path), path);
+}
+
+}  // namespace teacache

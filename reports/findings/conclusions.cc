@@ -1,0 +1,377 @@
+#include "reports/findings/conclusions.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "reports/findings/baseline_sentences.h"
+#include "reports/findings/labels.h"
+
+namespace teacache {
+namespace {
+
+constexpr std::string_view kTeaCache = "teacache";
+
+std::string Plural(size_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+bool IsTeaCache(const SweepRow& row) { return row.policy == kTeaCache && row.threshold; }
+
+// With several models in one report every sentence says which one it is about.
+std::string Prefix(const SweepReport& report, const SweepModel& model) {
+  return report.models.size() > 1 ? model.name + ": " : "";
+}
+
+bool EqualCost(const SweepComparison& comparison) {
+  return teacache::EqualCost(comparison.computed_a, comparison.computed_b);
+}
+
+// How the baseline of `policy` does at the calls of `row`; empty when it was not run.
+std::string BaselineThere(const SweepReport& report,
+                          const SweepRow& row,
+                          const std::string& policy) {
+  const SweepComparison* comparison = FindComparison(report, row.id, policy);
+  if (!comparison || !comparison->psnr) return "";
+  const SweepDifference& difference = *comparison->psnr;
+  const int verdict = Verdict(*comparison);
+  return fmt::format(" {} at {} {} (TeaCache − {}: {} dB, {} to {}).",
+                     Capital(PolicyLabel(policy)),
+                     EqualCost(*comparison) ? "as many calls"
+                                            : Fixed(comparison->computed_b, 1) + " instead of " +
+                                                  Fixed(comparison->computed_a, 1) + " calls",
+                     verdict > 0   ? "is worse there"
+                     : verdict < 0 ? "is better there"
+                                   : "cannot be told from it there",
+                     PolicyLabel(policy),
+                     Signed(difference.mean, 1),
+                     Signed(difference.ci95.lo, 1),
+                     Signed(difference.ci95.hi, 1));
+}
+
+// Every policy that a row of `model` was compared with, in the order of the rows.
+std::vector<std::string> Baselines(const SweepReport& report, const SweepModel& model) {
+  std::vector<std::string> policies;
+  for (const SweepRow& row : report.rows) {
+    if (row.model == model.name && !row.matches.empty() &&
+        std::ranges::find(policies, row.policy) == policies.end()) {
+      policies.push_back(row.policy);
+    }
+  }
+  return policies;
+}
+
+std::string LimitText(const SweepReport& report, const SweepRow& row) {
+  for (const SweepDecision& decision : report.decisions) {
+    if (decision.model != row.model || decision.fit != row.fit || !decision.reached ||
+        !decision.ci95) {
+      continue;
+    }
+    // Of a single threshold nothing lies between.
+    if (decision.ci95->lo == decision.ci95->hi) return "";
+    return fmt::format(" Between the measured thresholds the limit lies at {} ({}–{}).",
+                       Short(decision.threshold),
+                       Short(decision.ci95->lo),
+                       Short(decision.ci95->hi));
+  }
+  return "";
+}
+
+std::string Recommendation(const SweepReport& report, const SweepModel& model) {
+  const double floor = report.context.psnr_floor;
+  const bool any = std::ranges::any_of(report.rows, [&model](const SweepRow& row) {
+    return row.model == model.name && IsTeaCache(row) && row.psnr;
+  });
+  if (!any) return "";
+  const SweepRow* row = RecommendedRow(report, model.name);
+  if (!row) {
+    return fmt::format(
+        "No threshold of this sweep keeps the worst 5 % of the videos at {} dB or more; choose "
+        "from the curves below.",
+        Short(floor));
+  }
+  std::string text = fmt::format(
+      "Threshold {} is the largest that keeps the worst 5 % of the videos at {} dB or more: {}, "
+      "{}, "
+      "PSNR {} on average.",
+      Short(*row->threshold),
+      Short(floor),
+      row->speedup_total.value > 0 ? SpeedupText(row->speedup_total) + " faster end to end"
+                                   : "how much faster is not known for want of times",
+      row->calls > 0
+          ? fmt::format("{} of {} calls computed", Fixed(row->computed_mean, 1), row->calls)
+          : "how many calls were computed is not known",
+      MetricText(row->psnr, 1, " dB"));
+  for (const std::string& policy : Baselines(report, model)) {
+    text += BaselineThere(report, *row, policy);
+  }
+  return text + LimitText(report, *row);
+}
+
+std::string FrontSentence(const SweepReport& report, const SweepModel& model) {
+  for (const SweepFront& front : report.fronts) {
+    if (front.model != model.name || front.metric != "psnr" || front.rows.size() < 2) continue;
+    std::vector<std::string> policies;
+    std::map<std::string, int> count;
+    for (const std::string& id : front.rows) {
+      const SweepRow* row = FindRow(report, id);
+      if (!row) continue;
+      if (count[row->policy]++ == 0) policies.push_back(row->policy);
+    }
+    std::vector<std::string> words;
+    for (const std::string& policy : policies) {
+      words.push_back(fmt::format("{} of {}", count[policy], PolicyLabel(policy)));
+    }
+    const SweepRow* knee = FindRow(report, front.knee);
+    return fmt::format("{} settings are beaten by no other in speed and PSNR at once: {}{}.",
+                       front.rows.size(),
+                       Listed(words),
+                       knee ? fmt::format("; the knee is {} ({} at {})",
+                                          RowLabel(*knee),
+                                          MetricText(knee->psnr, 1, " dB"),
+                                          SpeedupText(knee->speedup_total))
+                            : "");
+  }
+  return "";
+}
+
+std::string ReplaySentence(const SweepReport& report, const SweepModel& model) {
+  const SweepRow* worst = nullptr;
+  int rows = 0;
+  for (const SweepRow& row : report.rows) {
+    if (row.model != model.name || !IsTeaCache(row) || !row.replayed_agrees) continue;
+    ++rows;
+    if (!worst || *row.replayed_agrees < *worst->replayed_agrees) worst = &row;
+  }
+  if (!worst) return "";
+  if (*worst->replayed_agrees >= 1) {
+    return "The schedules that fit-coeffs replays from uncached runs are the live ones, call for "
+           "call.";
+  }
+  return fmt::format(
+      "Schedules replayed from uncached runs differ from the live ones, since skipped calls change "
+      "the signal after them: at threshold {} {} % of the calls agree ({} computed replayed, {} "
+      "live){}.",
+      Short(*worst->threshold),
+      Fixed(100 * *worst->replayed_agrees, 0),
+      Fixed(worst->replayed_mean, 1),
+      Fixed(worst->computed_mean, 1),
+      rows > 1 ? ", at the others more" : "");
+}
+
+// Thresholds that do nothing, or all they can.
+std::string ExtremesSentence(const SweepReport& report, const SweepModel& model) {
+  std::vector<std::string> nothing;
+  std::vector<std::string> everything;
+  for (const SweepRow& row : report.rows) {
+    if (row.model != model.name || !IsTeaCache(row) || row.computed_max == 0) continue;
+    if (row.computed_min >= row.calls) {
+      nothing.push_back(Short(*row.threshold));
+    } else if (row.computed_max <= 2) {
+      everything.push_back(Short(*row.threshold));
+    }
+  }
+  std::string text;
+  if (!nothing.empty()) {
+    text = fmt::format(
+        "Nothing is skipped at threshold{} {}.", nothing.size() == 1 ? "" : "s", Listed(nothing));
+  }
+  if (!everything.empty()) {
+    text += fmt::format("{}Everything that may be skipped is skipped at threshold{} {}.",
+                        text.empty() ? "" : " ",
+                        everything.size() == 1 ? "" : "s",
+                        Listed(everything));
+  }
+  return text;
+}
+
+std::string SignalSentence(const SweepFit& fit) {
+  if (!fit.r2) return "";
+  if (!fit.source.empty() && *fit.r2 < 0) {
+    return fmt::format(
+        "The {} coefficients ({}) were fitted elsewhere and do not describe the pairs recorded "
+        "here: "
+        "a constant would be nearer (R² below 0).",
+        fit.name,
+        fit.source);
+  }
+  if (!fit.source.empty()) {
+    return fmt::format(
+        "The {} coefficients ({}) were fitted elsewhere; on the pairs recorded here "
+        "their R² is {}.",
+        fit.name,
+        fit.source,
+        Fixed(fit.r2, 2));
+  }
+  const std::string_view judgement = *fit.r2 >= 0.8 ? "is strong"
+                                     : *fit.r2 >= 0.5
+                                         ? "is moderate"
+                                         : "is weak, so treat the thresholds with care";
+  return fmt::format(
+      "The signal {}: the polynomial of degree {} explains the change of the residual with R² = "
+      "{}{} "
+      "({}).",
+      judgement,
+      static_cast<int>(fit.coefficients.size()) - 1,
+      Fixed(fit.r2, 2),
+      fit.pearson ? fmt::format(", Pearson {}", Fixed(fit.pearson, 2)) : "",
+      Plural(fit.pairs.size(), "pair"));
+}
+
+// Where the saved calls go: calls / computed calls against the measured speed-up.
+std::string OverheadSentence(const SweepRow& row) {
+  if (row.computed_mean <= 0 || !(row.speedup_total.value > 0) ||
+      !(row.speedup_transformer.value > 0)) {
+    return "";
+  }
+  const double fewer = row.calls / row.computed_mean;
+  const double rest = row.total.median - row.transformer.median;
+  return fmt::format(
+      "At threshold {}, {}× fewer calls make the transformer {}× and the whole video {}× faster; "
+      "{} of "
+      "{} s are spent outside the transformer.",
+      Short(*row.threshold),
+      Fixed(fewer, 2),
+      Fixed(row.speedup_transformer.value, 2),
+      Fixed(row.speedup_total.value, 2),
+      Fixed(std::max(rest, 0.0), 3),
+      Fixed(row.total.median, 3));
+}
+
+double MeanShare(const SweepRow& row) {
+  double sum = 0;
+  for (const SweepShare& share : row.adherence) sum += share.share;
+  return sum / static_cast<double>(row.adherence.size());
+}
+
+std::string AdherenceSentence(const SweepReport& report, const SweepModel& model) {
+  const SweepRow* uncached = nullptr;
+  const SweepRow* worst = nullptr;
+  for (const SweepRow& row : report.rows) {
+    if (row.model != model.name || row.adherence.empty()) continue;
+    if (row.policy == "none") uncached = &row;
+    if (IsTeaCache(row) && (!worst || MeanShare(row) < MeanShare(*worst))) worst = &row;
+  }
+  if (!uncached || !worst) return "";
+  return fmt::format(
+      "The uncached videos show what the prompt asks for in {} % of the judged properties; the "
+      "lowest "
+      "TeaCache setting is {} % (threshold {}).",
+      Fixed(100 * MeanShare(*uncached), 0),
+      Fixed(100 * MeanShare(*worst), 0),
+      Short(*worst->threshold));
+}
+
+std::string PromptSentence(const SweepContext& context) {
+  if (context.fit_prompts.empty() || context.test_prompts.empty()) return "";
+  const std::set<std::string> fit(context.fit_prompts.begin(), context.fit_prompts.end());
+  const auto shared = std::ranges::count_if(
+      context.test_prompts, [&fit](const std::string& prompt) { return fit.contains(prompt); });
+  if (shared > 0) {
+    return fmt::format(
+        "Caution: {} of {} test prompts were also used for the fit, so the quality is flattered.",
+        shared,
+        context.test_prompts.size());
+  }
+  return fmt::format("Fitted on {}, scored on {} others{}.",
+                     Plural(context.fit_prompts.size(), "prompt"),
+                     context.test_prompts.size(),
+                     context.prompts_asked > static_cast<int>(context.test_prompts.size())
+                         ? fmt::format(" of {} that were asked for: the time allowed no more",
+                                       context.prompts_asked)
+                         : "");
+}
+
+// Seconds are worth as much as the machine was quiet.
+std::string TimingSentence(const SweepContext& context) {
+  if (context.timed_runs == 0) return "";
+  std::string text = fmt::format(
+      "Seconds are medians of {} of every video, settings in turn, warm-up left out.",
+      context.timed_runs == 1 ? "one timed run" : fmt::format("{} timed runs", context.timed_runs));
+  const double load = std::max(context.load, context.load_end);
+  if (context.processors > 0 && load > context.processors) {
+    text += fmt::format(
+        " Caution: the machine was busy (load {} on {}), so they are less certain "
+        "than their intervals say.",
+        Fixed(load, 1),
+        Plural(context.processors, "processor"));
+  }
+  return text;
+}
+
+std::string FailureSentence(const SweepReport& report) {
+  size_t failed = 0;
+  size_t all = 0;
+  for (const SweepRow& row : report.rows) {
+    all += row.videos.size();
+    failed += std::ranges::count_if(row.videos,
+                                    [](const SweepVideo& video) { return !video.error.empty(); });
+  }
+  if (failed == 0) return "";
+  return fmt::format(
+      "{} of {} videos failed; they are listed below and count in no average.", failed, all);
+}
+
+}  // namespace
+
+int Verdict(const SweepComparison& comparison) {
+  const auto& difference = comparison.psnr ? comparison.psnr : comparison.ssim;
+  if (!difference) return 0;
+  return difference->ci95.lo > 0 ? 1 : difference->ci95.hi < 0 ? -1 : 0;
+}
+
+const SweepRow* RecommendedRow(const SweepReport& report, const std::string& model) {
+  const auto keeps = [&report](const SweepMetric& psnr) {
+    if (psnr.p5) return *psnr.p5 >= report.context.psnr_floor;
+    return psnr.identical > 0;
+  };
+  const SweepRow* best = nullptr;
+  for (const SweepRow& row : report.rows) {
+    if (row.model != model || !IsTeaCache(row) || !row.psnr || !keeps(*row.psnr)) continue;
+    const bool better = !best || (row.fit == best->fit ? *row.threshold > *best->threshold
+                                                       : row.computed_mean < best->computed_mean);
+    if (better) best = &row;
+  }
+  return best;
+}
+
+std::vector<std::string> DrawConclusions(const SweepReport& report) {
+  std::vector<std::string> sentences;
+  const auto add = [&sentences](const std::string& prefix, const std::string& sentence) {
+    if (!sentence.empty()) sentences.push_back(prefix + sentence);
+  };
+  for (const SweepModel& model : report.models) {
+    const std::string prefix = Prefix(report, model);
+    add(prefix, Recommendation(report, model));
+    std::vector<std::string> fits;
+    for (const SweepRow& row : report.rows) {
+      if (row.model == model.name && IsTeaCache(row) &&
+          std::ranges::find(fits, row.fit) == fits.end()) {
+        fits.push_back(row.fit);
+      }
+    }
+    for (const std::string& fit : fits) {
+      for (const std::string& policy : Baselines(report, model)) {
+        add(prefix, AgainstBaseline(report, model, fit, policy));
+      }
+    }
+    add(prefix, FrontSentence(report, model));
+    if (const SweepRow* row = RecommendedRow(report, model.name)) {
+      add(prefix, OverheadSentence(*row));
+    }
+    for (const SweepFit& fit : report.fits) {
+      if (fit.model == model.name) add(prefix, SignalSentence(fit));
+    }
+    add(prefix, ExtremesSentence(report, model));
+    add(prefix, ReplaySentence(report, model));
+    add(prefix, AdherenceSentence(report, model));
+  }
+  add("", PromptSentence(report.context));
+  add("", TimingSentence(report.context));
+  add("", FailureSentence(report));
+  return sentences;
+}
+
+}  // namespace teacache

@@ -1,0 +1,260 @@
+#include "reports/findings/diff_reports.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "metrics/pooling.h"
+#include "reports/findings/labels.h"
+
+namespace teacache {
+namespace {
+
+using nlohmann::ordered_json;
+using VideoKey = std::pair<std::string, int64_t>;  // prompt text, seed
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+std::map<VideoKey, const SweepVideo*> ByPrompt(const SweepReport& report, const SweepRow& row) {
+  std::map<VideoKey, const SweepVideo*> videos;
+  for (const SweepVideo& video : row.videos) {
+    if (!video.error.empty()) continue;
+    videos[{report.context.test_prompts.at(video.prompt), video.seed}] = &video;
+  }
+  return videos;
+}
+
+double ScoreOf(const SweepVideo& video, const std::string& metric) {
+  if (metric == "psnr") return video.psnr.value_or(kNone);
+  if (metric == "ssim") return video.ssim.value_or(kNone);
+  if (metric == "lpips") return video.lpips.value_or(kNone);
+  const auto found = std::ranges::find(video.extra, metric, &SweepScore::name);
+  return found == video.extra.end() ? kNone : found->value;
+}
+
+const SweepMetric* PooledOf(const SweepRow& row, const std::string& metric) {
+  const auto& usual = metric == "psnr" ? row.psnr : metric == "ssim" ? row.ssim : row.lpips;
+  if (metric == "psnr" || metric == "ssim" || metric == "lpips") return usual ? &*usual : nullptr;
+  const auto found = std::ranges::find(row.extra, metric, &SweepExtra::name);
+  return found == row.extra.end() ? nullptr : &found->pooled;
+}
+
+int VerdictOf(const SweepInterval& interval, bool higher_is_better) {
+  const int sign = interval.lo > 0 ? 1 : interval.hi < 0 ? -1 : 0;
+  return higher_is_better ? sign : -sign;
+}
+
+// Of two values with intervals of their own: only intervals apart from each other count.
+MetricChange Unpaired(const std::string& metric,
+                      double a,
+                      double b,
+                      const std::optional<SweepInterval>& a_ci,
+                      const std::optional<SweepInterval>& b_ci,
+                      bool higher_is_better) {
+  MetricChange change{metric, a, b, b - a, {}, 0, 0};
+  const SweepInterval from = a_ci.value_or(SweepInterval{a, a});
+  const SweepInterval to = b_ci.value_or(SweepInterval{b, b});
+  change.ci95 = {to.lo - from.hi, to.hi - from.lo};
+  change.verdict = VerdictOf(change.ci95, higher_is_better);
+  return change;
+}
+
+class RowDiff {
+ public:
+  RowDiff(const SweepReport& a, const SweepRow& row_a, const SweepReport& b, const SweepRow& row_b)
+      : row_a_(row_a), row_b_(row_b) {
+    const auto left = ByPrompt(a, row_a);
+    const auto right = ByPrompt(b, row_b);
+    for (const auto& [key, video] : left) {
+      const auto partner = right.find(key);
+      if (partner != right.end()) common_.emplace_back(video, partner->second);
+    }
+  }
+
+  void Score(const std::string& metric, bool higher_is_better, RowChange* row) const {
+    const SweepMetric* a = PooledOf(row_a_, metric);
+    const SweepMetric* b = PooledOf(row_b_, metric);
+    if (!a || !b || !a->mean || !b->mean) return;
+    std::vector<double> from;
+    std::vector<double> to;
+    for (const auto& [video_a, video_b] : common_) {
+      from.push_back(ScoreOf(*video_a, metric));
+      to.push_back(ScoreOf(*video_b, metric));
+    }
+    PoolingOptions options;
+    options.higher_is_better = higher_is_better;
+    const PairedDifference paired = ComparePaired(to, from, options);
+    if (paired.n < 2) {
+      row->metrics.push_back(
+          Unpaired(metric, *a->mean, *b->mean, a->ci95, b->ci95, higher_is_better));
+      return;
+    }
+    MetricChange change{metric, *a->mean, *b->mean, paired.mean, {}, 0, 0};
+    change.ci95 = {paired.ci95_lo, paired.ci95_hi};
+    change.n = static_cast<int>(paired.n);
+    change.verdict = VerdictOf(change.ci95, higher_is_better);
+    row->metrics.push_back(change);
+  }
+
+  void Cost(RowChange* row) const {
+    if (row_a_.speedup_total.value > 0 && row_b_.speedup_total.value > 0 &&
+        row_a_.policy != "none") {
+      row->metrics.push_back(Unpaired("speed-up",
+                                      row_a_.speedup_total.value,
+                                      row_b_.speedup_total.value,
+                                      row_a_.speedup_total.ci95,
+                                      row_b_.speedup_total.ci95,
+                                      true));
+    }
+    if (row_a_.computed_mean > 0 && row_b_.computed_mean > 0) {
+      // Without intervals: a fact, neither better nor worse by itself.
+      MetricChange calls{"computed calls", row_a_.computed_mean, row_b_.computed_mean, 0, {}, 0, 0};
+      calls.difference = calls.b - calls.a;
+      calls.ci95 = {calls.difference, calls.difference};
+      row->metrics.push_back(calls);
+    }
+  }
+
+ private:
+  const SweepRow& row_a_;
+  const SweepRow& row_b_;
+  std::vector<std::pair<const SweepVideo*, const SweepVideo*>> common_;
+};
+
+void Compare(const std::string& what,
+             const std::string& a,
+             const std::string& b,
+             std::vector<std::string>* sentences) {
+  if (a != b) sentences->push_back(fmt::format("{}: \"{}\" in A, \"{}\" in B", what, a, b));
+}
+
+std::vector<std::string> ContextDifferences(const SweepReport& a, const SweepReport& b) {
+  std::vector<std::string> sentences;
+  Compare("tool version", a.context.tool_version, b.context.tool_version, &sentences);
+  Compare("git commit", a.context.git_commit, b.context.git_commit, &sentences);
+  Compare("machine", a.context.machine, b.context.machine, &sentences);
+  Compare("processor", a.context.cpu, b.context.cpu, &sentences);
+  Compare("device", a.context.device, b.context.device, &sentences);
+  Compare("what was scored", a.context.scored, b.context.scored, &sentences);
+  if (a.context.test_prompts != b.context.test_prompts || a.context.seeds != b.context.seeds) {
+    sentences.push_back("the test prompts or seeds differ; common ones are compared in pairs");
+  }
+  for (const SweepModel& model : a.models) {
+    const SweepModel* other = FindModel(b, model.name);
+    if (other && model.weights_digest != other->weights_digest) {
+      sentences.push_back("the weights of " + model.name + " differ");
+    }
+  }
+  return sentences;
+}
+
+// As many digits as the metric needs.
+std::string Number(const std::string& metric, double value) {
+  const int digits = metric == "psnr" || metric == "speed-up" ? 2
+                     : metric == "computed calls"             ? 1
+                                                              : 4;
+  return Fixed(value, digits);
+}
+
+std::string ChangeText(const RowChange& row, const MetricChange& change) {
+  return fmt::format("  {}: {} {} -> {} ({}{} to {}{})\n",
+                     row.id,
+                     change.metric,
+                     Number(change.metric, change.a),
+                     Number(change.metric, change.b),
+                     change.ci95.lo >= 0 ? "+" : "",
+                     Number(change.metric, change.ci95.lo),
+                     change.ci95.hi >= 0 ? "+" : "",
+                     Number(change.metric, change.ci95.hi));
+}
+
+}  // namespace
+
+ReportDifference DiffReports(const SweepReport& a, const SweepReport& b) {
+  ReportDifference difference;
+  std::map<std::string, const SweepRow*> rows_b;
+  for (const SweepRow& row : b.rows) rows_b[row.id] = &row;
+  for (const SweepRow& row_a : a.rows) {
+    const auto found = rows_b.find(row_a.id);
+    if (found == rows_b.end()) {
+      difference.only_a.push_back(row_a.id);
+      continue;
+    }
+    RowChange row{row_a.id, RowLabel(row_a), {}};
+    const RowDiff diff(a, row_a, b, *found->second);
+    diff.Score("psnr", true, &row);
+    diff.Score("ssim", true, &row);
+    diff.Score("lpips", false, &row);
+    for (const SweepMetricInfo& info : a.metrics) {
+      diff.Score(info.name, info.higher_is_better, &row);
+    }
+    diff.Cost(&row);
+    difference.rows.push_back(std::move(row));
+    rows_b.erase(found);
+  }
+  for (const SweepRow& row : b.rows) {
+    if (rows_b.contains(row.id)) difference.only_b.push_back(row.id);
+  }
+  difference.context = ContextDifferences(a, b);
+  return difference;
+}
+
+std::string DifferenceText(const ReportDifference& difference) {
+  std::string better;
+  std::string worse;
+  int same = 0;
+  for (const RowChange& row : difference.rows) {
+    for (const MetricChange& change : row.metrics) {
+      if (change.metric == "computed calls") continue;
+      if (change.verdict > 0) better += ChangeText(row, change);
+      if (change.verdict < 0) worse += ChangeText(row, change);
+      same += change.verdict == 0;
+    }
+  }
+  std::string text;
+  text +=
+      better.empty() ? "Nothing became better beyond the intervals.\n" : "Better in B:\n" + better;
+  text += worse.empty() ? "Nothing became worse beyond the intervals.\n" : "Worse in B:\n" + worse;
+  text += fmt::format(
+      "{} figures of {} settings cannot be told apart.\n", same, difference.rows.size());
+  if (!difference.only_a.empty()) {
+    text += fmt::format("Only in A: {}\n", fmt::join(difference.only_a, ", "));
+  }
+  if (!difference.only_b.empty()) {
+    text += fmt::format("Only in B: {}\n", fmt::join(difference.only_b, ", "));
+  }
+  for (const std::string& sentence : difference.context) text += "Note: " + sentence + "\n";
+  return text;
+}
+
+std::string DifferenceJson(const ReportDifference& difference) {
+  ordered_json j;
+  j["format"] = "teacache-sweep-diff";
+  j["version"] = 1;
+  j["rows"] = ordered_json::array();
+  for (const RowChange& row : difference.rows) {
+    ordered_json metrics = ordered_json::array();
+    for (const MetricChange& change : row.metrics) {
+      metrics.push_back({{"metric", change.metric},
+                         {"a", change.a},
+                         {"b", change.b},
+                         {"difference", change.difference},
+                         {"ci95", {change.ci95.lo, change.ci95.hi}},
+                         {"n", change.n},
+                         {"verdict", change.verdict}});
+    }
+    j["rows"].push_back({{"id", row.id}, {"label", row.label}, {"metrics", metrics}});
+  }
+  j["only_a"] = difference.only_a;
+  j["only_b"] = difference.only_b;
+  j["context"] = difference.context;
+  return j.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace teacache

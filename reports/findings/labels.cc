@@ -1,0 +1,108 @@
+#include "reports/findings/labels.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace teacache {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kPolicies = {{
+    {"none", "uncached"},
+    {"teacache", "TeaCache"},
+    {"uniform", "uniform skipping"},
+    {"mask", "fixed mask"},
+    {"steps", "fewer steps"},
+    {"magcache", "MagCache"},
+}};
+
+}  // namespace
+
+std::string PolicyLabel(std::string_view policy) {
+  for (const auto& [name, label] : kPolicies) {
+    if (name == policy) return std::string(label);
+  }
+  return std::string(policy);
+}
+
+std::string RowLabel(const SweepRow& row) {
+  if (!row.label.empty()) return row.label;
+  std::string label = PolicyLabel(row.policy);
+  if (row.threshold) label += " " + Short(*row.threshold);
+  if (row.policy == "teacache" && !row.fit.empty() && row.fit != "fitted") {
+    label += " (" + row.fit + ")";
+  }
+  if (row.computed_target) label += fmt::format(" {} calls", Short(*row.computed_target));
+  return label;
+}
+
+std::string Fixed(std::optional<double> value, int digits) {
+  if (!value || !std::isfinite(*value)) return "–";
+  return fmt::format("{:.{}f}", *value, digits);
+}
+
+std::string Short(double value) { return fmt::format("{:.4g}", value); }
+
+std::string MetricText(const std::optional<SweepMetric>& metric,
+                       int digits,
+                       std::string_view unit) {
+  if (!metric) return "–";
+  if (!metric->mean) return metric->identical > 0 ? "identical" : "–";
+  std::string text = Fixed(metric->mean, digits) + std::string(unit);
+  if (metric->ci95) {
+    text +=
+        fmt::format(" ({}–{})", Fixed(metric->ci95->lo, digits), Fixed(metric->ci95->hi, digits));
+  }
+  return text;
+}
+
+std::string SpeedupText(const SweepSpeedup& speedup) {
+  if (!(speedup.value > 0)) return "–";
+  std::string text = Fixed(speedup.value, 2) + "×";
+  if (speedup.ci95) {
+    text += fmt::format(" ({}–{})", Fixed(speedup.ci95->lo, 2), Fixed(speedup.ci95->hi, 2));
+  }
+  return text;
+}
+
+std::string Signed(double value, int digits) {
+  return (std::signbit(value) ? "−" : "+") + Fixed(std::abs(value), digits);
+}
+
+bool EqualCost(double computed_a, double computed_b) {
+  return std::abs(computed_a - computed_b) <= 0.25;
+}
+
+const SweepRow* FindRow(const SweepReport& report, std::string_view id) {
+  const auto found =
+      std::ranges::find_if(report.rows, [id](const SweepRow& row) { return row.id == id; });
+  return found == report.rows.end() ? nullptr : &*found;
+}
+
+const SweepComparison* FindComparison(const SweepReport& report,
+                                      std::string_view id,
+                                      std::string_view policy) {
+  for (const SweepComparison& comparison : report.comparisons) {
+    if (comparison.a != id) continue;
+    const SweepRow* baseline = FindRow(report, comparison.b);
+    if (baseline && baseline->policy == policy) return &comparison;
+  }
+  return nullptr;
+}
+
+const SweepModel* FindModel(const SweepReport& report, std::string_view name) {
+  const auto found = std::ranges::find_if(
+      report.models, [name](const SweepModel& model) { return model.name == name; });
+  return found == report.models.end() ? nullptr : &*found;
+}
+
+std::string ReportTitle(const SweepReport& report) {
+  if (!report.context.title.empty()) return report.context.title;
+  std::string names;
+  for (const SweepModel& model : report.models) names += (names.empty() ? "" : ", ") + model.name;
+  return (names.empty() ? "Sweep" : names) + ": speed and quality with TeaCache";
+}
+
+}  // namespace teacache

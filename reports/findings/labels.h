@@ -1,0 +1,52 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "reports/data/report.h"
+
+namespace teacache {
+
+// Words and numbers as the reader-facing writers (page, Markdown, conclusions) print them.
+
+// "TeaCache", "uniform skipping", "uncached", ...; the policy's own name when it is not known.
+std::string PolicyLabel(std::string_view policy);
+
+// "TeaCache 0.1", "uniform skipping 12 calls", "uncached".
+std::string RowLabel(const SweepRow& row);
+
+// `value` with `digits` decimals; "–" where there is none.
+std::string Fixed(std::optional<double> value, int digits);
+
+// Up to four significant digits without trailing zeros: "0.1", "0.025", "12".
+std::string Short(double value);
+
+// "38.2 (37.1–39.4)", "38.2" without interval, "identical" where every pair of videos is, "–" where
+// nothing was measured. `unit` follows the mean: "38.2 dB (37.1–39.4)".
+std::string MetricText(const std::optional<SweepMetric>& metric,
+                       int digits,
+                       std::string_view unit = "");
+
+// "1.73× (1.70–1.76)".
+std::string SpeedupText(const SweepSpeedup& speedup);
+
+// "+2.1 dB", "−0.004": always with a sign (U+2212 for minus).
+std::string Signed(double value, int digits);
+
+// Whether so many computed calls (means over videos) are as good as equal: a quarter of a call.
+bool EqualCost(double computed_a, double computed_b);
+
+// The row named `id`, or nullptr.
+const SweepRow* FindRow(const SweepReport& report, std::string_view id);
+// The comparison whose teacache row is `id` against a baseline of `policy`, or nullptr.
+const SweepComparison* FindComparison(const SweepReport& report,
+                                      std::string_view id,
+                                      std::string_view policy);
+// The model a row belongs to, or nullptr.
+const SweepModel* FindModel(const SweepReport& report, std::string_view name);
+
+// The page's heading: context.title, or "<models>: speed and quality with TeaCache".
+std::string ReportTitle(const SweepReport& report);
+
+}  // namespace teacache

@@ -1,0 +1,190 @@
+#include "reports/findings/sweep_decisions.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "calib/replay/threshold.h"
+#include "reports/findings/labels.h"
+
+namespace teacache {
+namespace {
+
+// A row as a point: both coordinates are better when larger.
+struct Point {
+  const SweepRow* row = nullptr;
+  double speedup = 1;
+  double quality = 0;
+};
+
+constexpr double kPerfect = std::numeric_limits<double>::infinity();
+
+std::optional<double> QualityOf(const SweepRow& row, const std::string& metric) {
+  const auto& pooled = metric == "psnr" ? row.psnr : metric == "ssim" ? row.ssim : row.lpips;
+  if (!pooled) return std::nullopt;
+  if (!pooled->mean) return pooled->identical > 0 ? std::optional(kPerfect) : std::nullopt;
+  return metric == "lpips" ? -*pooled->mean : *pooled->mean;
+}
+
+std::vector<Point> Points(const SweepReport& report,
+                          const std::string& model,
+                          const std::string& metric) {
+  std::vector<Point> points;
+  for (const SweepRow& row : report.rows) {
+    if (row.model != model || row.policy == "none" || !(row.speedup_total.value > 0)) continue;
+    if (const auto quality = QualityOf(row, metric)) {
+      points.push_back({&row, row.speedup_total.value, *quality});
+    }
+  }
+  return points;
+}
+
+// The point farthest above the line from the first to the last; -1 when there is none.
+int KneeOf(const std::vector<Point>& front) {
+  std::vector<const Point*> finite;
+  for (const Point& point : front) {
+    if (point.quality != kPerfect) finite.push_back(&point);
+  }
+  if (finite.size() < 3) return -1;
+  const Point& first = *finite.front();
+  const Point& last = *finite.back();
+  const double width = last.speedup - first.speedup;
+  const double height = first.quality - last.quality;
+  if (!(width > 0) || !(height > 0)) return -1;
+  const Point* best = nullptr;
+  double farthest = 0;
+  for (const Point* point : finite) {
+    const double above =
+        (point->speedup - first.speedup) / width + (point->quality - last.quality) / height - 1;
+    if (above <= farthest) continue;
+    farthest = above;
+    best = point;
+  }
+  return best ? static_cast<int>(best - front.data()) : -1;
+}
+
+using VideoKey = std::pair<int, int64_t>;  // prompt, seed
+
+constexpr double kIdenticalPsnr = 100;
+
+std::map<VideoKey, double> PsnrByVideo(const SweepRow& row) {
+  std::map<VideoKey, double> values;
+  for (const SweepVideo& video : row.videos) {
+    if (!video.error.empty()) continue;
+    if (video.psnr) {
+      values[{video.prompt, video.seed}] = *video.psnr;
+    } else if (video.identical) {
+      values[{video.prompt, video.seed}] = kIdenticalPsnr;
+    }
+  }
+  return values;
+}
+
+std::vector<QualityPoint> CommonPoints(const std::vector<const SweepRow*>& rows) {
+  std::vector<std::map<VideoKey, double>> values;
+  for (const SweepRow* row : rows) values.push_back(PsnrByVideo(*row));
+  std::vector<QualityPoint> points;
+  for (size_t r = 0; r < rows.size(); ++r) points.push_back({*rows[r]->threshold, {}});
+  for (const auto& [key, unused] : values.front()) {
+    const bool everywhere = std::ranges::all_of(
+        values, [&key](const std::map<VideoKey, double>& map) { return map.contains(key); });
+    if (!everywhere) continue;
+    for (size_t r = 0; r < rows.size(); ++r) points[r].values.push_back(values[r].at(key));
+  }
+  return points;
+}
+
+SweepDecision Decide(const SweepReport& report,
+                     const SweepModel& model,
+                     const std::string& fit,
+                     double psnr_floor) {
+  SweepDecision decision;
+  decision.model = model.name;
+  decision.fit = fit;
+  decision.target = psnr_floor;
+  std::vector<const SweepRow*> rows;
+  std::set<double> thresholds;
+  for (const SweepRow& row : report.rows) {
+    if (row.model != model.name || row.policy != "teacache" || row.fit != fit || !row.threshold) {
+      continue;
+    }
+    if (!row.psnr || !thresholds.insert(*row.threshold).second) continue;
+    rows.push_back(&row);
+  }
+  if (rows.empty()) return decision;
+  std::ranges::sort(rows, {}, [](const SweepRow* row) { return *row->threshold; });
+  const std::vector<QualityPoint> points = CommonPoints(rows);
+  if (points.front().values.empty()) {
+    decision.text = "The thresholds have no scored video in common, so none can be chosen.";
+    return decision;
+  }
+  const QualityChoice choice =
+      ChooseThresholdForQuality(points, {"psnr", psnr_floor, /*worst=*/true});
+  decision.reached = choice.reached;
+  decision.threshold = choice.threshold;
+  if (choice.reached) {
+    decision.ci95 = SweepInterval{choice.threshold95.lo, choice.threshold95.hi};
+    for (const SweepRow* row : rows) {
+      if (*row->threshold <= choice.threshold * (1 + 1e-9)) decision.row = row->id;
+    }
+  }
+  decision.text = choice.text;
+  return decision;
+}
+
+}  // namespace
+
+SweepFront ParetoFront(const SweepReport& report,
+                       const std::string& model,
+                       const std::string& metric) {
+  SweepFront front{model, metric, {}, ""};
+  std::vector<Point> points = Points(report, model, metric);
+  // Fastest first; of equals the best. A point belongs to the front when it is better than every
+  // faster one.
+  std::ranges::stable_sort(points, [](const Point& a, const Point& b) {
+    return a.speedup != b.speedup ? a.speedup > b.speedup : a.quality > b.quality;
+  });
+  std::vector<Point> kept;
+  for (const Point& point : points) {
+    if (kept.empty() || point.quality > kept.back().quality) kept.push_back(point);
+  }
+  std::ranges::reverse(kept);
+  for (const Point& point : kept) front.rows.push_back(point.row->id);
+  if (const int knee = KneeOf(kept); knee >= 0) front.knee = kept[knee].row->id;
+  return front;
+}
+
+std::vector<SweepFront> ParetoFronts(const SweepReport& report) {
+  std::vector<SweepFront> fronts;
+  for (const SweepModel& model : report.models) {
+    for (const char* metric : {"psnr", "ssim", "lpips"}) {
+      SweepFront front = ParetoFront(report, model.name, metric);
+      if (!front.rows.empty()) fronts.push_back(std::move(front));
+    }
+  }
+  return fronts;
+}
+
+std::vector<SweepDecision> ChooseThresholds(const SweepReport& report, double psnr_floor) {
+  std::vector<SweepDecision> decisions;
+  for (const SweepModel& model : report.models) {
+    std::vector<std::string> fits;
+    for (const SweepRow& row : report.rows) {
+      if (row.model == model.name && row.policy == "teacache" && row.threshold && row.psnr &&
+          std::ranges::find(fits, row.fit) == fits.end()) {
+        fits.push_back(row.fit);
+      }
+    }
+    for (const std::string& fit : fits) {
+      decisions.push_back(Decide(report, model, fit, psnr_floor));
+    }
+  }
+  return decisions;
+}
+
+}  // namespace teacache

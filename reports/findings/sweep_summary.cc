@@ -1,0 +1,239 @@
+#include "reports/findings/sweep_summary.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <random>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "metrics/pooling.h"
+#include "reports/findings/conclusions.h"
+#include "reports/findings/labels.h"
+#include "reports/findings/row_notes.h"
+#include "reports/findings/row_summary.h"
+#include "reports/findings/sweep_decisions.h"
+
+namespace teacache {
+namespace {
+
+using Seconds = VideoSeconds;
+using Score = VideoScoreField;
+using VideoKey = std::pair<int, int64_t>;  // prompt, seed
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+constexpr size_t kManyRows = 500;
+constexpr int kSamplesOfMany = 1000;
+
+bool Good(const SweepVideo& video) { return video.error.empty(); }
+
+std::optional<SweepInterval> FiniteInterval(double lo, double hi) {
+  if (!std::isfinite(lo) || !std::isfinite(hi)) return std::nullopt;
+  return SweepInterval{lo, hi};
+}
+
+void CheckReport(const SweepReport& report) {
+  std::set<std::string> ids;
+  for (const SweepRow& row : report.rows) {
+    if (!ids.insert(row.id).second) ThrowUserError("sweep", "row \"{}\" is there twice", row.id);
+  }
+  const auto prompts = static_cast<int>(report.context.test_prompts.size());
+  for (const SweepRow& row : report.rows) {
+    if (!row.matches.empty() && !ids.contains(row.matches)) {
+      ThrowUserError("sweep", "row \"{}\" matches \"{}\", which is no row", row.id, row.matches);
+    }
+    for (const SweepVideo& video : row.videos) {
+      if (video.prompt < 0 || video.prompt >= prompts) {
+        ThrowUserError("sweep",
+                       "row \"{}\" has a video of prompt {} but there are {} test prompts",
+                       row.id,
+                       video.prompt,
+                       prompts);
+      }
+      std::vector<std::optional<double>> scores = {video.psnr, video.ssim, video.lpips};
+      for (const SweepScore& extra : video.extra) scores.emplace_back(extra.value);
+      for (const auto& score : scores) {
+        if (score && !std::isfinite(*score)) {
+          ThrowUserError("sweep",
+                         "row \"{}\", prompt {}: a score must be a finite number but is {}",
+                         row.id,
+                         video.prompt + 1,
+                         *score);
+        }
+      }
+    }
+  }
+}
+
+std::map<VideoKey, const SweepVideo*> VideosByKey(const SweepRow& row) {
+  std::map<VideoKey, const SweepVideo*> videos;
+  for (const SweepVideo& video : row.videos) {
+    if (Good(video)) videos[{video.prompt, video.seed}] = &video;
+  }
+  return videos;
+}
+
+// Values of `a` and `b` for the prompts and seeds that both have, in order of prompt and seed.
+template <typename Get>
+std::pair<std::vector<double>, std::vector<double>> Paired(const SweepRow& a,
+                                                           const SweepRow& b,
+                                                           const Get& get) {
+  const auto left = VideosByKey(a);
+  const auto right = VideosByKey(b);
+  std::pair<std::vector<double>, std::vector<double>> values;
+  for (const auto& [key, video] : left) {
+    const auto partner = right.find(key);
+    if (partner == right.end()) continue;
+    values.first.push_back(get(*video));
+    values.second.push_back(get(*partner->second));
+  }
+  return values;
+}
+
+// As Percentile(values, 0.5), without sorting all of them. `values` loses its order.
+double Median(std::vector<double>* values) {
+  const auto middle = values->begin() + static_cast<std::ptrdiff_t>(values->size() / 2);
+  std::nth_element(values->begin(), middle, values->end());
+  if (values->size() % 2 == 1) return *middle;
+  return (*std::max_element(values->begin(), middle) + *middle) / 2;
+}
+
+double Ratio(std::vector<double> uncached, std::vector<double> cached) {
+  const double below = Median(&cached);
+  return below > 0 ? Median(&uncached) / below : kNone;
+}
+
+SweepSpeedup SummarizeSpeedup(const SweepRow& uncached,
+                              const SweepRow& row,
+                              Seconds seconds,
+                              const SweepSummaryOptions& options) {
+  auto [before, after] =
+      Paired(uncached, row, [seconds](const SweepVideo& video) { return video.*seconds; });
+  for (size_t i = before.size(); i-- > 0;) {
+    if (before[i] >= 0 && after[i] >= 0) continue;
+    before.erase(before.begin() + static_cast<std::ptrdiff_t>(i));
+    after.erase(after.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  if (before.empty() || !std::isfinite(Ratio(before, after))) return {};
+  SweepSpeedup speedup{Ratio(before, after), std::nullopt};
+  if (before.size() < 2) return speedup;
+  std::mt19937_64 engine(options.seed);
+  std::vector<double> ratios;
+  std::vector<double> b(before.size());
+  std::vector<double> a(before.size());
+  for (int sample = 0; sample < options.bootstrap_samples; ++sample) {
+    for (size_t i = 0; i < before.size(); ++i) {
+      const size_t pick = engine() % before.size();
+      b[i] = before[pick];
+      a[i] = after[pick];
+    }
+    const double ratio = Ratio(b, a);
+    if (std::isfinite(ratio)) ratios.push_back(ratio);
+  }
+  if (!ratios.empty()) speedup.ci95 = {Percentile(ratios, 0.025), Percentile(ratios, 0.975)};
+  return speedup;
+}
+
+std::optional<SweepDifference> Difference(const SweepRow& a,
+                                          const SweepRow& b,
+                                          Score score,
+                                          const PoolingOptions& options) {
+  const auto [left, right] =
+      Paired(a, b, [score](const SweepVideo& video) { return (video.*score).value_or(kNone); });
+  const PairedDifference difference = ComparePaired(left, right, options);
+  const auto interval = FiniteInterval(difference.ci95_lo, difference.ci95_hi);
+  if (difference.n < 2 || !interval) return std::nullopt;
+  return SweepDifference{difference.mean, *interval, static_cast<int>(difference.n)};
+}
+
+const SweepRow* UncachedRow(const SweepReport& report, const std::string& model) {
+  const auto found = std::ranges::find_if(report.rows, [&model](const SweepRow& row) {
+    return row.policy == "none" && row.model == model;
+  });
+  return found == report.rows.end() ? nullptr : &*found;
+}
+
+double ComputedCalls(const SweepVideo& video) {
+  return static_cast<double>(std::ranges::count(video.computed, true));
+}
+
+SweepComparison Compare(const SweepRow& teacache,
+                        const SweepRow& baseline,
+                        const PoolingOptions& higher,
+                        const PoolingOptions& lower) {
+  SweepComparison comparison;
+  comparison.a = teacache.id;
+  comparison.b = baseline.id;
+  const auto [a, b] = Paired(teacache, baseline, ComputedCalls);
+  if (!a.empty()) {
+    comparison.computed_a = Mean(a);
+    comparison.computed_b = Mean(b);
+  }
+  comparison.psnr = Difference(teacache, baseline, &SweepVideo::psnr, higher);
+  comparison.ssim = Difference(teacache, baseline, &SweepVideo::ssim, higher);
+  comparison.lpips = Difference(teacache, baseline, &SweepVideo::lpips, lower);
+  comparison.verdict = Verdict(comparison);
+  return comparison;
+}
+
+void SummarizeRow(const SweepReport& report, const SweepSummaryOptions& options, SweepRow* row) {
+  const PoolingOptions higher{options.bootstrap_samples, options.seed, true};
+  const PoolingOptions lower{options.bootstrap_samples, options.seed, false};
+  SummarizeCalls(row);
+  SummarizeReplay(row);
+  SummarizeScenes(row);
+  row->failed = static_cast<int>(
+      std::ranges::count_if(row->videos, [](const SweepVideo& video) { return !Good(video); }));
+  row->transformer =
+      SummarizeTiming(*row, &SweepVideo::transformer_seconds, &SweepVideo::transformer_runs);
+  row->decode = SummarizeTiming(*row, &SweepVideo::decode_seconds, nullptr);
+  row->total = SummarizeTiming(*row, &SweepVideo::total_seconds, &SweepVideo::total_runs);
+  const std::vector<const SweepVideo*> videos = InOrderOfNames(*row);
+  row->extra = SummarizeExtra(videos, report.metrics, higher);
+  const SweepRow* uncached = UncachedRow(report, row->model);
+  if (row->policy == "none") {
+    row->speedup_transformer.value = row->transformer.n > 0 ? 1 : 0;
+    row->speedup_total.value = row->total.n > 0 ? 1 : 0;
+  }
+  if (row->policy == "none" || !uncached) return;
+  row->psnr = SummarizeMetric(videos, &SweepVideo::psnr, higher);
+  row->ssim = SummarizeMetric(videos, &SweepVideo::ssim, higher);
+  row->lpips = SummarizeMetric(videos, &SweepVideo::lpips, lower);
+  row->speedup_transformer =
+      SummarizeSpeedup(*uncached, *row, &SweepVideo::transformer_seconds, options);
+  row->speedup_total = SummarizeSpeedup(*uncached, *row, &SweepVideo::total_seconds, options);
+}
+
+}  // namespace
+
+void SummarizeSweep(SweepReport* report, const SweepSummaryOptions& given) {
+  if (given.bootstrap_samples < 100) {
+    ThrowUserError(
+        "sweep", "bootstrap_samples must be at least 100 but is {}", given.bootstrap_samples);
+  }
+  CheckReport(*report);
+  SweepSummaryOptions options = given;
+  if (report->rows.size() > kManyRows) {
+    options.bootstrap_samples = std::min(options.bootstrap_samples, kSamplesOfMany);
+  }
+  for (SweepRow& row : report->rows) SummarizeRow(*report, options, &row);
+  AddRowNotes(report);
+  const PoolingOptions higher{options.bootstrap_samples, options.seed, true};
+  const PoolingOptions lower{options.bootstrap_samples, options.seed, false};
+  std::map<std::string, const SweepRow*> by_id;
+  for (const SweepRow& row : report->rows) by_id[row.id] = &row;
+  report->comparisons.clear();
+  for (const SweepRow& row : report->rows) {
+    if (row.matches.empty()) continue;
+    report->comparisons.push_back(Compare(*by_id.at(row.matches), row, higher, lower));
+  }
+  report->fronts = ParetoFronts(*report);
+  report->decisions = ChooseThresholds(*report, report->context.psnr_floor);
+  report->conclusions = DrawConclusions(*report);
+}
+
+}  // namespace teacache

@@ -1,0 +1,83 @@
+#include "reports/findings/vbench_scores.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "metrics/vbench/results.h"
+
+namespace teacache {
+
+VbenchOptions NativeVbench() {
+  VbenchOptions options;
+  for (const VbenchDimension& dimension : VbenchDimensions()) {
+    if (dimension.source == VbenchSource::kNative) options.dimensions.push_back(&dimension);
+  }
+  options.scorers = {MakeFlickerScorer()};
+  return options;
+}
+
+std::vector<SweepMetricInfo> VbenchMetrics(const VbenchOptions& options) {
+  std::vector<SweepMetricInfo> metrics;
+  for (const VbenchDimension* dimension : options.dimensions) {
+    SweepMetricInfo info;
+    info.name = dimension->name;
+    info.label = dimension->name;
+    std::ranges::replace(info.label, '_', ' ');
+    info.definition = fmt::format(
+        "VBench's {} of each video by itself, from 0 to 1, higher is better: {}{} (as vbench-score "
+        "--custom; the mean here is over videos).",
+        info.label,
+        dimension->score,
+        dimension->model.empty() ? "" : fmt::format("; {}", dimension->model));
+    metrics.push_back(std::move(info));
+  }
+  return metrics;
+}
+
+std::string VbenchDefinition(const VbenchOptions& options) {
+  std::string text = fmt::format("decoder {}\n", static_cast<int>(options.reader.decoder));
+  for (const VbenchDimension* dimension : options.dimensions) {
+    text += fmt::format("{}: {}\n", dimension->name, dimension->score);
+  }
+  for (const auto& scorer : options.scorers) {
+    for (const auto& [name, value] : scorer->Context()) text += name + ": " + value + "\n";
+  }
+  return text;
+}
+
+std::vector<SweepScore> VbenchScores(const VbenchVideoScore& score) {
+  // Through the summary of one video, which knows the scales and what does not count.
+  VbenchResults one;
+  one.videos = {score};
+  SummarizeVbench({.bootstrap_samples = 0}, &one);
+  std::vector<SweepScore> scores;
+  for (const auto& [name, summary] : one.summary) scores.push_back({name, summary.videos.mean});
+  return scores;
+}
+
+std::vector<std::string> VbenchWarnings(const std::vector<VbenchVideoScore>& failed) {
+  struct Reason {
+    int videos = 0;
+    std::string first;
+  };
+  std::map<std::string, Reason> reasons;  // by dimension; "" = all of them
+  for (const VbenchVideoScore& score : failed) {
+    for (const auto& [dimension, error] : score.errors) {
+      Reason& reason = reasons[dimension];
+      if (reason.videos++ == 0) reason.first = fmt::format("{}: {}", score.name, error);
+    }
+  }
+  std::vector<std::string> warnings;
+  for (const auto& [dimension, reason] : reasons) {
+    warnings.push_back(fmt::format("{} of {} video{} could not be computed ({})",
+                                   dimension.empty() ? "VBench's dimensions" : dimension,
+                                   reason.videos,
+                                   reason.videos == 1 ? "" : "s",
+                                   reason.first));
+  }
+  return warnings;
+}
+
+}  // namespace teacache

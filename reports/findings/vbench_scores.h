@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "metrics/vbench/evaluate_vbench.h"
+#include "reports/data/report.h"
+
+namespace teacache {
+
+// VBench's dimensions in a report, with the figures of `vbench-score --custom`: every video in
+// every dimension, whatever VBench's own prompts are for.
+
+// The dimensions that need nothing but the frames.
+VbenchOptions NativeVbench();
+
+// What the dimensions are, for SweepReport::metrics.
+std::vector<SweepMetricInfo> VbenchMetrics(const VbenchOptions& options);
+
+// Names everything that decides about the scores: two equal texts, equal digits.
+std::string VbenchDefinition(const VbenchOptions& options);
+
+// Of one video as vbench-score gives them, in the scale of a dimension's score. Dimensions that
+// could not be computed are not among them.
+std::vector<SweepScore> VbenchScores(const VbenchVideoScore& score);
+
+// Tells in one sentence for each dimension which of the videos have no score, and why: `failed` has
+// what ScoreVbenchVideo says of single videos.
+std::vector<std::string> VbenchWarnings(const std::vector<VbenchVideoScore>& failed);
+
+}  // namespace teacache

@@ -1,0 +1,118 @@
+#include "reports/render/render.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <utility>
+
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "reports/render/foreign_report.h"
+#include "reports/render/foreign_runs.h"
+#include "reports/pages/html_report.h"
+#include "reports/findings/join_reports.h"
+#include "reports/data/report_json.h"
+#include "reports/data/run_context.h"
+#include "reports/findings/sweep_summary.h"
+
+namespace teacache {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool IsSweep(const std::string& folder) { return fs::exists(fs::path(folder) / "report.json"); }
+
+// What is known of how the runs were made is what their folders say.
+SweepContext DescribeRender(const RenderOptions& options) {
+  SweepContext context = DescribeRun(options.argv, "", 0);
+  context.machine.clear();
+  context.os.clear();
+  context.cpu.clear();
+  context.processors = 0;
+  context.load = -1;
+  context.title = options.title;
+  context.psnr_floor = options.psnr_floor;
+  context.fit_prompts = options.fit_prompts;
+  context.scored = "the video files as they were given";
+  if (!options.lpips) {
+    context.warnings.push_back(
+        "LPIPS was left out: no weights were given (--lpips-weights FOLDER; build.sh weights "
+        "fetches them)");
+  }
+  return context;
+}
+
+std::string TimingNote(const SweepReport& report) {
+  for (const SweepRow& row : report.rows) {
+    for (const SweepVideo& video : row.videos) {
+      if (video.total_seconds >= 0) {
+        return "Seconds are those of the timing files; the machine they were measured on is not "
+               "known "
+               "here";
+      }
+    }
+  }
+  return "No timing file tells how long the videos took, so speed-ups are not known";
+}
+
+}  // namespace
+
+void RenderOptions::Validate() const {
+  if (folders.empty()) ThrowUserError("render", "must be given at least one folder");
+  if (out.empty()) ThrowUserError("--out", "must name a folder");
+  if (jobs < 0) ThrowUserError("--jobs", "must be at least 0 but is {}", jobs);
+  if (!std::isfinite(psnr_floor)) {
+    ThrowUserError("--psnr-floor", "must be a finite number but is {}", psnr_floor);
+  }
+}
+
+RenderOutcome RenderReport(const RenderOptions& options) {
+  options.Validate();
+  const auto start = std::chrono::steady_clock::now();
+  std::map<std::string, std::vector<ForeignSetting>> models;
+  std::vector<FoundReport> reports;
+  for (const std::string& folder : options.folders) {
+    if (IsSweep(folder)) {
+      reports.push_back({RelativePath(folder, options.out),
+                         ReadReportJson((fs::path(folder) / "report.json").string())});
+      continue;
+    }
+    for (ForeignSetting& setting : ReadForeignSettings(folder)) {
+      models[setting.model.empty() ? "videos" : setting.model].push_back(std::move(setting));
+    }
+  }
+  MakeFolders(options.out);
+  const SweepContext context = DescribeRender(options);
+  for (auto& [model, settings] : models) {
+    SweepReport report = ReportForeignModel(model, std::move(settings), options);
+    const std::vector<std::string> prompts = report.context.test_prompts;
+    const std::vector<int64_t> seeds = report.context.seeds;
+    report.context = context;
+    report.context.test_prompts = prompts;
+    report.context.seeds = seeds;
+    report.context.warnings.insert(report.context.warnings.begin(), TimingNote(report));
+    reports.push_back({"", std::move(report)});
+  }
+  RenderOutcome outcome;
+  if (reports.size() == 1 && reports.front().folder.empty()) {
+    outcome.report = std::move(reports.front().report);
+    SummarizeSweep(&outcome.report);
+  } else {
+    outcome.report = JoinReports(std::move(reports));
+    outcome.report.context.title = options.title;
+    outcome.report.context.argv = context.argv;
+    outcome.report.context.psnr_floor = options.psnr_floor;
+    SummarizeSweep(&outcome.report);
+  }
+  outcome.report.context.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  WriteReportFiles(options.out, outcome.report, options.embed_videos);
+  outcome.page = (fs::path(options.out) / "report.html").string();
+  for (const SweepRow& row : outcome.report.rows) outcome.failed += row.failed;
+  return outcome;
+}
+
+}  // namespace teacache

@@ -1,0 +1,86 @@
+#include "reports/writers/report_markdown.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "reports/findings/labels.h"
+
+namespace teacache {
+namespace {
+
+// A cell must not end the column or the line.
+std::string Cell(std::string_view text) {
+  std::string cell;
+  for (const char c : text) {
+    if (c == '|') cell += '\\';
+    cell += c == '\n' ? ' ' : c;
+  }
+  return cell;
+}
+
+// A column for every further metric, in front of the usual three as in the paper's table.
+std::string FurtherCells(const SweepReport& report, const SweepRow& row) {
+  std::string cells;
+  for (const SweepMetricInfo& info : report.metrics) {
+    const auto found = std::ranges::find(row.extra, info.name, &SweepExtra::name);
+    cells += fmt::format("{} | ",
+                         found == row.extra.end() ? "–" : MetricText(found->pooled, 4, info.unit));
+  }
+  return cells;
+}
+
+std::string TableLine(const SweepReport& report, const SweepRow& row) {
+  return fmt::format(
+      "| {} | {} | {} | {} | {}{} | {} | {} |\n",
+      Cell(RowLabel(row)),
+      row.calls > 0 ? fmt::format("{} / {}", Fixed(row.computed_mean, 1), row.calls) : "–",
+      SpeedupText(row.speedup_total),
+      row.total.n > 0 ? Fixed(row.total.median, 3) : "–",
+      FurtherCells(report, row),
+      MetricText(row.lpips, 4),
+      MetricText(row.ssim, 4),
+      MetricText(row.psnr, 2));
+}
+
+std::string Table(const SweepReport& report, const SweepModel& model) {
+  std::string text = fmt::format("## {}\n\n{}\n\n", model.name, model.description);
+  std::string names;
+  std::string line = "|---|---|---|---|---|---|---|";
+  for (const SweepMetricInfo& info : report.metrics) {
+    names += fmt::format("{} {} | ", Cell(info.label), info.higher_is_better ? "↑" : "↓");
+    line += "---|";
+  }
+  text += fmt::format(
+      "| Method | Computed calls | Speed-up ↑ | Seconds per video ↓ | {}LPIPS ↓ | SSIM ↑ | PSNR ↑ "
+      "|\n{}\n",
+      names,
+      line);
+  for (const SweepRow& row : report.rows) {
+    if (row.model == model.name) text += TableLine(report, row);
+  }
+  return text + "\n";
+}
+
+}  // namespace
+
+std::string ReportMarkdown(const SweepReport& report) {
+  const SweepContext& context = report.context;
+  std::string text = fmt::format("# {}\n\n", ReportTitle(report));
+  for (const std::string& sentence : report.conclusions) text += fmt::format("* {}\n", sentence);
+  text += "\n";
+  for (const SweepModel& model : report.models) text += Table(report, model);
+  text += fmt::format(
+      "Means over {} test prompts × {} seeds against the uncached videos, 95 % intervals in "
+      "brackets; "
+      "coefficients from {} other prompts. Time: median, end to end, {}{}.\n",
+      context.test_prompts.size(),
+      context.seeds.size(),
+      context.fit_prompts.size(),
+      context.cpu.empty() ? "machine unknown" : context.cpu,
+      context.device.empty() ? "" : ", device " + context.device);
+  for (const std::string& warning : context.warnings) text += fmt::format("\nNote: {}\n", warning);
+  return text;
+}
+
+}  // namespace teacache

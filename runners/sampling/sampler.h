@@ -1,0 +1,74 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "calib/rules/cache_policy.h"
+#include "datasets/trace/trace.h"
+#include "runners/sampling/denoising_run.h"
+#include "runners/schedulers/scheduler.h"
+#include "runners/sampling/teacache_mode.h"
+
+namespace teacache {
+
+struct SampleOptions {
+  // Measure every call (see CallRecord); costs copies of the streams. Needs every call computed for
+  // traces that a fit can use.
+  bool record = false;
+  // Look-back distances of the residual for k = 2 ... lookback; 0 or 1 = none. Only with `record`.
+  int lookback = 0;
+  // How r is rounded and which calls are computed whatever it is.
+  TeaCacheMode teacache_mode = TeaCacheMode::kStrict;
+  // Called after every call of the transformer (of all branches).
+  std::function<void(int call)> on_call;
+  // Keep the latent before every call and the final one (tests).
+  bool keep_latents = false;
+};
+
+// What happened in one transformer call of one branch.
+struct CallRecord {
+  int call = 0;
+  int step = 0;
+  double timestep = 0;
+  int branch = 0;
+  double r = 0;  // relative L1 change of the signal; 0 where it was not looked at
+  PolicyDecision decision;
+  // With SampleOptions::record, against the call before (residual and output: the computed one).
+  L1Sums mod;
+  L1Sums res;
+  L1Sums out;
+  std::vector<L1Sums> lookback;
+  double ms_embed = 0;  // milliseconds, wall clock
+  double ms_blocks = 0;
+  double ms_head = 0;
+};
+
+struct SampleResult {
+  at::Tensor latent;
+  std::vector<CallRecord> calls;
+  std::vector<at::Tensor> latents;  // with SampleOptions::keep_latents
+  double seconds = 0;               // of the whole loop
+
+  // Calls whose blocks ran, over all branches, in order.
+  std::vector<bool> Computed() const;
+  int ComputedCount() const;
+};
+
+// Denoises `noise` with the decisions of `policy`, whose state lives here, one per branch. An
+// uncached run and a cached run that skips nothing give the same bits.
+SampleResult Sample(DenoisingRun* run,
+                    Scheduler* scheduler,
+                    const CachePolicy& policy,
+                    const at::Tensor& noise,
+                    const SampleOptions& options = {});
+
+// Trace rows of a recorded run.
+std::vector<TraceRow> TraceRows(const SampleResult& result,
+                                const std::vector<std::string>& branches,
+                                const std::string& prompt,
+                                int64_t seed);
+
+}  // namespace teacache

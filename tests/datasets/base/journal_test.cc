@@ -1,0 +1,169 @@
+#include "datasets/base/journal.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "tests/support/temp_dir.h"
+
+namespace teacache {
+namespace {
+
+using nlohmann::json;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+using testing::ThrowsMessage;
+
+const json kSettings = {{"metrics", {"psnr", "ssim"}}, {"threshold", 0.1}};
+
+TEST(Journal, GoesOnWhereItWas) {
+  const TempDir dir;
+  {
+    Journal journal(dir / "j", "scores", kSettings);
+    EXPECT_THAT(journal.entries(), IsEmpty());
+    journal.Append({{"name", "a"}, {"psnr", 1.0 / 3}});
+    journal.Append({{"name", "b\n\"é\""}});
+  }
+  Journal journal(dir / "j", "scores", kSettings);
+  ASSERT_THAT(journal.entries(), SizeIs(2));
+  EXPECT_EQ(journal.entries()[0]["psnr"].get<double>(), 1.0 / 3);
+  EXPECT_EQ(journal.entries()[1]["name"], "b\n\"é\"");
+  EXPECT_THAT(journal.warnings(), IsEmpty());
+  journal.Append({{"name", "c"}});
+  const JournalContents contents = ReadJournal(dir / "j");
+  EXPECT_THAT(contents.entries, SizeIs(3));
+  EXPECT_EQ(contents.kind, "scores");
+  EXPECT_EQ(contents.settings, kSettings);
+}
+
+// Cut at every length: what was whole before the cut is found again, and appending goes on.
+TEST(Journal, EveryCutKeepsTheWholeLines) {
+  const TempDir dir;
+  {
+    Journal journal(dir / "j", "k", kSettings);
+    journal.Append({{"i", 0}});
+    journal.Append({{"i", 1}});
+  }
+  const std::string bytes = ReadFile(dir / "j");
+  for (size_t cut = 0; cut < bytes.size(); ++cut) {
+    SCOPED_TRACE(cut);
+    AtomicWriteFile(dir / "cut", std::string_view(bytes).substr(0, cut));
+    const auto lines = std::count(bytes.begin(), bytes.begin() + static_cast<long>(cut), '\n');
+    {
+      Journal journal(dir / "cut", "k", kSettings);
+      EXPECT_THAT(journal.entries(), SizeIs(lines == 0 ? 0 : lines - 1));
+      const bool whole = cut == 0 || bytes[cut - 1] == '\n';
+      EXPECT_THAT(journal.warnings(), SizeIs(whole ? 0 : 1));
+      journal.Append({{"i", "new"}});
+    }
+    const JournalContents contents = ReadJournal(dir / "cut");
+    EXPECT_EQ(contents.entries.back()["i"], "new");
+    EXPECT_THAT(contents.warnings, IsEmpty());
+  }
+}
+
+TEST(Journal, GarbageAtTheEndIsLeftOut) {
+  const TempDir dir;
+  { Journal(dir / "j", "k", kSettings).Append({{"i", 0}}); }
+  AtomicWriteFile(dir / "j", ReadFile(dir / "j") + std::string(20, '\0') + "\n");
+  Journal journal(dir / "j", "k", kSettings);
+  EXPECT_THAT(journal.entries(), SizeIs(1));
+  EXPECT_THAT(journal.warnings(), ElementsAre(HasSubstr("21 bytes of it are left out")));
+}
+
+TEST(Journal, GarbageInTheMiddleIsRefused) {
+  const TempDir dir;
+  { Journal(dir / "j", "k", kSettings).Append({{"i", 0}}); }
+  AtomicWriteFile(dir / "j", ReadFile(dir / "j") + "{\n{\"i\":1}\n");
+  EXPECT_THAT([&] { Journal(dir / "j", "k", kSettings); },
+              ThrowsMessage<UserError>(HasSubstr("j: line 3 must be a JSON object")));
+}
+
+TEST(Journal, OtherSettingsAreRefusedByName) {
+  const TempDir dir;
+  { Journal(dir / "j", "k", kSettings); }
+  json other = kSettings;
+  other["threshold"] = 0.2;
+  EXPECT_THAT([&] { Journal(dir / "j", "k", other); },
+              ThrowsMessage<UserError>(AllOf(HasSubstr("threshold was 0.1 and is 0.2"),
+                                             HasSubstr("remove the file to start anew"))));
+  other = kSettings;
+  other["extra"] = 1;
+  EXPECT_THAT([&] { Journal(dir / "j", "k", other); },
+              ThrowsMessage<UserError>(HasSubstr("extra was not given and is 1")));
+  EXPECT_THAT([&] { Journal(dir / "j", "other", kSettings); },
+              ThrowsMessage<UserError>(HasSubstr("must be a journal of other but is one of k")));
+}
+
+TEST(Journal, DoesNotTouchAFileThatIsNoJournal) {
+  const TempDir dir;
+  for (const char* bytes : {"hello", "{\"a\":1}\n", "{\"format\":\"teacache-trace\"}\n", "\n"}) {
+    AtomicWriteFile(dir / "j", bytes);
+    EXPECT_THAT([&] { Journal(dir / "j", "k", kSettings); },
+                ThrowsMessage<UserError>(HasSubstr("must be a journal")))
+        << bytes;
+    EXPECT_EQ(ReadFile(dir / "j"), bytes);
+  }
+}
+
+TEST(Journal, AnEditedHeaderIsRefused) {
+  const TempDir dir;
+  { Journal(dir / "j", "k", kSettings); }
+  std::string bytes = ReadFile(dir / "j");
+  bytes.replace(bytes.find("0.1"), 3, "0.3");
+  AtomicWriteFile(dir / "j", bytes);
+  EXPECT_THAT([&] { ReadJournal(dir / "j"); },
+              ThrowsMessage<UserError>(HasSubstr("the digest must fit")));
+}
+
+TEST(Journal, TwoAtATimeAreRefused) {
+  const TempDir dir;
+  const Journal first(dir / "j", "k", kSettings);
+  EXPECT_THAT([&] { Journal(dir / "j", "k", kSettings); },
+              ThrowsMessage<UserError>(HasSubstr("another process holds it")));
+}
+
+TEST(Journal, LinesOfSeveralThreadsStayWhole) {
+  const TempDir dir;
+  constexpr int kThreads = 4, kEach = 10;
+  {
+    Journal journal(dir / "j", "k", kSettings);
+    std::vector<std::thread> threads;
+    for (int t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&journal, t] {
+        for (int i = 0; i < kEach; ++i) {
+          journal.Append({{"item", t * kEach + i}, {"text", std::string(100, 'x')}});
+        }
+      });
+    }
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+  }
+  std::vector<bool> seen(kThreads * kEach);
+  for (const json& entry : ReadJournal(dir / "j").entries) {
+    seen[entry["item"].get<size_t>()] = true;
+  }
+  EXPECT_THAT(seen, testing::Each(true));
+}
+
+TEST(Journal, WrongUse) {
+  const TempDir dir;
+  Journal journal(dir / "j", "k", kSettings);
+  EXPECT_THROW(journal.Append(json::array({1})), std::invalid_argument);
+  EXPECT_THROW(journal.Append({{"text", "\xff"}}), UserError);
+  EXPECT_THROW(Journal(dir / "none/j", "k", kSettings), UserError);
+  EXPECT_THROW(ReadJournal(dir / "none"), UserError);
+  AtomicWriteFile(dir / "empty", "");
+  EXPECT_THROW(ReadJournal(dir / "empty"), UserError);
+}
+
+}  // namespace
+}  // namespace teacache

@@ -1,0 +1,111 @@
+#include "reports/data/report_json.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "datasets/base/error.h"
+#include "tests/reports/synthetic_sweep.h"
+#include "tests/support/temp_dir.h"
+
+namespace teacache {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string ErrorOf(const std::string& text) {
+  try {
+    ParseReportJson(text, "report.json");
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(ReportJson, ReadsBackWhatItWrites) {
+  const SweepReport report = SyntheticSweep({.everything = true});
+  const std::string text = ReportJson(report);
+  const SweepReport again = ParseReportJson(text, "report.json");
+  EXPECT_EQ(ReportJson(again), text);
+  // A few members by hand, so that a writer that drops them cannot pass.
+  ASSERT_EQ(again.rows.size(), report.rows.size());
+  EXPECT_EQ(again.rows[3].videos[2].computed, report.rows[3].videos[2].computed);
+  EXPECT_EQ(again.rows[3].psnr->ci95->lo, report.rows[3].psnr->ci95->lo);
+  EXPECT_EQ(again.rows[3].threshold, report.rows[3].threshold);
+  EXPECT_EQ(again.fits[0].pairs.size(), report.fits[0].pairs.size());
+  EXPECT_EQ(again.context.libraries, report.context.libraries);
+  EXPECT_EQ(again.context.test_prompts, report.context.test_prompts);
+  EXPECT_EQ(again.comparisons.size(), report.comparisons.size());
+  EXPECT_EQ(again.conclusions, report.conclusions);
+  EXPECT_EQ(again.context.timed_runs, 3);
+  EXPECT_EQ(again.fits[1].source, report.fits[1].source);
+  const SweepVideo& video = again.rows[3].videos[2];
+  EXPECT_EQ(video.replayed, report.rows[3].videos[2].replayed);
+  EXPECT_EQ(video.total_runs, report.rows[3].videos[2].total_runs);
+  EXPECT_EQ(video.scored_path, report.rows[3].videos[2].scored_path);
+  EXPECT_EQ(video.extra.size(), 1u);
+  EXPECT_EQ(video.shows[1].right, true);
+  EXPECT_EQ(again.rows[3].psnr->p5_ci95->hi, report.rows[3].psnr->p5_ci95->hi);
+  EXPECT_EQ(again.fronts[0].rows, report.fronts[0].rows);
+  EXPECT_EQ(again.decisions[0].threshold, report.decisions[0].threshold);
+  EXPECT_EQ(again.comparisons[0].verdict, report.comparisons[0].verdict);
+}
+
+TEST(ReportJson, FileRoundTrip) {
+  const TempDir folder;
+  const SweepReport report = SyntheticSweep();
+  WriteReportJson(folder / "report.json", report);
+  EXPECT_EQ(ReportJson(ReadReportJson(folder / "report.json")), ReportJson(report));
+}
+
+TEST(ReportJson, NoNumberIsEverNanOrInfinity) {
+  SweepReport report = SyntheticSweep();
+  report.context.seconds = std::numeric_limits<double>::quiet_NaN();
+  report.rows[1].psnr->mean = std::numeric_limits<double>::infinity();
+  report.rows[1].total.median = -std::numeric_limits<double>::infinity();
+  const std::string text = ReportJson(report);
+  EXPECT_THAT(text, HasSubstr("\"seconds\": null"));
+  EXPECT_EQ(text.find("nan"), std::string::npos);
+  EXPECT_EQ(text.find("inf"), std::string::npos);
+  EXPECT_FALSE(ParseReportJson(text, "report.json").rows[1].psnr->mean.has_value());
+}
+
+TEST(ReportJson, BytesThatAreNoTextAreReplaced) {
+  SweepReport report;
+  report.context.machine = "caf\xe9";
+  EXPECT_THAT(ReportJson(report), HasSubstr("caf\xEF\xBF\xBD"));
+}
+
+TEST(ParseReportJson, NamesTheKeyOfAWrongValue) {
+  const std::string head = R"({"format": "teacache-sweep", "version": 1, )";
+  EXPECT_EQ(ErrorOf(head + R"("rows": [{}, {"psnr": {"mean": "high"}}]})"),
+            "report.json: rows[1].psnr.mean must be a number but is string");
+  EXPECT_EQ(ErrorOf(head + R"("context": {"threads": 1.5}})"),
+            "report.json: context.threads must be a whole number but is number");
+  EXPECT_EQ(ErrorOf(head + R"("rows": {}})"), "report.json: rows must be an array but is object");
+  EXPECT_EQ(
+      ErrorOf(head + R"("rows": [{"videos": [{"computed": "10x"}]}]})"),
+      "report.json: rows[0].videos[0].computed must be a string of 0 and 1 only but is string");
+}
+
+TEST(ParseReportJson, RefusesOtherFiles) {
+  EXPECT_THAT(ErrorOf("{\"format\": "), HasSubstr("must be JSON"));
+  EXPECT_THAT(ErrorOf("{}"), HasSubstr("teacache-sweep"));
+  EXPECT_THAT(ErrorOf("[1]"), HasSubstr("teacache-sweep"));
+  EXPECT_THAT(ErrorOf(R"({"format": 3})"), HasSubstr("teacache-sweep"));
+  EXPECT_THAT(ErrorOf(R"({"format": "teacache-sweep"})"), HasSubstr("version"));
+  EXPECT_THAT(ErrorOf(R"({"format": "teacache-sweep", "version": 99})"), HasSubstr("newer tool"));
+}
+
+TEST(ParseReportJson, UnknownKeysArePassedOver) {
+  const SweepReport report = ParseReportJson(
+      R"({"format": "teacache-sweep", "version": 1, "rows": [{"id": "a", "later": {"x": 1}}]})",
+      "report.json");
+  ASSERT_EQ(report.rows.size(), 1u);
+  EXPECT_EQ(report.rows[0].id, "a");
+  EXPECT_FALSE(report.rows[0].threshold.has_value());
+}
+
+}  // namespace
+}  // namespace teacache

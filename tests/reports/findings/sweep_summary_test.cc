@@ -1,0 +1,382 @@
+#include "reports/findings/sweep_summary.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "datasets/base/error.h"
+#include "metrics/pooling.h"
+#include "reports/findings/conclusions.h"
+#include "reports/findings/labels.h"
+#include "reports/data/report_json.h"
+#include "reports/findings/sweep_decisions.h"
+#include "tests/reports/synthetic_sweep.h"
+
+namespace teacache {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+SweepVideo MakeVideo(int prompt, double psnr, double seconds, std::vector<bool> computed) {
+  SweepVideo video;
+  video.prompt = prompt;
+  video.psnr = psnr;
+  video.ssim = psnr / 100;
+  video.computed = std::move(computed);
+  video.transformer_seconds = seconds - 0.1;
+  video.decode_seconds = 0.1;
+  video.total_seconds = seconds;
+  return video;
+}
+
+SweepRow MakeRow(const std::string& id, const std::string& policy, std::vector<SweepVideo> videos) {
+  SweepRow row;
+  row.id = id;
+  row.model = "m";
+  row.policy = policy;
+  row.calls = 4;
+  row.videos = std::move(videos);
+  return row;
+}
+
+// Four prompts; TeaCache at 40, 41, 42, 43 dB and uniform skipping `lead` dB below.
+SweepReport SmallReport(double lead) {
+  SweepReport report;
+  report.models.emplace_back().name = "m";
+  report.context.fit_prompts = {"w"};
+  report.context.test_prompts = {"a", "b", "c", "d"};
+  report.context.seeds = {0};
+  SweepRow uncached = MakeRow("none", "none", {});
+  SweepRow cached = MakeRow("teacache-0.1", "teacache", {});
+  cached.threshold = 0.1;
+  SweepRow uniform = MakeRow("uniform-2", "uniform", {});
+  uniform.computed_target = 2;
+  uniform.matches = cached.id;
+  for (int i = 0; i < 4; ++i) {
+    const double wobble = 0.1 * (i % 2);
+    uncached.videos.push_back(MakeVideo(i, 0, 2.0, {1, 1, 1, 1}));
+    cached.videos.push_back(MakeVideo(i, 40 + i, 1.0, {1, 0, 0, 1}));
+    uniform.videos.push_back(MakeVideo(i, 40 + i - lead + wobble, 1.0, {1, 0, 1, 0}));
+  }
+  report.rows = {uncached, cached, uniform};
+  return report;
+}
+
+TEST(SummarizeSweep, FillsRowsFromTheirVideos) {
+  SweepReport report = SmallReport(2);
+  SummarizeSweep(&report);
+  const SweepRow& row = report.rows[1];
+  EXPECT_DOUBLE_EQ(row.computed_mean, 2);
+  EXPECT_EQ(row.longest_skip, 2);
+  EXPECT_EQ(report.rows[2].longest_skip, 1);
+  EXPECT_DOUBLE_EQ(*row.psnr->mean, 41.5);
+  EXPECT_DOUBLE_EQ(*row.psnr->median, 41.5);
+  EXPECT_DOUBLE_EQ(*row.psnr->p5, 40.15);
+  EXPECT_EQ(row.psnr->n, 4);
+  EXPECT_LT(row.psnr->ci95->lo, 41.5);
+  EXPECT_GT(row.psnr->ci95->hi, 41.5);
+  EXPECT_FALSE(row.lpips.has_value());
+  EXPECT_DOUBLE_EQ(row.speedup_total.value, 2);
+  EXPECT_NEAR(row.speedup_transformer.value, 1.9 / 0.9, 1e-12);
+  EXPECT_DOUBLE_EQ(row.speedup_total.ci95->lo, 2);
+  EXPECT_DOUBLE_EQ(row.total.median, 1);
+  EXPECT_EQ(row.total.n, 4);
+  EXPECT_FALSE(report.rows[0].psnr.has_value());
+}
+
+TEST(SummarizeSweep, PairsByPromptAndSeed) {
+  SweepReport report = SmallReport(2);
+  std::ranges::reverse(report.rows[2].videos);
+  SummarizeSweep(&report);
+  ASSERT_EQ(report.comparisons.size(), 1u);
+  const SweepComparison& comparison = report.comparisons[0];
+  EXPECT_EQ(comparison.a, "teacache-0.1");
+  EXPECT_EQ(comparison.b, "uniform-2");
+  EXPECT_NEAR(comparison.psnr->mean, 1.95, 1e-12);
+  EXPECT_EQ(comparison.psnr->n, 4);
+  EXPECT_FALSE(comparison.lpips.has_value());
+  EXPECT_EQ(Verdict(comparison), 1);
+}
+
+TEST(SummarizeSweep, FailedVideosCountNowhere) {
+  SweepReport report = SmallReport(2);
+  SweepVideo& failed = report.rows[1].videos[3];
+  failed.error = "cut";
+  failed.total_seconds = 100;
+  SummarizeSweep(&report);
+  EXPECT_DOUBLE_EQ(*report.rows[1].psnr->mean, 41);
+  EXPECT_EQ(report.rows[1].psnr->n, 3);
+  EXPECT_EQ(report.rows[1].total.n, 3);
+  EXPECT_EQ(report.comparisons[0].psnr->n, 3);
+  EXPECT_THAT(report.conclusions, Contains(StartsWith("1 of 12 videos failed")));
+}
+
+TEST(SummarizeSweep, IdenticalVideosAreCountedNotAveraged) {
+  SweepReport report = SmallReport(2);
+  report.rows[1].videos[0].psnr.reset();
+  report.rows[1].videos[0].identical = true;
+  SummarizeSweep(&report);
+  EXPECT_EQ(report.rows[1].psnr->identical, 1);
+  EXPECT_EQ(report.rows[1].psnr->n, 3);
+  EXPECT_DOUBLE_EQ(*report.rows[1].psnr->mean, 42);
+}
+
+TEST(SummarizeSweep, SameInputSameDigits) {
+  SweepReport once = SyntheticSweep();
+  SummarizeSweep(&once);
+  SweepReport twice = once;
+  SummarizeSweep(&twice);
+  EXPECT_EQ(ReportJson(once), ReportJson(twice));
+}
+
+TEST(SummarizeSweep, RefusesReportsThatContradictThemselves) {
+  SweepReport report = SmallReport(2);
+  report.rows[2].id = "none";
+  EXPECT_THROW(SummarizeSweep(&report), UserError);
+  report = SmallReport(2);
+  report.rows[2].matches = "teacache-9";
+  EXPECT_THROW(SummarizeSweep(&report), UserError);
+  report = SmallReport(2);
+  report.rows[2].videos[0].prompt = 4;
+  EXPECT_THROW(SummarizeSweep(&report), UserError);
+  report = SmallReport(2);
+  report.rows[2].videos[0].ssim = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_THROW(SummarizeSweep(&report), UserError);
+}
+
+TEST(Verdict, DecidesOnlyBeyondTheInterval) {
+  SweepComparison comparison;
+  EXPECT_EQ(Verdict(comparison), 0);
+  comparison.ssim = SweepDifference{-0.1, {-0.2, -0.05}, 5};
+  EXPECT_EQ(Verdict(comparison), -1);
+  comparison.psnr = SweepDifference{1, {-0.1, 2}, 5};
+  EXPECT_EQ(Verdict(comparison), 0);
+  comparison.psnr = SweepDifference{1, {0.1, 2}, 5};
+  EXPECT_EQ(Verdict(comparison), 1);
+}
+
+TEST(DrawConclusions, SaysWhoWins) {
+  SweepReport report = SmallReport(2);
+  SummarizeSweep(&report);
+  EXPECT_THAT(report.conclusions[0],
+              AllOf(StartsWith("Threshold 0.1 is the largest"),
+                    HasSubstr("Uniform skipping at as many calls is worse there")));
+  EXPECT_THAT(report.conclusions,
+              Contains(HasSubstr("TeaCache beats uniform skipping at threshold 0.1 (+1.9 dB).")));
+}
+
+TEST(DrawConclusions, SaysWhereUniformSkippingIsAsGoodOrBetter) {
+  SweepReport report = SmallReport(-2);
+  SummarizeSweep(&report);
+  EXPECT_THAT(report.conclusions[0], HasSubstr("is better there"));
+  EXPECT_THAT(report.conclusions,
+              Contains(AllOf(HasSubstr("is worse than uniform skipping at threshold 0.1"),
+                             HasSubstr("never beats it"))));
+  report = SmallReport(0.05);
+  SummarizeSweep(&report);
+  EXPECT_THAT(report.conclusions[0], HasSubstr("cannot be told from it there"));
+  EXPECT_THAT(report.conclusions, Contains(HasSubstr("cannot be told from uniform skipping")));
+  EXPECT_THAT(report.conclusions, Each(Not(HasSubstr("TeaCache beats"))));
+}
+
+TEST(DrawConclusions, NoThresholdGoodEnough) {
+  SweepReport report = SmallReport(2);
+  report.context.psnr_floor = 60;
+  SummarizeSweep(&report);
+  EXPECT_THAT(report.conclusions[0], StartsWith("No threshold of this sweep keeps"));
+}
+
+TEST(DrawConclusions, SharedPromptsAreCalledOut) {
+  SweepReport report = SmallReport(2);
+  SummarizeSweep(&report);
+  EXPECT_THAT(report.conclusions, Contains("Fitted on 1 prompt, scored on 4 others."));
+  report.context.fit_prompts = {"x", "c"};
+  SummarizeSweep(&report);
+  EXPECT_THAT(report.conclusions, Contains(StartsWith("Caution: 1 of 4 test prompts")));
+}
+
+TEST(DrawConclusions, WeakSignalIsCalledWeak) {
+  SweepReport report = SmallReport(2);
+  SweepFit fit;
+  fit.model = "m";
+  fit.coefficients = {1, 0};
+  fit.r2 = 0.2;
+  report.fits = {fit};
+  SummarizeSweep(&report);
+  EXPECT_THAT(report.conclusions, Contains(HasSubstr("is weak")));
+}
+
+TEST(DrawConclusions, EmptyReport) {
+  SweepReport report;
+  SummarizeSweep(&report);
+  EXPECT_TRUE(report.conclusions.empty());
+}
+
+TEST(RecommendedRow, LargestThresholdAboveTheFloor) {
+  SweepReport report = SyntheticSweep();
+  report.context.psnr_floor = 38;
+  const SweepRow* row = RecommendedRow(report, "shapes");
+  ASSERT_NE(row, nullptr);
+  EXPECT_GE(*row->psnr->p5, 38);
+  for (const SweepRow& other : report.rows) {
+    if (other.fit == row->fit && other.policy == "teacache" && *other.threshold > *row->threshold) {
+      EXPECT_LT(*other.psnr->p5, 38);
+    }
+  }
+  EXPECT_EQ(RecommendedRow(report, "other"), nullptr);
+}
+
+TEST(SummarizeSweep, PoolsInTheOrderOfFileNames) {
+  SweepReport report = SmallReport(2);
+  const std::vector<std::string> names = {"b10", "b2", "a", "c"};
+  for (int i = 0; i < 4; ++i) {
+    report.rows[1].videos[i].scored_path = "videos/teacache-0.1/" + names[i] + ".mkv";
+  }
+  SummarizeSweep(&report);
+  // As eval-metrics: a, b2, b10, c.
+  const std::vector<double> values = {42, 41, 40, 43};
+  const MetricSummary expected = Summarize(values);
+  EXPECT_EQ(report.rows[1].psnr->ci95->lo, expected.ci95_lo);
+  EXPECT_EQ(report.rows[1].psnr->ci95->hi, expected.ci95_hi);
+  EXPECT_EQ(*report.rows[1].psnr->mean, expected.mean);
+  const Interval worst = BootstrapPercentile(values, 0.05, 10000, 0);
+  EXPECT_EQ(report.rows[1].psnr->p5_ci95->lo, worst.lo);
+  EXPECT_LE(worst.lo, *report.rows[1].psnr->p5);
+  EXPECT_GE(worst.hi, *report.rows[1].psnr->p5);
+}
+
+TEST(SummarizeSweep, TimesAreMediansOfAllRuns) {
+  SweepReport report = SmallReport(2);
+  for (SweepVideo& video : report.rows[1].videos) video.total_runs = {0.9, 1.0, 1.4};
+  SummarizeSweep(&report);
+  EXPECT_EQ(report.rows[1].total.n, 12);
+  EXPECT_DOUBLE_EQ(report.rows[1].total.median, 1.0);
+  EXPECT_DOUBLE_EQ(report.rows[1].total.hi, 1.4);
+}
+
+TEST(SummarizeSweep, SharesOfWhatVideosShow) {
+  SweepReport report = SmallReport(2);
+  for (int i = 0; i < 4; ++i) {
+    report.rows[1].videos[i].shows = {{"shape", i > 0}, {"all", i > 1}};
+    report.rows[1].videos[i].scene_iou = 0.25 * i;
+  }
+  SummarizeSweep(&report);
+  ASSERT_EQ(report.rows[1].adherence.size(), 2u);
+  EXPECT_EQ(report.rows[1].adherence[0].axis, "shape");
+  EXPECT_DOUBLE_EQ(report.rows[1].adherence[0].share, 0.75);
+  // Wilson's interval for 3 of 4.
+  EXPECT_NEAR(report.rows[1].adherence[0].ci95->lo, 0.300642, 1e-6);
+  EXPECT_NEAR(report.rows[1].adherence[0].ci95->hi, 0.954413, 1e-6);
+  EXPECT_DOUBLE_EQ(*report.rows[1].scene_iou, 0.375);
+}
+
+TEST(SummarizeSweep, ComparesReplayedWithLiveSchedules) {
+  SweepReport report = SmallReport(2);
+  report.rows[1].videos[0].replayed = {1, 0, 0, 1};
+  report.rows[1].videos[1].replayed = {1, 0, 1, 1};
+  SummarizeSweep(&report);
+  EXPECT_DOUBLE_EQ(*report.rows[1].replayed_mean, 2.5);
+  EXPECT_DOUBLE_EQ(*report.rows[1].replayed_agrees, 7.0 / 8);
+  EXPECT_FALSE(report.rows[0].replayed_mean.has_value());
+  EXPECT_THAT(report.conclusions, Contains(HasSubstr("88 % of the calls agree")));
+}
+
+TEST(SummarizeSweep, FurtherMetricsArePooled) {
+  SweepReport report = SmallReport(2);
+  report.metrics = {{"flicker", "flicker", "", false, false, "made up"}};
+  for (int i = 0; i < 4; ++i) report.rows[1].videos[i].extra = {{"flicker", 0.1 * i}};
+  SummarizeSweep(&report);
+  ASSERT_EQ(report.rows[1].extra.size(), 1u);
+  EXPECT_NEAR(*report.rows[1].extra[0].pooled.mean, 0.15, 1e-12);
+  EXPECT_NEAR(*report.rows[1].extra[0].pooled.p5, 0.285, 1e-12);  // lower is better
+  EXPECT_TRUE(report.rows[0].extra.empty());
+}
+
+TEST(AddRowNotes, SaysWhatIsUnusual) {
+  SweepReport report = SmallReport(2);
+  SweepRow nothing = report.rows[1];
+  nothing.id = "teacache-0";
+  nothing.threshold = 0;
+  nothing.codec = "h264";
+  for (SweepVideo& video : nothing.videos) video.computed = {1, 1, 1, 1};
+  nothing.videos[2].error = "missing";
+  report.rows[0].codec = "ffv1";
+  report.rows[2].videos[0].computed = {1, 1, 1, 1};
+  report.rows.push_back(nothing);
+  SummarizeSweep(&report);
+  EXPECT_THAT(report.rows[0].notes, ::testing::IsEmpty());
+  EXPECT_THAT(report.rows[1].notes, Contains(HasSubstr("only the first and the last")));
+  EXPECT_THAT(report.rows[2].notes, Contains(HasSubstr("Not at equal cost")));
+  EXPECT_EQ(report.rows[3].failed, 1);
+  EXPECT_THAT(report.rows[3].notes,
+              ::testing::UnorderedElementsAre(HasSubstr("3 of 4 videos"),
+                                              HasSubstr("h264, the uncached ones ffv1"),
+                                              HasSubstr("Skips nothing")));
+  const auto once = report.rows[3].notes;
+  SummarizeSweep(&report);
+  EXPECT_EQ(report.rows[3].notes, once);
+  EXPECT_THAT(report.conclusions, Contains(HasSubstr("Nothing is skipped at threshold 0.")));
+}
+
+TEST(ParetoFront, HoldsWhatNothingBeats) {
+  SweepReport report;
+  report.models.emplace_back().name = "m";
+  const auto add = [&report](const std::string& id, double speedup, double psnr) {
+    SweepRow row = MakeRow(id, "teacache", {});
+    row.total.n = 1;
+    row.speedup_total.value = speedup;
+    row.psnr.emplace().mean = psnr;
+    report.rows.push_back(row);
+  };
+  add("slow", 1.1, 50);
+  add("beaten", 1.2, 40);
+  add("knee", 1.8, 46);
+  add("equal", 1.8, 46);
+  add("fast", 2.2, 30);
+  const SweepFront front = ParetoFront(report, "m", "psnr");
+  EXPECT_THAT(front.rows, ::testing::ElementsAre("slow", "knee", "fast"));
+  EXPECT_EQ(front.knee, "knee");
+  EXPECT_TRUE(ParetoFront(report, "m", "lpips").rows.empty());
+  EXPECT_TRUE(ParetoFront(report, "other", "psnr").rows.empty());
+}
+
+TEST(ChooseThresholds, LargestThatKeepsTheWorst) {
+  SweepReport report = SmallReport(2);
+  SweepRow larger = report.rows[1];
+  larger.id = "teacache-0.3";
+  larger.threshold = 0.3;
+  for (SweepVideo& video : larger.videos) *video.psnr -= 10;
+  report.rows.push_back(larger);
+  report.context.psnr_floor = 35.15;  // half way between the worst of the two
+  SummarizeSweep(&report);
+  ASSERT_EQ(report.decisions.size(), 1u);
+  const SweepDecision& decision = report.decisions[0];
+  EXPECT_TRUE(decision.reached);
+  EXPECT_NEAR(decision.threshold, 0.2, 1e-9);
+  EXPECT_LE(decision.ci95->lo, 0.2);
+  EXPECT_GE(decision.ci95->hi, 0.2);
+  EXPECT_EQ(decision.row, "teacache-0.1");
+  report.context.psnr_floor = 60;
+  SummarizeSweep(&report);
+  EXPECT_FALSE(report.decisions[0].reached);
+  EXPECT_THAT(report.decisions[0].text, HasSubstr("cannot be reached"));
+}
+
+TEST(DrawConclusions, CoefficientSetsAreNamed) {
+  const SweepReport report = SyntheticSweep({.everything = true});
+  EXPECT_THAT(report.conclusions, Contains(HasSubstr("TeaCache with the fitted coefficients")));
+  EXPECT_THAT(report.conclusions, Contains(StartsWith("The published coefficients")));
+  for (const char* baseline : {"uniform skipping", "fixed mask", "MagCache", "fewer steps"}) {
+    EXPECT_THAT(report.conclusions, Contains(HasSubstr(baseline)));
+  }
+}
+
+}  // namespace
+}  // namespace teacache

@@ -1,0 +1,301 @@
+// RunSweep on a made-up system whose runs take microseconds and fail when told to.
+
+#include <ATen/Functions.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <stdexcept>
+
+#include "datasets/base/error.h"
+#include "datasets/base/journal.h"
+#include "reports/sweep/sweep.h"
+#include "tests/runners/sampling/fake_run.h"
+#include "tests/support/temp_dir.h"
+
+namespace teacache {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+struct FakeOptions {
+  int calls = 12;
+  int branches = 1;
+  bool can_change_steps = true;
+  std::string failing_prompt = {};  // its runs throw
+  std::string prompt_suffix = {};
+  int* runs = nullptr;  // counts Begin()
+};
+
+class FakeSystem : public System {
+ public:
+  explicit FakeSystem(const FakeOptions& options) : options_(options) {
+    info_.name = "fake";
+    info_.description = "made up";
+    info_.scheduler = "fake";
+    info_.dtype = "float32";
+    info_.device = "cpu";
+    info_.modulated = "input";
+    info_.steps = info_.calls = options.calls;
+    info_.width = info_.height = 32;
+    info_.frames = 3;
+    info_.fps = 8;
+    info_.prompt_suffix = options.prompt_suffix;
+  }
+
+  const SystemInfo& info() const override { return info_; }
+  void CheckPrompt(const std::string&) const override {}
+
+  std::unique_ptr<DenoisingRun> Begin(const std::string& prompt) const override {
+    if (prompt == options_.failing_prompt) throw std::runtime_error("the fake broke");
+    if (options_.runs) ++*options_.runs;
+    const auto own = static_cast<int>(std::hash<std::string>()(prompt) % 7);
+    std::vector<FakeBranch> branches;
+    for (int b = 0; b < options_.branches; ++b) {
+      FakeBranch branch;
+      branch.name = options_.branches == 1 ? "batched" : b == 0 ? "cond" : "uncond";
+      float signal = 1;
+      for (int call = 0; call < options_.calls; ++call) {
+        branch.signal.push_back(signal);
+        const float change = 0.04F + 0.02F * static_cast<float>((call * 5 + own) % 4);
+        signal *= 1 + change;
+        branch.residual.push_back(1 + 0.3F * signal);
+      }
+      branches.push_back(branch);
+    }
+    return std::make_unique<FakeRun>(branches);
+  }
+  std::unique_ptr<Scheduler> MakeScheduler() const override {
+    return std::make_unique<FakeScheduler>(options_.calls, 0.1 / options_.calls);
+  }
+  at::Tensor Noise(int64_t seed) const override {
+    return at::full({}, 0.1 * static_cast<double>(seed + 1));
+  }
+  Video Decode(const at::Tensor& latent) const override {
+    const double z = latent.item<double>();
+    Video video;
+    video.fps = info_.fps;
+    for (int t = 0; t < info_.frames; ++t) {
+      Frame frame{info_.width, info_.height, {}};
+      for (int i = 0; i < 3 * info_.width * info_.height; ++i) {
+        frame.rgb.push_back(static_cast<uint8_t>(128 + 100 * std::sin(z + 0.01 * i + t)));
+      }
+      video.frames.push_back(std::move(frame));
+    }
+    return video;
+  }
+  std::unique_ptr<System> WithSteps(int steps) const override {
+    if (!options_.can_change_steps) return nullptr;
+    FakeOptions other = options_;
+    other.calls = steps;
+    return std::make_unique<FakeSystem>(other);
+  }
+
+ private:
+  FakeOptions options_;
+  SystemInfo info_;
+};
+
+SweepOptions Options(const TempDir& folder) {
+  SweepOptions options;
+  options.out = folder / "sweep";
+  options.fit_prompts = {"fit one", "fit two", "fit three"};
+  options.test_prompts = {"one", "two", "three"};
+  options.thresholds = {0.1, 0.25};
+  options.degree = 1;
+  options.timed_runs = 2;
+  options.argv = {"sweep-report"};
+  return options;
+}
+
+const SweepRow& Row(const SweepReport& report, const std::string& id) {
+  const auto found = std::ranges::find(report.rows, id, &SweepRow::id);
+  if (found == report.rows.end()) throw std::runtime_error("no row " + id);
+  return *found;
+}
+
+int Computed(const SweepVideo& video) {
+  return static_cast<int>(std::ranges::count(video.computed, true));
+}
+
+TEST(RunSweep, BaselinesHaveAsManyCalls) {
+  const TempDir folder;
+  const SweepOutcome outcome = RunSweep(FakeSystem({}), Options(folder));
+  EXPECT_EQ(outcome.failed, 0);
+  const SweepReport& report = outcome.report;
+  ASSERT_EQ(report.rows.size(), 11u);
+  for (const SweepRow& row : report.rows) {
+    ASSERT_EQ(row.videos.size(), 3u) << row.id;
+    for (const SweepVideo& video : row.videos) {
+      EXPECT_EQ(video.total_runs.size(), 2u) << row.id;
+      EXPECT_TRUE(std::filesystem::exists(folder / ("sweep/" + video.path)));
+      EXPECT_TRUE(std::filesystem::exists(folder / ("sweep/" + video.scored_path)));
+    }
+    if (row.matches.empty() || row.policy == "magcache") continue;
+    for (size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(Computed(row.videos[i]), Computed(Row(report, row.matches).videos[i])) << row.id;
+    }
+  }
+  EXPECT_LT(Row(report, "teacache-0.25").computed_mean, Row(report, "teacache-0.1").computed_mean);
+  EXPECT_EQ(report.comparisons.size(), 8u);
+  EXPECT_EQ(report.context.fit_prompts.size(), 3u);
+}
+
+// Every branch decides for itself; a baseline gets the mean of the branches.
+TEST(RunSweep, SeveralBranches) {
+  const TempDir folder;
+  const SweepOutcome outcome = RunSweep(FakeSystem({.branches = 2}), Options(folder));
+  EXPECT_EQ(outcome.failed, 0);
+  const SweepRow& teacache = Row(outcome.report, "teacache-0.25");
+  EXPECT_EQ(teacache.calls, 24);
+  EXPECT_EQ(teacache.videos[0].computed.size(), 24u);
+  EXPECT_EQ(teacache.videos[0].replayed.size(), 24u);
+  EXPECT_DOUBLE_EQ(Row(outcome.report, "uniform-as-0.25").computed_mean, teacache.computed_mean);
+}
+
+TEST(RunSweep, AFailedPromptIsShownAndTriedAgain) {
+  const TempDir folder;
+  const SweepOptions options = Options(folder);
+  const SweepOutcome broken = RunSweep(FakeSystem({.failing_prompt = "two"}), options);
+  EXPECT_EQ(broken.failed, 11);
+  const SweepRow& row = Row(broken.report, "teacache-0.25");
+  EXPECT_EQ(row.failed, 1);
+  EXPECT_THAT(row.videos[1].error, HasSubstr("the fake broke"));
+  EXPECT_EQ(row.psnr->n + row.psnr->identical, 2);
+  EXPECT_EQ(row.total.n, 4);
+  EXPECT_THAT(row.notes, Contains(HasSubstr("2 of 3 videos")));
+  EXPECT_THAT(Row(broken.report, "uniform-as-0.25").videos[1].error, HasSubstr("no number"));
+  EXPECT_THAT(broken.report.conclusions, Contains(HasSubstr("11 of 33 videos failed")));
+
+  int runs = 0;
+  const SweepOutcome healed = RunSweep(FakeSystem({.runs = &runs}), options);
+  EXPECT_EQ(healed.failed, 0);
+  // One recording and two timed runs of every setting of that prompt; nothing of the others.
+  EXPECT_EQ(runs, 1 + 2 * 11);
+}
+
+TEST(RunSweep, FewerStepsNeedASystemThatCanChangeThem) {
+  const TempDir folder;
+  const SweepOutcome outcome = RunSweep(FakeSystem({.can_change_steps = false}), Options(folder));
+  EXPECT_EQ(outcome.failed, 0);
+  EXPECT_EQ(outcome.report.rows.size(), 9u);
+  EXPECT_THAT(outcome.report.context.warnings, Contains(HasSubstr("cannot change its steps")));
+}
+
+TEST(RunSweep, TimeDecidesHowManyPrompts) {
+  const TempDir folder;
+  SweepOptions options = Options(folder);
+  options.max_minutes = 1e-6;
+  const SweepOutcome outcome = RunSweep(FakeSystem({}), options);
+  EXPECT_EQ(outcome.report.context.test_prompts, std::vector<std::string>{"one"});
+  EXPECT_EQ(outcome.report.context.prompts_asked, 3);
+  for (const SweepRow& row : outcome.report.rows) EXPECT_EQ(row.videos.size(), 1u);
+  EXPECT_THAT(outcome.report.conclusions, Contains(HasSubstr("the time allowed no more")));
+  // With more time it goes on.
+  options.max_minutes = 0;
+  EXPECT_EQ(RunSweep(FakeSystem({}), options).report.context.test_prompts.size(), 3u);
+}
+
+TEST(RunSweep, ThresholdsThatSkipNothingOrEverything) {
+  const TempDir folder;
+  SweepOptions options = Options(folder);
+  options.thresholds = {0, 1e6};
+  const SweepReport report = RunSweep(FakeSystem({}), options).report;
+  const SweepRow& nothing = Row(report, "teacache-0");
+  EXPECT_EQ(nothing.computed_min, 12);
+  EXPECT_EQ(nothing.psnr->identical, 3);
+  EXPECT_FALSE(nothing.psnr->mean.has_value());
+  EXPECT_THAT(nothing.notes, Contains(HasSubstr("Skips nothing")));
+  const SweepRow& all = Row(report, "teacache-1000000");
+  EXPECT_EQ(all.computed_max, 2);
+  EXPECT_THAT(all.notes, Contains(HasSubstr("only the first and the last")));
+  EXPECT_THAT(report.conclusions, Contains(HasSubstr("Nothing is skipped at threshold 0.")));
+}
+
+TEST(RunSweep, MoreTimedRunsAddOnlyWhatIsMissing) {
+  const TempDir folder;
+  SweepOptions options = Options(folder);
+  options.baselines = {};
+  RunSweep(FakeSystem({}), options);
+  int runs = 0;
+  options.timed_runs = 3;
+  const SweepReport report = RunSweep(FakeSystem({.runs = &runs}), options).report;
+  EXPECT_EQ(runs, 3 * 3);  // settings x prompts
+  EXPECT_EQ(Row(report, "teacache-0.1").total.n, 9);
+}
+
+// Another text behind every prompt makes other videos, and other traces to fit.
+TEST(RunSweep, AnotherPromptSuffixMakesAllAnew) {
+  const TempDir folder;
+  const SweepOptions options = Options(folder);
+  int first = 0;
+  RunSweep(FakeSystem({.runs = &first}), options);
+  int again = 0;
+  RunSweep(FakeSystem({.runs = &again}), options);
+  EXPECT_EQ(again, 0);
+  RunSweep(FakeSystem({.prompt_suffix = " motion score: 4.", .runs = &again}), options);
+  EXPECT_EQ(again, first);
+}
+
+TEST(RunSweep, SeveralCoefficientSets) {
+  const TempDir folder;
+  SweepOptions options = Options(folder);
+  options.baselines = {"uniform"};
+  options.coeffs = {"fitted", "[2, 0]", "opensora"};
+  options.thresholds = {0.2};
+  EXPECT_THROW(RunSweep(FakeSystem({}), options), UserError);  // no such published set
+  options.coeffs.pop_back();
+  const SweepReport report = RunSweep(FakeSystem({}), options).report;
+  ASSERT_EQ(report.fits.size(), 2u);
+  EXPECT_EQ(report.fits[1].coefficients, (std::vector<double>{2, 0}));
+  EXPECT_TRUE(report.fits[1].r2.has_value());
+  EXPECT_EQ(report.rows.size(), 5u);
+  EXPECT_EQ(report.decisions.size(), 2u);
+  EXPECT_THAT(report.rows[2].id, HasSubstr("teacache-0.2-"));
+  EXPECT_EQ(report.rows[4].matches, report.rows[2].id);
+}
+
+TEST(RunSweep, ThresholdsSpaceThemselves) {
+  const TempDir folder;
+  SweepOptions options = Options(folder);
+  options.baselines = {};
+  options.thresholds = {};
+  options.auto_thresholds = 4;
+  const SweepReport report = RunSweep(FakeSystem({.calls = 30}), options).report;
+  ASSERT_GE(report.rows.size(), 4u);
+  ASSERT_LE(report.rows.size(), 5u);
+  for (size_t i = 2; i < report.rows.size(); ++i) {
+    EXPECT_GT(*report.rows[i].threshold, *report.rows[i - 1].threshold);
+    EXPECT_LT(report.rows[i].computed_mean, report.rows[i - 1].computed_mean);
+  }
+  EXPECT_LE(report.rows.back().computed_mean, 4);  // where nothing more can be skipped
+}
+
+TEST(SweepOptions, SaysWhatIsWrong) {
+  const TempDir folder;
+  const auto error = [&](auto change) -> std::string {
+    SweepOptions options = Options(folder);
+    change(&options);
+    try {
+      options.Validate();
+    } catch (const UserError& wrong) {
+      return wrong.what();
+    }
+    return "no error";
+  };
+  EXPECT_EQ(error([](auto*) {}), "no error");
+  EXPECT_THAT(error([](auto* o) { o->timed_runs = 0; }), HasSubstr("--timed-runs"));
+  EXPECT_THAT(error([](auto* o) { o->baselines = {"luck"}; }), HasSubstr("'luck'"));
+  EXPECT_THAT(error([](auto* o) { o->max_minutes = -1; }), HasSubstr("--max-minutes"));
+  EXPECT_THAT(error([](auto* o) { o->crf = 52; }), HasSubstr("--crf"));
+  EXPECT_THAT(error([](auto* o) { o->coeffs = {"fitted", "fitted"}; }), HasSubstr("--coeffs"));
+  EXPECT_THAT(error([](auto* o) { o->thresholds = {-0.1}; }), HasSubstr("at least 0"));
+}
+
+}  // namespace
+}  // namespace teacache
