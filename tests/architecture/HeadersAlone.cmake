@@ -51,7 +51,6 @@ teacache_settings(teacache_headers_plain)
 target_link_libraries(teacache_headers_plain PRIVATE fmt::fmt-header-only nlohmann_json::nlohmann_json GTest::gmock
                                                      Eigen3::Eigen PkgConfig::LIBAV ${OpenCV_LIBS})
 target_compile_options(teacache_headers_plain PRIVATE -O0)
-target_compile_definitions(teacache_headers_plain PRIVATE TEACACHE_SOURCE_DIR="${CMAKE_SOURCE_DIR}")  # as tests have
 set(_header_targets teacache_headers_plain)
 
 if(_torch_sources)

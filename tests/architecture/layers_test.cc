@@ -11,6 +11,7 @@
 #include <set>
 
 #include "tests/architecture/source_tree.h"
+#include "tests/support/paths.h"
 
 namespace teacache {
 namespace {
@@ -34,7 +35,7 @@ const std::set<std::string> kTensorBoundary = {"datasets/tensors/torch_device.h"
                                                "datasets/tensors/torch_tensors.cc"};
 
 const std::vector<SourceFile>& Tree() {
-  static const std::vector<SourceFile> tree = ReadSourceTree(TEACACHE_SOURCE_DIR);
+  static const std::vector<SourceFile> tree = ReadSourceTree(SourceDir());
   return tree;
 }
 

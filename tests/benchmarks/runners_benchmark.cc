@@ -13,6 +13,7 @@
 #include "runners/sampling/relative_l1.h"
 #include "runners/sampling/sampler.h"
 #include "runners/systems/shapes_weights.h"
+#include "tests/support/paths.h"
 
 namespace teacache {
 namespace {
@@ -21,7 +22,7 @@ namespace {
 // not there: the time of a call does not depend on the values, the computed calls do.
 std::string WeightsFolder() {
   const std::filesystem::path shipped =
-      std::filesystem::path(TEACACHE_SOURCE_DIR) / "runners/weights/shapes";
+      std::filesystem::path(SourceDir()) / "runners/weights/shapes";
   if (std::filesystem::exists(shipped / "SHA256SUMS")) return shipped.string();
   const auto folder = std::filesystem::temp_directory_path() / "teacache-benchmark-weights";
   RandomParameters autoencoder(1);

@@ -14,6 +14,7 @@
 #include "datasets/base/error.h"
 #include "tests/support/golden.h"
 #include "tests/support/matchers.h"
+#include "tests/support/paths.h"
 #include "tests/support/temp_dir.h"
 
 namespace teacache {
@@ -353,8 +354,8 @@ class Program : public testing::Test {
  protected:
   // The exit code; stdout and stderr in files of these names.
   int Run(const std::string& arguments) {
-    const std::string command = std::string(TEACACHE_BIN_DIR) + "/fit-coeffs " + arguments + " >" +
-                                (dir_ / "stdout") + " 2>" + (dir_ / "stderr");
+    const std::string command = BinDir() + "/fit-coeffs " + arguments + " >" + (dir_ / "stdout") +
+                                " 2>" + (dir_ / "stderr");
     const int status = std::system(command.c_str());
     return WEXITSTATUS(status);
   }

@@ -15,6 +15,7 @@
 #include "runners/text/prompts_file.h"
 #include "tests/e2e/programs.h"
 #include "tests/support/open_sora_folder.h"
+#include "tests/support/paths.h"
 #include "tests/support/published_folders.h"
 
 namespace teacache {
@@ -210,7 +211,7 @@ TEST(PublishedSystems, OutOfMemoryNamesThePart) {
                                            "-c",
                                            "ulimit -v 16000000; exec \"$@\"",
                                            "sh",
-                                           std::string(TEACACHE_BIN_DIR) + "/generate-videos",
+                                           BinDir() + "/generate-videos",
                                            "--model",
                                            "latte",
                                            "--weights",

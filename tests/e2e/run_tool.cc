@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "datasets/base/files.h"
+#include "tests/support/paths.h"
 
 namespace teacache {
 
@@ -14,7 +15,7 @@ namespace fs = std::filesystem;
 ProcessResult RunTool(const std::string& program,
                       const std::vector<std::string>& arguments,
                       const ProcessOptions& options) {
-  std::vector<std::string> argv = {std::string(TEACACHE_BIN_DIR) + "/" + program};
+  std::vector<std::string> argv = {BinDir() + "/" + program};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   ProcessResult result = RunProcess(argv, options);
   EXPECT_FALSE(result.timed_out) << program;

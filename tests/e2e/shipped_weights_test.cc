@@ -20,6 +20,7 @@
 #include "runners/systems/shapes_weights.h"
 #include "runners/training/shapes_samples.h"
 #include "tests/e2e/programs.h"
+#include "tests/support/paths.h"
 #include "tests/support/temp_dir.h"
 
 namespace teacache {
@@ -29,7 +30,7 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-constexpr const char* kFolder = TEACACHE_SHIPPED_WEIGHTS;
+const std::string kFolder = SourceDir() + "/runners/weights/shapes";
 
 std::vector<ShapesPrompt> Prompts(int count, uint64_t seed) {
   ShapesRng rng(seed);

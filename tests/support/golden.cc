@@ -10,6 +10,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "tests/support/paths.h"
+
 namespace teacache {
 namespace {
 
@@ -19,7 +21,7 @@ std::vector<fs::path> GoldenFolders() {
   std::vector<fs::path> folders;
   const char* variable = std::getenv("TEACACHE_GOLDEN_DIR");
   if (variable == nullptr || *variable == '\0') {
-    folders.push_back(fs::path(TEACACHE_SOURCE_DIR) / "tests" / "golden");
+    folders.push_back(fs::path(SourceDir()) / "tests" / "golden");
     return folders;
   }
   std::istringstream list(variable);
@@ -83,7 +85,7 @@ std::vector<GoldenCase> FindGoldenCases(std::string_view kind) {
 }
 
 GoldenCase OwnGoldenCase(const std::string& name) {
-  const fs::path folder = fs::path(TEACACHE_SOURCE_DIR) / "tests" / "golden" / "models";
+  const fs::path folder = fs::path(SourceDir()) / "tests" / "golden" / "models";
   const fs::path file = folder / (name + ".json");
   std::ifstream stream(file);
   return {name, file, folder, nlohmann::json::parse(stream)};
@@ -93,7 +95,7 @@ std::optional<fs::path> SharedGoldenFile(std::string_view name) {
   const char* variable = std::getenv("TEACACHE_SHARED_GOLDEN_DIR");
   const fs::path folder = variable != nullptr && *variable != '\0'
                               ? fs::path(variable)
-                              : fs::path(TEACACHE_SOURCE_DIR) / ".." / "shared" / "golden";
+                              : fs::path(SourceDir()) / ".." / "shared" / "golden";
   const fs::path file = folder / name;
   if (!fs::exists(file)) {
     return std::nullopt;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "datasets/base/files.h"
+#include "tests/support/paths.h"
 
 namespace teacache {
 
@@ -41,7 +42,7 @@ struct PublishedModel {
 
   static PublishedModel Read(const std::string& name) {
     const std::filesystem::path file =
-        std::filesystem::path(TEACACHE_SOURCE_DIR) / "tests" / "published" / (name + ".json");
+        std::filesystem::path(SourceDir()) / "tests" / "published" / (name + ".json");
     const nlohmann::json json = nlohmann::json::parse(ReadFile(file.string()));
     PublishedModel model{json.at("config"), {}};
     for (const auto& [pattern, shape] : json.at("tensors").items()) {

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "tests/support/checkpoint_folder.h"
+#include "tests/support/paths.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/torch_matchers.h"
 #include "tests/support/user_error.h"
@@ -96,7 +97,7 @@ TEST(Checkpoint, ShardsAreOneCheckpoint) {
 
 TEST(Checkpoint, FilesOfTorchSave) {
   // A state dict by torch.save, and a shard index over it.
-  const fs::path files = fs::path(TEACACHE_SOURCE_DIR) / "tests/golden/metrics/torch_files";
+  const fs::path files = fs::path(SourceDir()) / "tests/golden/metrics/torch_files";
   const Checkpoint whole = Checkpoint::Open((files / "zip_ordered_dict.pth").string());
   ASSERT_FALSE(whole.tensors().empty());
   const TempDir folder;
