@@ -4,12 +4,12 @@
 #include <string>
 #include <vector>
 
-#include "calib/read_calibration.h"
 #include "calib/diagnosis/diagnostics.h"
-#include "calib/rules/engine_warnings.h"
 #include "calib/fit/fit.h"
+#include "calib/read_calibration.h"
 #include "calib/replay/replay.h"
 #include "calib/replay/threshold.h"
+#include "calib/rules/engine_warnings.h"
 #include "datasets/coefficients.h"
 
 namespace teacache {

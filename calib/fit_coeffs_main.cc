@@ -8,11 +8,11 @@
 #include "calib/emitters/emit.h"
 #include "calib/fit_coeffs.h"
 #include "calib/fit_coeffs_options.h"
-#include "reports/pages/fit_page.h"
 #include "calib/report/fit_report.h"
 #include "datasets/base/files.h"
 #include "datasets/base/program.h"
 #include "datasets/base/version.h"
+#include "reports/pages/fit_page.h"
 
 namespace {
 

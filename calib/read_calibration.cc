@@ -10,8 +10,8 @@
 
 #include "calib/rules/fixed_schedules.h"
 #include "datasets/base/error.h"
-#include "datasets/trace/trace.h"
 #include "datasets/base/version.h"
+#include "datasets/trace/trace.h"
 
 namespace teacache {
 namespace {

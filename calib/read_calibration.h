@@ -7,12 +7,12 @@
 #include <string>
 #include <vector>
 
-#include "calib/rules/engine_rules.h"
 #include "calib/importers/importers.h"
 #include "calib/pairs.h"
 #include "calib/replay/replay.h"
-#include "datasets/coefficients.h"
+#include "calib/rules/engine_rules.h"
 #include "datasets/base/error.h"
+#include "datasets/coefficients.h"
 
 namespace teacache {
 

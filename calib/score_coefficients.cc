@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "calib/rules/engine_warnings.h"
 #include "calib/fit/fit.h"
+#include "calib/rules/engine_warnings.h"
 #include "datasets/base/error.h"
 
 namespace teacache {

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "calib/read_calibration.h"
 #include "calib/diagnosis/diagnostics.h"
 #include "calib/published_coefficients.h"
+#include "calib/read_calibration.h"
 #include "calib/replay/replay.h"
 #include "datasets/coefficients.h"
 

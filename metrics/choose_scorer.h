@@ -3,8 +3,8 @@
 #include <memory>
 #include <string>
 
-#include "metrics/pairs/frame_scorer.h"
 #include "metrics/lpips/lpips.h"
+#include "metrics/pairs/frame_scorer.h"
 
 namespace teacache {
 

@@ -9,8 +9,8 @@
 #include "datasets/base/progress.h"
 #include "datasets/base/version.h"
 #include "metrics/choose_scorer.h"
-#include "metrics/pairs/eval_command.h"
 #include "metrics/lpips/lpips_weights.h"
+#include "metrics/pairs/eval_command.h"
 
 namespace {
 

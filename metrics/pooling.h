@@ -4,8 +4,8 @@
 #include <span>
 #include <vector>
 
-#include "datasets/results.h"
 #include "datasets/base/statistics.h"
+#include "datasets/results.h"
 
 namespace teacache {
 

@@ -9,8 +9,8 @@
 #include "datasets/base/version.h"
 #include "metrics/vbench/aggregate_command.h"
 #include "metrics/vbench/networks/network_files.h"
-#include "metrics/vbench/score_command.h"
 #include "metrics/vbench/networks/setup.h"
+#include "metrics/vbench/score_command.h"
 
 namespace {
 

@@ -9,11 +9,11 @@
 
 #include "datasets/base/files.h"
 #include "datasets/base/interrupt.h"
+#include "reports/data/report_json.h"
 #include "reports/findings/diff_reports.h"
+#include "reports/render/render.h"
 #include "reports/sweep/metric_flags.h"
 #include "reports/sweep/model_flags.h"
-#include "reports/render/render.h"
-#include "reports/data/report_json.h"
 #include "reports/sweep/sweep.h"
 #include "runners/cli_options.h"
 

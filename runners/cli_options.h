@@ -10,8 +10,8 @@
 #include "runners/failed_item.h"
 #include "runners/plan.h"
 #include "runners/sampling/policy_options.h"
-#include "runners/systems/system.h"
 #include "runners/sampling/teacache_mode.h"
+#include "runners/systems/system.h"
 
 namespace teacache {
 

@@ -12,11 +12,11 @@
 #include "datasets/base/files.h"
 #include "datasets/base/interrupt.h"
 #include "datasets/base/journal.h"
+#include "datasets/base/version.h"
 #include "datasets/prompts.h"
 #include "datasets/trace/trace.h"
-#include "datasets/base/version.h"
-#include "runners/ordered_jobs.h"
 #include "runners/nn/out_of_memory.h"
+#include "runners/ordered_jobs.h"
 #include "runners/record_diffs.h"
 #include "runners/time_estimate.h"
 

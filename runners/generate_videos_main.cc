@@ -1,7 +1,7 @@
 // generate-videos: prompts in, videos out, uncached or with a cache policy.
 
-#include "datasets/coefficients.h"
 #include "datasets/base/interrupt.h"
+#include "datasets/coefficients.h"
 #include "runners/cli_options.h"
 #include "runners/generate_videos.h"
 

@@ -8,8 +8,8 @@
 #include "datasets/base/interrupt.h"
 #include "datasets/prompts.h"
 #include "datasets/trace/trace.h"
-#include "runners/ordered_jobs.h"
 #include "runners/nn/out_of_memory.h"
+#include "runners/ordered_jobs.h"
 #include "runners/sampling/sampler.h"
 #include "runners/time_estimate.h"
 

@@ -6,13 +6,13 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "datasets/video/contact_sheet.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/interrupt.h"
 #include "datasets/base/program.h"
-#include "datasets/tensors/torch_device.h"
 #include "datasets/base/version.h"
+#include "datasets/tensors/torch_device.h"
+#include "datasets/video/contact_sheet.h"
 #include "runners/systems/shapes_weights.h"
 #include "runners/training/shapes_samples.h"
 #include "runners/training/shapes_training.h"

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "calib/diagnosis/cross_validation.h"
+#include "calib/diagnosis/verdict.h"
 #include "calib/fit/fit.h"
 #include "calib/pairs.h"
-#include "calib/diagnosis/verdict.h"
 
 namespace teacache {
 

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
-#include "calib/fit/fit_problem.h"
 #include "calib/diagnosis/robust_resampler.h"
+#include "calib/fit/fit_problem.h"
 
 namespace teacache {
 namespace {

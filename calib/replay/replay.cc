@@ -6,8 +6,8 @@
 #include <random>
 #include <utility>
 
-#include "calib/replay/replay_decisions.h"
 #include "calib/diagnosis/statistics.h"
+#include "calib/replay/replay_decisions.h"
 
 namespace teacache {
 namespace {

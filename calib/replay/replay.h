@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "calib/rules/engine_rules.h"
-#include "calib/pairs.h"
 #include "calib/fit/polynomial.h"
+#include "calib/pairs.h"
+#include "calib/rules/engine_rules.h"
 #include "datasets/trace/trace.h"
 
 namespace teacache {

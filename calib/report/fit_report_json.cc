@@ -6,8 +6,8 @@
 #include <set>
 #include <tuple>
 
-#include "calib/report/fit_report.h"
 #include "calib/fit/polynomial.h"
+#include "calib/report/fit_report.h"
 
 namespace teacache {
 namespace {

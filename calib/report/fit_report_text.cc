@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "calib/report/fit_report.h"
 #include "calib/fit/polynomial.h"
+#include "calib/report/fit_report.h"
 
 namespace teacache {
 namespace {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "calib/rules/cache_policy.h"
 #include "calib/pairs.h"
+#include "calib/rules/cache_policy.h"
 #include "datasets/trace/trace.h"
 
 namespace teacache {

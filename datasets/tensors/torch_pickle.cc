@@ -11,9 +11,9 @@
 #include <string_view>
 #include <utility>
 
-#include "datasets/tensors/byte_cursor.h"
 #include "datasets/base/error.h"
 #include "datasets/base/mapped_file.h"
+#include "datasets/tensors/byte_cursor.h"
 #include "datasets/tensors/unpickler.h"
 #include "datasets/tensors/zip_archive.h"
 

@@ -8,9 +8,9 @@
 #include <sstream>
 
 #include "datasets/base/error.h"
+#include "metrics/frames/ssim_window.h"
 #include "metrics/gpu/frame_kernels.h"
 #include "metrics/pairs/score_video.h"
-#include "metrics/frames/ssim_window.h"
 
 namespace teacache {
 namespace {

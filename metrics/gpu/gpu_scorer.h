@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "metrics/pairs/frame_scorer.h"
 #include "metrics/lpips/lpips_network.h"
+#include "metrics/pairs/frame_scorer.h"
 
 namespace teacache {
 

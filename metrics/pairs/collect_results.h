@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "datasets/results.h"
-#include "metrics/pooling.h"
 #include "metrics/pairs/score_video.h"
+#include "metrics/pooling.h"
 
 namespace teacache {
 

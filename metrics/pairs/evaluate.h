@@ -4,11 +4,11 @@
 #include <vector>
 
 #include "datasets/base/progress.h"
-#include "datasets/results.h"
 #include "datasets/base/shard.h"
+#include "datasets/results.h"
 #include "datasets/video/video.h"
-#include "metrics/pooling.h"
 #include "metrics/pairs/score_video.h"
+#include "metrics/pooling.h"
 
 namespace teacache {
 

@@ -8,9 +8,9 @@
 
 #include "datasets/results.h"
 #include "datasets/video/video.h"
-#include "metrics/pairs/frame_scorer.h"
-#include "metrics/lpips/perceptual_metric.h"
 #include "metrics/frames/ssim.h"
+#include "metrics/lpips/perceptual_metric.h"
+#include "metrics/pairs/frame_scorer.h"
 
 namespace teacache {
 

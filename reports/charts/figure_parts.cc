@@ -6,8 +6,8 @@
 #include <array>
 #include <cmath>
 
-#include "reports/pages/html_page.h"
 #include "reports/findings/labels.h"
+#include "reports/pages/html_page.h"
 
 namespace teacache {
 namespace {

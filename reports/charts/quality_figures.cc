@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
-#include "reports/pages/html_page.h"
 #include "reports/charts/figure_parts.h"
 #include "reports/findings/labels.h"
+#include "reports/pages/html_page.h"
 
 namespace teacache {
 namespace {

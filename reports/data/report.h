@@ -63,7 +63,7 @@ struct SweepModel {
   int height = 0;
   int frames = 0;
   double fps = 0;
-  std::string teacache_mode;  // "strict", "reference" (runners/sampling/teacache_mode.h); "" = unknown
+  std::string teacache_mode;  // "strict", "reference" (see TeaCacheMode); "" = unknown
 };
 
 // One point that the polynomial is fitted to: relative L1 change of the modulated input (x) and of

@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "reports/pages/html_page.h"
 #include "datasets/base/version.h"
+#include "reports/pages/html_page.h"
 
 namespace teacache {
 

@@ -7,10 +7,10 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "calib/report/fit_report.h"
-#include "reports/pages/html_page.h"
 #include "calib/fit/polynomial.h"
+#include "calib/report/fit_report.h"
 #include "datasets/base/files.h"
+#include "reports/pages/html_page.h"
 
 extern "C" {
 extern const char teacache_fit_js_begin[];

@@ -10,14 +10,14 @@
 #include <set>
 #include <string_view>
 
-#include "reports/pages/html_page.h"
 #include "datasets/base/files.h"
-#include "reports/pages/columns.h"
 #include "reports/charts/figure_parts.h"
 #include "reports/charts/figures.h"
-#include "reports/findings/labels.h"
-#include "reports/writers/report_csv.h"
 #include "reports/data/report_json.h"
+#include "reports/findings/labels.h"
+#include "reports/pages/columns.h"
+#include "reports/pages/html_page.h"
+#include "reports/writers/report_csv.h"
 #include "reports/writers/report_markdown.h"
 
 extern "C" {

@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "reports/data/report.h"
 #include "reports/render/foreign_runs.h"
 #include "reports/render/render.h"
-#include "reports/data/report.h"
 
 namespace teacache {
 

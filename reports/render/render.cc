@@ -10,13 +10,13 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "reports/render/foreign_report.h"
-#include "reports/render/foreign_runs.h"
-#include "reports/pages/html_report.h"
-#include "reports/findings/join_reports.h"
 #include "reports/data/report_json.h"
 #include "reports/data/run_context.h"
+#include "reports/findings/join_reports.h"
 #include "reports/findings/sweep_summary.h"
+#include "reports/pages/html_report.h"
+#include "reports/render/foreign_report.h"
+#include "reports/render/foreign_runs.h"
 
 namespace teacache {
 namespace {

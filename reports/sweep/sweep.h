@@ -9,8 +9,8 @@
 #include "metrics/lpips/perceptual_metric.h"
 #include "reports/data/report.h"
 #include "reports/findings/vbench_scores.h"
-#include "runners/systems/system.h"
 #include "runners/sampling/teacache_mode.h"
+#include "runners/systems/system.h"
 
 namespace teacache {
 

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "calib/emitters/emit.h"
-#include "calib/rules/fixed_schedules.h"
-#include "calib/published_coefficients.h"
 #include "calib/diagnosis/statistics.h"
+#include "calib/emitters/emit.h"
+#include "calib/published_coefficients.h"
+#include "calib/rules/fixed_schedules.h"
 #include "datasets/base/error.h"
 #include "datasets/prompts.h"
 

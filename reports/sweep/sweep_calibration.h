@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "calib/fit_coeffs.h"
-#include "reports/sweep/sweep.h"
 #include "reports/data/report.h"
+#include "reports/sweep/sweep.h"
 #include "runners/systems/system.h"
 
 namespace teacache {

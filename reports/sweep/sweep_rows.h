@@ -4,14 +4,14 @@
 #include <string>
 #include <vector>
 
-#include "reports/sweep/sweep_calibration.h"
 #include "reports/data/report.h"
+#include "reports/sweep/sweep_calibration.h"
 #include "reports/sweep/sweep_settings.h"
 #include "reports/sweep/sweep_store.h"
 #include "reports/sweep/sweep_videos.h"
 #include "reports/sweep/trace_store.h"
-#include "runners/systems/system.h"
 #include "runners/sampling/teacache_mode.h"
+#include "runners/systems/system.h"
 
 namespace teacache {
 

@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <utility>
 
-#include "calib/rules/fixed_schedules.h"
 #include "calib/replay/replay.h"
+#include "calib/rules/fixed_schedules.h"
 #include "datasets/base/error.h"
 
 namespace teacache {

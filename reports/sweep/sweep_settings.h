@@ -10,8 +10,8 @@
 #include "reports/sweep/sweep.h"
 #include "reports/sweep/sweep_calibration.h"
 #include "runners/sampling/sampler.h"
-#include "runners/systems/system.h"
 #include "runners/sampling/teacache_mode.h"
+#include "runners/systems/system.h"
 
 namespace teacache {
 

@@ -22,8 +22,9 @@ class Checkpoint {
   //   diffusion_pytorch_model | model | pytorch_model, each as .safetensors,
   //   .safetensors.index.json, .bin, .bin.index.json; otherwise the only file .safetensors, .pth,
   //   .pt, .ckpt or .bin.
-  // .bin, .pth, .pt and .ckpt go through the restricted reader (datasets/tensors/torch_pickle.h). Throws
-  // UserError for a missing folder or shard, a truncated file, a config that is no JSON object.
+  // .bin, .pth, .pt and .ckpt go through the restricted reader (datasets/tensors/torch_pickle.h).
+  // Throws UserError for a missing folder or shard, a truncated file, a config that is no JSON
+  // object.
   static Checkpoint Open(const std::string& path);
 
   const std::string& path() const { return path_; }                  // as given

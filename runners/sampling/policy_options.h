@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "calib/rules/cache_policy.h"
 #include "calib/fit/polynomial.h"
+#include "calib/rules/cache_policy.h"
 #include "runners/sampling/teacache_mode.h"
 
 namespace teacache {

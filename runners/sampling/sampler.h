@@ -9,8 +9,8 @@
 #include "calib/rules/cache_policy.h"
 #include "datasets/trace/trace.h"
 #include "runners/sampling/denoising_run.h"
-#include "runners/schedulers/scheduler.h"
 #include "runners/sampling/teacache_mode.h"
+#include "runners/schedulers/scheduler.h"
 
 namespace teacache {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "runners/sampling/denoising_run.h"
 #include "runners/models/latte_t2v.h"
+#include "runners/sampling/denoising_run.h"
 
 namespace teacache {
 

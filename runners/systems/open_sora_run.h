@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "runners/sampling/denoising_run.h"
 #include "runners/models/stdit3.h"
+#include "runners/sampling/denoising_run.h"
 
 namespace teacache {
 

@@ -10,9 +10,9 @@
 #include "datasets/base/error.h"
 #include "datasets/shapes/shapes_scene.h"
 #include "datasets/tensors/torch_device.h"
-#include "runners/vae/frames.h"
 #include "runners/schedulers/rflow.h"
 #include "runners/systems/shapes_weights.h"
+#include "runners/vae/frames.h"
 
 namespace teacache {
 namespace {

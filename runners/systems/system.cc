@@ -4,8 +4,8 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/tensors/torch_device.h"
 #include "datasets/base/version.h"
+#include "datasets/tensors/torch_device.h"
 #include "runners/systems/latte_system.h"
 #include "runners/systems/open_sora_plan_system.h"
 #include "runners/systems/open_sora_system.h"

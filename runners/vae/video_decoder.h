@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "runners/vae/frames.h"
 #include "runners/nn/parameters.h"
+#include "runners/vae/frames.h"
 
 namespace teacache {
 

@@ -8,8 +8,8 @@
 #include "metrics/lpips/lpips.h"
 #include "metrics/lpips/lpips_network.h"
 #include "metrics/lpips/lpips_tensors.h"
-#include "tests/metrics/lpips/generated_weights.h"
 #include "tests/metrics/frames/plain_metrics.h"
+#include "tests/metrics/lpips/generated_weights.h"
 
 namespace teacache {
 namespace {

@@ -7,8 +7,8 @@
 
 #include "calib/importers/importers.h"
 #include "calib/published_coefficients.h"
-#include "datasets/coefficients.h"
 #include "datasets/base/error.h"
+#include "datasets/coefficients.h"
 #include "datasets/trace/trace.h"
 #include "tests/support/temp_dir.h"
 

@@ -1,8 +1,8 @@
 // Coefficients: what is accepted comes back from its own text unchanged.
 #include <stdexcept>
 
-#include "datasets/coefficients.h"
 #include "datasets/base/error.h"
+#include "datasets/coefficients.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string text(reinterpret_cast<const char*>(data), size);

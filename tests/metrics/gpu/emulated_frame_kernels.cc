@@ -1,6 +1,6 @@
 // metrics/gpu/frame_kernels.h on the devices of tests/support/fake_cuda.h: the same code that a GPU
-// runs (metrics/gpu/frame_kernels.cuh) behind the same launches (metrics/gpu/frame_launch.h), block by
-// block, phase by phase, thread by thread. Linked instead of the kernels.
+// runs (metrics/gpu/frame_kernels.cuh) behind the same launches (metrics/gpu/frame_launch.h), block
+// by block, phase by phase, thread by thread. Linked instead of the kernels.
 #include <cstring>
 #include <memory>
 #include <vector>

@@ -8,8 +8,8 @@
 #include "metrics/choose_scorer.h"
 #include "metrics/gpu/gpu_scorer.h"
 #include "metrics/pairs/score_video.h"
-#include "tests/metrics/gpu/gpu_checks.h"
 #include "tests/metrics/frames/plain_metrics.h"
+#include "tests/metrics/gpu/gpu_checks.h"
 
 namespace teacache {
 namespace {

@@ -12,8 +12,8 @@
 #include "metrics/gpu/frame_kernels.h"
 #include "metrics/gpu/gpu_scorer.h"
 #include "metrics/pairs/score_video.h"
-#include "tests/metrics/gpu/gpu_inputs.h"
 #include "tests/metrics/frames/plain_metrics.h"
+#include "tests/metrics/gpu/gpu_inputs.h"
 
 namespace teacache {
 namespace {

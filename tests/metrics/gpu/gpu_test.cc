@@ -4,9 +4,9 @@
 
 #include "datasets/base/error.h"
 #include "metrics/gpu/frame_kernels.h"
+#include "tests/metrics/frames/plain_metrics.h"
 #include "tests/metrics/gpu/gpu_checks.h"
 #include "tests/metrics/gpu/gpu_inputs.h"
-#include "tests/metrics/frames/plain_metrics.h"
 
 namespace teacache {
 namespace {

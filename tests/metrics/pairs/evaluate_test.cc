@@ -7,8 +7,8 @@
 #include <limits>
 
 #include "datasets/base/error.h"
-#include "metrics/pairs/collect_results.h"
 #include "metrics/frames/psnr.h"
+#include "metrics/pairs/collect_results.h"
 #include "metrics/pairs/teacache_line.h"
 #include "tests/metrics/frames/plain_metrics.h"
 

@@ -8,9 +8,9 @@
 
 #include "datasets/base/error.h"
 #include "metrics/pooling.h"
+#include "reports/data/report_json.h"
 #include "reports/findings/conclusions.h"
 #include "reports/findings/labels.h"
-#include "reports/data/report_json.h"
 #include "reports/findings/sweep_decisions.h"
 #include "tests/reports/synthetic_sweep.h"
 

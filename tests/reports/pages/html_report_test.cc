@@ -7,11 +7,11 @@
 #include <nlohmann/json.hpp>
 #include <regex>
 
-#include "reports/pages/html_page.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "reports/findings/labels.h"
 #include "reports/data/report_json.h"
+#include "reports/findings/labels.h"
+#include "reports/pages/html_page.h"
 #include "tests/reports/synthetic_sweep.h"
 #include "tests/support/temp_dir.h"
 

@@ -9,10 +9,10 @@
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "metrics/pairs/evaluate.h"
-#include "reports/findings/diff_reports.h"
-#include "reports/render/foreign_runs.h"
-#include "reports/findings/join_reports.h"
 #include "reports/data/report_json.h"
+#include "reports/findings/diff_reports.h"
+#include "reports/findings/join_reports.h"
+#include "reports/render/foreign_runs.h"
 #include "tests/reports/synthetic_sweep.h"
 #include "tests/support/temp_dir.h"
 
