@@ -16,6 +16,7 @@
 #include "reports/sweep/model_flags.h"
 #include "reports/sweep/sweep.h"
 #include "runners/cli_options.h"
+#include "runners/systems/system_list.h"
 
 namespace teacache {
 namespace {

@@ -11,7 +11,7 @@
 #include "runners/plan.h"
 #include "runners/sampling/policy_options.h"
 #include "runners/sampling/teacache_mode.h"
-#include "runners/systems/system.h"
+#include "runners/systems/system_list.h"
 
 namespace teacache {
 

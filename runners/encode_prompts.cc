@@ -10,6 +10,7 @@
 #include "datasets/base/interrupt.h"
 #include "datasets/prompts.h"
 #include "runners/nn/out_of_memory.h"
+#include "runners/systems/system_list.h"
 #include "runners/text/prompt_encoder.h"
 #include "runners/text/prompts_file.h"
 

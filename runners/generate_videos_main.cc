@@ -4,6 +4,7 @@
 #include "datasets/coefficients.h"
 #include "runners/cli_options.h"
 #include "runners/generate_videos.h"
+#include "runners/systems/system_list.h"
 
 namespace teacache {
 namespace {

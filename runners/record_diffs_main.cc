@@ -3,6 +3,7 @@
 #include "datasets/base/interrupt.h"
 #include "runners/cli_options.h"
 #include "runners/record_diffs.h"
+#include "runners/systems/system_list.h"
 
 int main(int argc, char** argv) {
   teacache::RecordOptions options;

@@ -22,6 +22,7 @@
 #include "reports/sweep/sweep_videos.h"
 #include "reports/sweep/trace_store.h"
 #include "runners/nn/scoped_threads.h"
+#include "runners/systems/system_list.h"
 
 namespace teacache {
 namespace {

@@ -13,6 +13,7 @@
 #include "runners/sampling/relative_l1.h"
 #include "runners/sampling/sampler.h"
 #include "runners/systems/shapes_weights.h"
+#include "runners/systems/system_list.h"
 #include "tests/support/paths.h"
 
 namespace teacache {

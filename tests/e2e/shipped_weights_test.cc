@@ -18,6 +18,7 @@
 #include "runners/generate_videos.h"
 #include "runners/ordered_jobs.h"
 #include "runners/systems/shapes_weights.h"
+#include "runners/systems/system_list.h"
 #include "runners/training/shapes_samples.h"
 #include "tests/e2e/programs.h"
 #include "tests/support/paths.h"

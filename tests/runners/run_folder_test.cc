@@ -14,6 +14,7 @@
 #include "datasets/prompts.h"
 #include "runners/generate_videos.h"
 #include "runners/record_diffs.h"
+#include "runners/systems/system_list.h"
 #include "runners/text/prompt_encoder.h"
 #include "tests/support/matchers.h"
 #include "tests/support/shapes_weights.h"

@@ -13,6 +13,7 @@
 #include "runners/encode_prompts.h"
 #include "runners/generate_videos.h"
 #include "runners/sampling/relative_l1.h"
+#include "runners/systems/system_list.h"
 #include "runners/training/shapes_samples.h"
 #include "runners/training/shapes_training.h"
 #include "tests/support/fake_cuda.h"

@@ -8,7 +8,7 @@
 
 #include "calib/rules/cache_policy.h"
 #include "runners/sampling/sampler.h"
-#include "runners/systems/system.h"
+#include "runners/systems/system_list.h"
 #include "tests/runners/models/golden_model.h"
 #include "tests/support/published_folders.h"
 #include "tests/support/temp_dir.h"

@@ -9,6 +9,7 @@
 #include "calib/published_coefficients.h"
 #include "datasets/base/error.h"
 #include "runners/generate_videos.h"
+#include "runners/systems/system_list.h"
 #include "tests/support/checkpoint_folder.h"
 #include "tests/support/temp_dir.h"
 

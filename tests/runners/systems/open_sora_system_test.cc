@@ -16,6 +16,7 @@
 #include "runners/schedulers/rflow.h"
 #include "runners/systems/open_sora_run.h"
 #include "runners/systems/open_sora_sizes.h"
+#include "runners/systems/system_list.h"
 #include "runners/text/cleaning/caption_cleaning.h"
 #include "runners/text/prompt_encoder.h"
 #include "runners/vae/open_sora_vae.h"

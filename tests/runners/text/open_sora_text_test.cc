@@ -7,7 +7,7 @@
 
 #include "runners/encode_prompts.h"
 #include "runners/generate_videos.h"
-#include "runners/systems/system.h"
+#include "runners/systems/system_list.h"
 #include "runners/text/prompt_encoder.h"
 #include "tests/support/open_sora_folder.h"
 #include "tests/support/temp_dir.h"
