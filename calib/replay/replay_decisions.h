@@ -1,6 +1,6 @@
 #pragma once
 
-// How single calls are decided, the same for one threshold and for many: for calib/replay*.cc only.
+// How single calls are decided, the same for one threshold and for many.
 
 #include <cstddef>
 #include <vector>

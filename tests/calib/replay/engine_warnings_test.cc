@@ -1,4 +1,4 @@
-#include "calib/rules/engine_warnings.h"
+#include "calib/replay/engine_warnings.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
