@@ -7,9 +7,9 @@
 #include "calib/diagnosis/diagnostics.h"
 #include "calib/fit/fit.h"
 #include "calib/read_calibration.h"
+#include "calib/replay/engine_warnings.h"
 #include "calib/replay/replay.h"
 #include "calib/replay/threshold.h"
-#include "calib/rules/engine_warnings.h"
 #include "datasets/coefficients.h"
 
 namespace teacache {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "calib/fit/fit.h"
-#include "calib/rules/engine_warnings.h"
+#include "calib/replay/engine_warnings.h"
 #include "datasets/base/error.h"
 
 namespace teacache {

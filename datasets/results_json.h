@@ -8,8 +8,8 @@
 
 namespace teacache {
 
-// What the files of results have in common. For .cc files of our formats only; public headers do
-// not show JSON types.
+// What the files of results have in common. Public headers do not show
+// JSON types.
 
 // A number, or null for NaN and infinities, which JSON has not.
 nlohmann::ordered_json NumberOrNull(double value);

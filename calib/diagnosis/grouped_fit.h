@@ -1,6 +1,6 @@
 #pragma once
 
-// Fits to many choices of the same pairs, with Eigen inside: for calib/*.cc only.
+// Fits to many choices of the same pairs, with Eigen inside.
 
 #include <Eigen/Core>
 #include <cstddef>

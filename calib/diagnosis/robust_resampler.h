@@ -1,6 +1,6 @@
 #pragma once
 
-// Eigen inside: for grouped_fit.cc only.
+// Robust fits to many resamples of the same pairs, with Eigen inside.
 
 #include <Eigen/Core>
 #include <cstddef>

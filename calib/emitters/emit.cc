@@ -7,7 +7,7 @@
 
 #include "calib/emitters/emitter.h"
 #include "calib/fit/polynomial.h"
-#include "calib/rules/engine_warnings.h"
+#include "calib/replay/engine_warnings.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/version.h"

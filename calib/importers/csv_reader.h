@@ -1,6 +1,6 @@
 #pragma once
 
-// For calib/importers/csv.cc only.
+// RFC 4180 rows of a CSV file.
 
 #include <charconv>
 #include <deque>

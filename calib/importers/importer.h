@@ -1,6 +1,6 @@
 #pragma once
 
-// What the importers share: for calib/importers*.cc only.
+// What the importers share.
 
 #include <memory>
 #include <string>

@@ -1,7 +1,7 @@
 #pragma once
 
 // JSON of other programs, of any size: parsed by simdjson (a gigabyte or so per second), and every
-// complaint names line, column and field. For calib/importers*.cc only.
+// complaint names line, column and field.
 
 #include <fmt/format.h>
 #include <simdjson.h>

@@ -10,7 +10,7 @@
 namespace teacache {
 
 // Strict reading of one JSON object: every access names the field in its error, and numbers must be
-// numbers. For .cc files of our formats only; public headers do not show JSON types.
+// numbers. Public headers do not show JSON types.
 class JsonFields {
  public:
   // `where` starts every message ("trace.jsonl:12"). Throws UserError unless `object` is an object.

@@ -10,8 +10,7 @@ namespace teacache {
 
 // Reads JSON in one pass where it stands, several times faster than a general parser, as long as it
 // is plain: the text of programs. It never says what is wrong: whatever is not plain or not right
-// makes it give up (false), and the general parser then reads the text again. For .cc files of our
-// formats only.
+// makes it give up (false), and the general parser then reads the text again.
 class PlainJsonScanner {
  public:
   explicit PlainJsonScanner(std::string_view text) : at_(text.data()), end_(at_ + text.size()) {}

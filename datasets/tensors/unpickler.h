@@ -10,7 +10,7 @@
 
 namespace teacache {
 
-// The part of Python's pickle format that torch.save needs, see torch_pickle.h. For .cc files.
+// The part of Python's pickle format that torch.save needs, see torch_pickle.h.
 
 // A value on the unpickler's stack.
 struct PickleValue {

@@ -16,7 +16,7 @@ struct ZipEntry {
 
 // Names and places of the files in a zip archive without compression (APPNOTE.TXT 6.3, 4.3), as
 // torch.save writes them. `bytes` and `where`, which starts the messages, must outlive it. Throws
-// UserError for a damaged archive. For .cc files.
+// UserError for a damaged archive.
 class ZipArchive {
  public:
   ZipArchive(Bytes bytes, const std::string& where) : bytes_(bytes), where_(where) {

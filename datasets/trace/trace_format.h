@@ -1,6 +1,6 @@
 #pragma once
 
-// What reader, writer and merger of traces share: for datasets/trace_*.cc only.
+// What reader, writer and merger of traces share.
 
 #include <cstddef>
 #include <cstdint>

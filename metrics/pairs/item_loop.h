@@ -9,7 +9,7 @@
 
 namespace teacache {
 
-// Long work item by item, by several threads, with a journal of what is finished. For .cc files.
+// Long work item by item, by several threads, with a journal of what is finished.
 
 struct LoopItem {
   std::string name;  // for progress

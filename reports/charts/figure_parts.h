@@ -13,7 +13,7 @@
 
 namespace teacache {
 
-// What the charts of a report are put together from. Only for reports/*figures.cc.
+// What the charts of a report are put together from.
 
 using FigureJson = nlohmann::ordered_json;
 
