@@ -8,6 +8,18 @@ readonly DEPS_DIR="${TEACACHE_DEPS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/teacache
 
 # Where programs look for weights by themselves: TEACACHE_WEIGHTS, else the default folder.
 readonly WEIGHTS_DIR="${TEACACHE_WEIGHTS:-$DEPS_DIR/weights}/lpips"
+readonly WEIGHTS_SOURCE="${TEACACHE_WEIGHTS_SOURCE:-https://download.pytorch.org/models}"
+
+# SHA-256 of LPIPS's files: of the linear heads in full, of torchvision's networks the start, which
+# their names end with.
+declare -A LPIPS_DIGESTS=(
+  [alex.pth]=df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0
+  [squeeze.pth]=4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76
+  [vgg.pth]=a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868
+  [alexnet-owt-7be5be79.pth]=7be5be79
+  [squeezenet1_1-b8a52dc0.pth]=b8a52dc0
+  [vgg16-397923af.pth]=397923af
+)
 
 readonly BUILD_PACKAGES=(
   build-essential g++ cmake ninja-build pkg-config ccache git ca-certificates
@@ -29,7 +41,7 @@ usage: ./build.sh COMMAND
             fetch, 2.7 GB on disk)
   demo      build, then run the whole experiment on the model that ships with the toolkit and
             print the path of its page
-  test      build with warnings as errors, then run all tests but the slow ones
+  test      build, then run all tests but the long ones
   bench     build, then run the benchmarks; results as JSON in out/bench
   weights   fetch the LPIPS weights, or say what to put where
 
@@ -39,6 +51,8 @@ environment:
   TEACACHE_JOBS        compile jobs (default: by processors and memory)
   TEACACHE_CMAKE_ARGS  more arguments for cmake, e.g. -DCMAKE_PREFIX_PATH=/path/to/libtorch (then
                        the LibTorch wheels are not fetched)
+  TEACACHE_WEIGHTS_SOURCE  where torchvision's weights are fetched from
+                       (now: $WEIGHTS_SOURCE)
 USAGE
 }
 
@@ -265,8 +279,13 @@ build_cuda() {
 
 demo() {
   build sweep-report
-  say "running the sweep; it can be interrupted and goes on where it stopped"
-  build/release/bin/sweep-report --model shapes --out out/demo
+  local flags=()
+  if ! has_lpips alexnet-owt-7be5be79.pth alex.pth; then
+    fetch_small_lpips
+    if has_lpips squeezenet1_1-b8a52dc0.pth squeeze.pth; then flags=(--lpips-net squeeze); fi
+  fi
+  say "running the sweep; if it is interrupted, run the same command again to go on"
+  build/release/bin/sweep-report --model shapes --out out/demo "${flags[@]}"
   say "open this page in a browser:"
   echo "$PWD/out/demo/report.html"
 }
@@ -276,11 +295,11 @@ run_tests() {
   install_packages "${TEST_PACKAGES[@]}"
   install_clang
   install_chromium
-  compile ci
+  compile release
   say "compiling the fuzzers"
   TEACACHE_DEPS_DIR="$DEPS_DIR" TEACACHE_JOBS="$(jobs)" tests/fuzz/run_fuzzers.sh build || [ $? -eq 77 ]
-  say "running all tests but the slow ones"
-  ctest --test-dir build/release --output-on-failure --no-tests=error --label-exclude slow \
+  say "running all tests but the long ones"
+  ctest --test-dir build/release --output-on-failure --no-tests=error --label-exclude long \
     --parallel "$(jobs)"
 }
 
@@ -314,68 +333,83 @@ except OSError as error:
 PYTHON
 }
 
+has_lpips() {  # FILE...: all are there, whole
+  local file
+  for file in "$@"; do has_sha256 "$WEIGHTS_DIR/$file" "${LPIPS_DIGESTS[$file]}" || return 1; done
+}
+
+# The linear heads, from the Python package that publishes them.
 lpips_heads() {
-  local folder="$WEIGHTS_DIR" temporary net
-  declare -A digest=(
-    [alex]=df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0
-    [squeeze]=4a5350f23600cb79923ce65bb07cbf57dca461329894153e05a1346bd531cf76
-    [vgg]=a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868
-  )
-  if has_sha256 "$folder/alex.pth" "${digest[alex]}" && has_sha256 "$folder/squeeze.pth" "${digest[squeeze]}" &&
-     has_sha256 "$folder/vgg.pth" "${digest[vgg]}"; then
-    say "LPIPS linear heads: are in $folder"
+  if has_lpips alex.pth squeeze.pth vgg.pth; then
+    say "LPIPS linear heads: are in $WEIGHTS_DIR"
     return
   fi
-  say "LPIPS linear heads v0.1: from the Python package lpips 0.1.4 into $folder"
+  say "LPIPS linear heads v0.1: from the Python package lpips 0.1.4 into $WEIGHTS_DIR"
+  local temporary file
   temporary="$(mktemp -d)"
   # shellcheck disable=SC2064
   trap "rm -rf '$temporary'" EXIT
   python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
     -d "$temporary" 'lpips==0.1.4' || fail "pip could not fetch lpips 0.1.4"
   (cd "$temporary" && python3 -m zipfile -e lpips-0.1.4-py3-none-any.whl wheel)
-  mkdir -p "$folder"
-  for net in alex squeeze vgg; do
-    has_sha256 "$temporary/wheel/lpips/weights/v0.1/$net.pth" "${digest[$net]}" ||
-      fail "the $net heads inside lpips 0.1.4 are not the published ones"
-    mv "$temporary/wheel/lpips/weights/v0.1/$net.pth" "$folder/$net.pth"
+  mkdir -p "$WEIGHTS_DIR"
+  for file in alex.pth squeeze.pth vgg.pth; do
+    has_sha256 "$temporary/wheel/lpips/weights/v0.1/$file" "${LPIPS_DIGESTS[$file]}" ||
+      fail "$file inside lpips 0.1.4 is not the published one"
+    mv "$temporary/wheel/lpips/weights/v0.1/$file" "$WEIGHTS_DIR/$file"
   done
   rm -rf "$temporary"
   trap - EXIT
 }
 
-# The networks under the heads are torchvision's; their names end with the start of their digest.
-lpips_backbones() {
-  local folder="$WEIGHTS_DIR" source=https://download.pytorch.org/models
-  local file digest incomplete=0
-  mkdir -p "$folder"
-  for file in alexnet-owt-7be5be79.pth squeezenet1_1-b8a52dc0.pth vgg16-397923af.pth; do
-    digest="${file##*-}"
-    digest="${digest%.pth}"
-    if has_sha256 "$folder/$file" "$digest"; then
-      say "$file: is in $folder"
-      continue
-    fi
-    say "$file: fetching from $source"
-    if fetch_file "$source/$file" "$folder/$file.part" && has_sha256 "$folder/$file.part" "$digest"; then
-      mv "$folder/$file.part" "$folder/$file"
-    else
-      rm -f "$folder/$file.part"
-      echo "   not fetched; put $source/$file at $folder/$file"
-      incomplete=1
-    fi
-  done
-  return $incomplete
+# lpips_backbone FILE: one of torchvision's networks under the heads.
+lpips_backbone() {
+  local file="$1" target="$WEIGHTS_DIR/$1"
+  if has_lpips "$file"; then
+    say "$file: is in $WEIGHTS_DIR"
+    return
+  fi
+  say "$file: fetching from $WEIGHTS_SOURCE"
+  mkdir -p "$WEIGHTS_DIR"
+  if fetch_file "$WEIGHTS_SOURCE/$file" "$target.part" &&
+     has_sha256 "$target.part" "${LPIPS_DIGESTS[$file]}"; then
+    mv "$target.part" "$target"
+  else
+    rm -f "$target.part"
+    echo "   not fetched; put $WEIGHTS_SOURCE/$file at $target"
+    return 1
+  fi
+}
+
+# LPIPS's smallest network (5 MB) for the demonstration: at most 10 seconds of network, and a run
+# without it is complete all the same. Its values are lpips-squeeze, not the lpips-alex of papers.
+fetch_small_lpips() {
+  if has_lpips squeezenet1_1-b8a52dc0.pth squeeze.pth; then return; fi
+  export -f say fail has_sha256 has_lpips fetch_file lpips_heads lpips_backbone
+  if ! env WEIGHTS_DIR="$WEIGHTS_DIR" WEIGHTS_SOURCE="$WEIGHTS_SOURCE" \
+       timeout 10 bash -c "$(declare -p LPIPS_DIGESTS); set -e
+         lpips_backbone squeezenet1_1-b8a52dc0.pth; lpips_heads"; then
+    rm -f "$WEIGHTS_DIR"/*.part
+    say "LPIPS: its small network could not be fetched within 10 s; the page leaves LPIPS out (./build.sh weights)"
+  fi
 }
 
 weights() {
   install_packages python3 python3-pip
   lpips_heads
-  lpips_backbones || fail "some backbones are missing (see above); LPIPS works with those that are there"
+  local file incomplete=0
+  for file in alexnet-owt-7be5be79.pth squeezenet1_1-b8a52dc0.pth vgg16-397923af.pth; do
+    lpips_backbone "$file" || incomplete=1
+  done
+  [ "$incomplete" -eq 0 ] || fail "some backbones are missing (see above); LPIPS works with those that are there"
   say "LPIPS weights are complete"
   if [ -n "${TEACACHE_DEPS_DIR:-}" ] && [ -z "${TEACACHE_WEIGHTS:-}" ]; then
     say "for programs to find them: export TEACACHE_WEIGHTS=$DEPS_DIR/weights"
   fi
 }
+
+# Sourced by tests, which call single functions.
+if [ "${BASH_SOURCE[0]}" != "$0" ]; then return; fi
 
 case "${1:-help}" in
   deps) deps ;;
