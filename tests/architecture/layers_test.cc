@@ -328,16 +328,16 @@ TEST(Layers, RulesFindViolations) {
   const std::vector<SourceFile> rooms = {
       MakeFile("calib/fit/fit.cc", "#include \"calib/pairs.h\"\n"),
       MakeFile("calib/cellar/a.cc", ""),
-      MakeFile("calib/pairs.cc", "#include \"calib/importers/importer.h\"\n"),
+      MakeFile("calib/replay/replay.cc", "#include \"calib/importers/importer.h\"\n"),
       MakeFile("calib/fit_coeffs_main.cc", "#include \"reports/pages/fit_page.h\"\n"),
       MakeFile("calib/fit/secret.h", "// Eigen inside: for calib/fit/fit_ceres.cc only.\n"),
   };
   EXPECT_THAT(RoomViolations(rooms),
               ElementsAre("calib/fit/fit.cc:1 includes calib/pairs.h",
                           "calib/cellar/a.cc is in no room",
-                          "calib/pairs.cc:1 includes calib/importers/importer.h"));
+                          "calib/replay/replay.cc:1 includes calib/importers/importer.h"));
   EXPECT_THAT(PrivateHeaderViolations(rooms),
-              ElementsAre("calib/pairs.cc:1 includes calib/importers/importer.h"));
+              ElementsAre("calib/replay/replay.cc:1 includes calib/importers/importer.h"));
   EXPECT_THAT(PrivateByComment(rooms), ElementsAre("calib/fit/secret.h"));
   EXPECT_THAT(LayerViolations(rooms), IsEmpty());
   EXPECT_THAT(ForeignTypeViolations(tree), ElementsAre("metrics/b.cc:4 includes datasets/user.h"));
