@@ -1,11 +1,10 @@
 #include "datasets/video/contact_sheet.h"
 
 #include <cmath>
-#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
-#include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/video/picture_codec.h"
 
 namespace teacache {
 namespace {
@@ -56,11 +55,7 @@ Frame MakeContactSheet(const std::vector<Video>& videos,
 }
 
 void WritePng(const std::string& path, const Frame& frame) {
-  const cv::Mat rgb(frame.height, frame.width, CV_8UC3, const_cast<uint8_t*>(frame.rgb.data()));
-  cv::Mat bgr;
-  cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
-  std::vector<uint8_t> bytes;
-  if (!cv::imencode(".png", bgr, bytes)) ThrowUserError(path, "picture could not be encoded");
+  const std::vector<uint8_t> bytes = Pictures().encode_png(path, frame);
   AtomicWriteFile(path, std::as_bytes(std::span<const uint8_t>(bytes)));
 }
 

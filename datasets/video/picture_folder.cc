@@ -3,28 +3,27 @@ extern "C" {
 }
 
 #include <algorithm>
-#include <opencv2/core.hpp>
-#include <opencv2/imgcodecs.hpp>
 #include <string_view>
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/video/picture_codec.h"
 #include "datasets/video/video_sources.h"
 
 namespace teacache {
 namespace {
 
-enum class PictureKind { kNone, kPng, kJpeg };
-
-PictureKind KindOfName(std::string name) {
+std::optional<PictureKind> KindOfName(std::string name) {
   std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
     return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
   });
   if (name.ends_with(".png")) {
     return PictureKind::kPng;
   }
-  return name.ends_with(".jpg") || name.ends_with(".jpeg") ? PictureKind::kJpeg
-                                                           : PictureKind::kNone;
+  if (name.ends_with(".jpg") || name.ends_with(".jpeg")) {
+    return PictureKind::kJpeg;
+  }
+  return std::nullopt;
 }
 
 uint32_t BigEndian32(std::string_view bytes, size_t at) {
@@ -72,68 +71,38 @@ void CheckJpeg(const std::string& path, std::string_view bytes) {
   }
 }
 
-cv::Mat Decode(const std::string& path, PictureKind kind) {
+Picture Decode(const std::string& path, PictureKind kind) {
   const std::string bytes = ReadFile(path);
   if (kind == PictureKind::kPng) {
     CheckPng(path, bytes);
   } else {
     CheckJpeg(path, bytes);
   }
-  cv::Mat picture;
-  try {
-    const cv::Mat coded(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data()));
-    picture = cv::imdecode(coded, cv::IMREAD_COLOR | cv::IMREAD_ANYDEPTH);
-  } catch (const cv::Exception& error) {
-    ThrowUserError(path, "cannot be decoded: {}", error.err);
-  }
-  if (picture.empty()) {
-    ThrowUserError(path, "cannot be decoded");
-  }
-  return picture;
-}
-
-// BGR to RGB; 16 bits are rounded to 8.
-Frame ToFrame(const std::string& path, const cv::Mat& picture) {
-  if (picture.channels() != 3 || (picture.depth() != CV_8U && picture.depth() != CV_16U)) {
-    ThrowUserError(path, "must have 8 or 16 bits per colour");
-  }
-  Frame frame{picture.cols, picture.rows, {}};
-  frame.rgb.resize(picture.total() * 3);
-  uint8_t* to = frame.rgb.data();
-  for (int y = 0; y < picture.rows; ++y) {
-    for (int x = 0; x < picture.cols; ++x) {
-      for (int c = 2; c >= 0; --c) {
-        *to++ = picture.depth() == CV_8U
-                    ? picture.ptr<uint8_t>(y)[3 * x + c]
-                    : static_cast<uint8_t>((picture.ptr<uint16_t>(y)[3 * x + c] + 128) / 257);
-      }
-    }
-  }
-  return frame;
+  return Pictures().decode(path, kind, bytes);
 }
 
 class PictureReader : public VideoReader {
  public:
   explicit PictureReader(const std::string& path) {
     for (std::string& name : ListFolder(path)) {
-      const PictureKind kind = KindOfName(name);
-      if (kind == PictureKind::kNone) {
+      const std::optional<PictureKind> kind = KindOfName(name);
+      if (!kind) {
         continue;
       }
-      if (!paths_.empty() && kind != kind_) {
+      if (!paths_.empty() && *kind != kind_) {
         ThrowUserError(path, "must hold PNG or JPEG frames but holds both");
       }
-      kind_ = kind;
+      kind_ = *kind;
       paths_.push_back(path + "/" + name);
     }
     if (paths_.empty()) {
       ThrowUserError(path, "must hold PNG or JPEG frames but holds none");
     }
-    const cv::Mat picture = Decode(paths_[0], kind_);
-    first_ = ToFrame(paths_[0], picture);
+    Picture picture = Decode(paths_[0], kind_);
+    first_ = std::move(picture.frame);
     info_.path = path;
     info_.codec = kind_ == PictureKind::kPng ? "png" : "jpeg";
-    info_.pixel_format = picture.depth() == CV_16U ? "rgb48" : "rgb24";
+    info_.pixel_format = picture.bits == 16 ? "rgb48" : "rgb24";
     info_.width = first_->width;
     info_.height = first_->height;
     info_.num_frames = static_cast<int64_t>(paths_.size());
@@ -150,7 +119,7 @@ class PictureReader : public VideoReader {
     if (first_) {
       return std::exchange(first_, std::nullopt);
     }
-    Frame frame = ToFrame(path, Decode(path, kind_));
+    Frame frame = Decode(path, kind_).frame;
     if (frame.width != info_.width || frame.height != info_.height) {
       ThrowUserError(path,
                      "must be {}x{} as the first frame but is {}x{}",
@@ -164,7 +133,7 @@ class PictureReader : public VideoReader {
 
  private:
   VideoInfo info_;
-  PictureKind kind_ = PictureKind::kNone;
+  PictureKind kind_ = PictureKind::kPng;
   std::vector<std::string> paths_;
   size_t next_ = 0;
   std::optional<Frame> first_;
@@ -178,23 +147,9 @@ std::unique_ptr<VideoReader> OpenPictureFolder(const std::string& path) {
 
 void WritePictureFolder(const std::string& path, const std::string& where, const Video& video) {
   MakeFolders(path);
-  std::vector<uint8_t> bgr;
   for (size_t i = 0; i < video.frames.size(); ++i) {
-    const Frame& frame = video.frames[i];
-    bgr = frame.rgb;
-    for (size_t p = 0; p < bgr.size(); p += 3) {
-      std::swap(bgr[p], bgr[p + 2]);
-    }
-    std::vector<uint8_t> coded;
-    bool done = false;
-    try {
-      done = cv::imencode(".png", cv::Mat(frame.height, frame.width, CV_8UC3, bgr.data()), coded);
-    } catch (const cv::Exception& error) {
-      ThrowUserError(where, "frame {} cannot be written as PNG: {}", i, error.err);
-    }
-    if (!done) {
-      ThrowUserError(where, "frame {} cannot be written as PNG", i);
-    }
+    const std::vector<uint8_t> coded =
+        Pictures().encode_png(fmt::format("{}: frame {}", where, i), video.frames[i]);
     AtomicWriteFile(fmt::format("{}/{:04d}.png", path, i),
                     std::as_bytes(std::span<const uint8_t>(coded)));
   }

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <opencv2/core.hpp>
 
 #include "datasets/base/error.h"
 #include "datasets/tensors/safetensors.h"
@@ -22,6 +21,22 @@ float Load(const std::byte* data) {
   return static_cast<float>(value);
 }
 
+// IEEE 754 binary16.
+float LoadHalf(const std::byte* data) {
+  uint16_t bits = 0;
+  std::memcpy(&bits, data, sizeof(bits));
+  const int exponent = bits >> 10 & 31;
+  const int mantissa = bits & 1023;
+  float size = 0;
+  if (exponent == 31) {
+    size = mantissa == 0 ? HUGE_VALF : NAN;
+  } else {
+    size = std::ldexp(static_cast<float>(exponent == 0 ? mantissa : mantissa | 1024),
+                      std::max(exponent, 1) - 25);
+  }
+  return bits >> 15 != 0 ? -size : size;
+}
+
 float LoadBfloat16(const std::byte* data) {
   uint16_t bits = 0;
   std::memcpy(&bits, data, sizeof(bits));
@@ -37,7 +52,7 @@ Loader LoaderOf(const std::string& where, DType dtype) {
     case DType::kF64:
       return Load<double>;
     case DType::kF16:
-      return Load<cv::float16_t>;
+      return LoadHalf;
     case DType::kBF16:
       return LoadBfloat16;
     default:
