@@ -34,6 +34,7 @@ struct TraceHeader {
   std::string modulated;       // what was tapped as modulated input: "input" or "time"
   std::string prompts_digest;  // sha256 of the prompt texts joined by newlines; "" = unknown
   std::string tool_version;
+  std::string task;  // what the runs make of what: "text-to-video", ...; "" = not said
   // Tensor (sequence, spatial) parallel runs: this file's sums cover part `shard` of `shards` of
   // each tensor, 0 <= shard < shards. MergeTraces adds the shards up.
   int shard = 0;
@@ -43,18 +44,23 @@ struct TraceHeader {
   int parts = 1;
 };
 
-// One transformer call of one run.
+// One transformer call of one run; of a call with several streams or samples, one of them.
 struct TraceRow {
   std::string prompt;  // the text
   int64_t seed = 0;
-  std::string branch;  // "batched", "cond", "uncond"
-  std::string expert;  // "" unless the model has several ("high", "low")
-  int call = 0;        // 0-based
-  int step = 0;        // 0-based; several calls may share a step
+  std::string branch;   // never empty: "batched", "cond", "uncond", or the model's own name
+  std::string expert;   // "" unless the model has several ("high", "low")
+  int call = 0;         // 0-based
+  int step = 0;         // 0-based; several calls may share a step
+  std::string stream;   // "" unless a call has several ("video", "audio")
+  int segment = 0;      // chunk of a video that is made piece by piece, 0-based
+  int sample = 0;       // index in a call with a batch of runs, 0-based
+  int evaluations = 1;  // evaluations of the model that one decision covers
   double timestep = 0;
-  L1Sums mod;  // timestep-modulated input against the previous call's
-  L1Sums res;  // residual of the blocks (output - input) against the previous call's
-  L1Sums out;  // output of the blocks against the previous call's
+  L1Sums mod;    // timestep-modulated input against the previous call's
+  L1Sums res;    // residual of the blocks (output - input) against the previous call's
+  L1Sums out;    // output of the blocks against the previous call's
+  L1Sums first;  // residual of the first block against the previous call's
   // Look-back distances of `res`: lookback[k - 2] is against k calls before, k = 2 ... K.
   std::vector<L1Sums> lookback;
   double ms_embed = -1;  // milliseconds; -1 = not measured
@@ -107,9 +113,10 @@ class TraceWriter {
 Trace ReadTrace(const std::string& path);
 
 // Merges traces of the same setting (tool version, shard and part aside). Rows of the same (prompt,
-// seed, branch, expert, call) are added up when they come from different tensor shards, which must
-// then all be there (UserError naming the missing ones); otherwise they are refused as duplicates.
-// Missing parts of the runs are a warning. `names` are the files, for messages.
+// seed, branch, expert, call, stream, segment, sample) are added up when they come from different
+// tensor shards, which must then all be there (UserError naming the missing ones); otherwise they
+// are refused as duplicates. Missing parts of the runs are a warning. `names` are the files, for
+// messages.
 Trace MergeTraces(const std::vector<Trace>& traces, const std::vector<std::string>& names);
 
 }  // namespace teacache

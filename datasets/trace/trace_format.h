@@ -2,30 +2,44 @@
 
 // What reader, writer and merger of traces share.
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <vector>
 
 #include "datasets/trace/trace.h"
 
 namespace teacache {
 
-// What tells rows apart: (prompt, seed, branch, expert, call). Points into the row.
-using RowKey = std::tuple<std::string_view, int64_t, std::string_view, std::string_view, int>;
+// What tells rows apart. Points into the row.
+struct RowKey {
+  std::string_view prompt;
+  int64_t seed = 0;
+  std::string_view branch;
+  std::string_view stream;
+  int segment = 0;
+  int sample = 0;
+  std::string_view expert;
+  int call = 0;
+
+  auto operator<=>(const RowKey&) const = default;
+};
 
 struct RowKeyHash {
   size_t operator()(const RowKey& key) const {
-    const auto& [prompt, seed, branch, expert, call] = key;
-    size_t hash = std::hash<std::string_view>()(prompt);
-    hash = hash * 31 + std::hash<int64_t>()(seed);
-    hash = hash * 31 + std::hash<std::string_view>()(branch);
-    hash = hash * 31 + std::hash<std::string_view>()(expert);
-    return hash * 31 + static_cast<size_t>(call);
+    size_t hash = std::hash<std::string_view>()(key.prompt);
+    for (const std::string_view text : {key.branch, key.stream, key.expert}) {
+      hash = hash * 31 + std::hash<std::string_view>()(text);
+    }
+    for (const int64_t number :
+         {key.seed, int64_t{key.segment}, int64_t{key.sample}, int64_t{key.call}}) {
+      hash = hash * 31 + static_cast<size_t>(number);
+    }
+    return hash;
   }
 };
 

@@ -61,18 +61,23 @@ L1Sums& L1Sums::operator+=(const L1Sums& other) {
 }
 
 RowKey KeyOf(const TraceRow& row) {
-  return {row.prompt, row.seed, row.branch, row.expert, row.call};
+  return {
+      row.prompt, row.seed, row.branch, row.stream, row.segment, row.sample, row.expert, row.call};
 }
 
 std::string Describe(const TraceRow& row) {
   std::string prompt = row.prompt.substr(0, 40);
   if (row.prompt.size() > 40) prompt += "...";
-  return fmt::format("prompt \"{}\", seed {}, branch \"{}\", expert \"{}\", call {}",
-                     prompt,
-                     row.seed,
-                     row.branch,
-                     row.expert,
-                     row.call);
+  std::string text = fmt::format("prompt \"{}\", seed {}, branch \"{}\", expert \"{}\", call {}",
+                                 prompt,
+                                 row.seed,
+                                 row.branch,
+                                 row.expert,
+                                 row.call);
+  if (!row.stream.empty()) text += fmt::format(", stream \"{}\"", row.stream);
+  if (row.segment != 0) text += fmt::format(", segment {}", row.segment);
+  if (row.sample != 0) text += fmt::format(", sample {}", row.sample);
+  return text;
 }
 
 json HeaderToJson(const TraceHeader& header) {
@@ -90,6 +95,7 @@ json HeaderToJson(const TraceHeader& header) {
             {"modulated", header.modulated},
             {"prompts_digest", header.prompts_digest},
             {"tool_version", header.tool_version}};
+  if (!header.task.empty()) j["task"] = header.task;
   if (header.shards != 1) {
     j["shard"] = header.shard;
     j["shards"] = header.shards;
@@ -109,9 +115,14 @@ json RowToJson(const TraceRow& row) {
             {"step", row.step},
             {"timestep", row.timestep}};
   if (!row.expert.empty()) j["expert"] = row.expert;
+  if (!row.stream.empty()) j["stream"] = row.stream;
+  if (row.segment != 0) j["segment"] = row.segment;
+  if (row.sample != 0) j["sample"] = row.sample;
+  if (row.evaluations != 1) j["evaluations"] = row.evaluations;
   if (row.mod.measured()) j["mod"] = SumsJson(row.mod);
   if (row.res.measured()) j["res"] = SumsJson(row.res);
   if (row.out.measured()) j["out"] = SumsJson(row.out);
+  if (row.first.measured()) j["first"] = SumsJson(row.first);
   if (!row.lookback.empty()) {
     json& list = j["lookback"] = json::array();
     for (const L1Sums& sums : row.lookback) {
@@ -162,6 +173,7 @@ TraceHeader HeaderFromJson(const json& j, const std::string& where) {
   header.modulated = fields.String("modulated", "");
   header.prompts_digest = fields.String("prompts_digest", "");
   header.tool_version = fields.String("tool_version", "");
+  header.task = fields.String("task", "");
   header.shards = ToInt(fields, "shards", fields.Integer("shards", 1), 1, kMaxCalls);
   header.shard = integer("shard", 0, header.shards - 1);
   header.parts = ToInt(fields, "parts", fields.Integer("parts", 1), 1, kMaxCalls);
@@ -175,17 +187,23 @@ TraceRow RowFromJson(const json& j, const TraceHeader& header, const std::string
   row.prompt = fields.String("prompt");
   row.seed = fields.Integer("seed");
   row.branch = fields.String("branch", "batched");
+  if (row.branch.empty()) ThrowUserError(where, "\"branch\" must be a name but is empty");
   row.expert = fields.String("expert", "");
   row.call = ToInt(fields, "call", fields.Integer("call"), 0, header.calls - 1);
   row.step =
       ToInt(fields, "step", fields.Integer("step"), 0, std::max(header.steps, header.calls) - 1);
   row.timestep = fields.Number("timestep", 0);
+  row.stream = fields.String("stream", "");
+  row.segment = ToInt(fields, "segment", fields.Integer("segment", 0), 0, INT32_MAX);
+  row.sample = ToInt(fields, "sample", fields.Integer("sample", 0), 0, INT32_MAX);
+  row.evaluations = ToInt(fields, "evaluations", fields.Integer("evaluations", 1), 1, INT32_MAX);
   const auto sums = [&](std::string_view name) {
     return fields.Has(name) ? SumsFromJson(fields.At(name), where, name) : L1Sums{};
   };
   row.mod = sums("mod");
   row.res = sums("res");
   row.out = sums("out");
+  row.first = sums("first");
   if (fields.Has("lookback")) {
     const json& list = fields.At("lookback");
     if (!list.is_array()) ThrowUserError(where, "\"lookback\" must be a list but is not");
@@ -201,6 +219,7 @@ TraceRow RowFromJson(const json& j, const TraceHeader& header, const std::string
 
 std::string FirstDifference(const TraceHeader& a, const TraceHeader& b) {
   if (a.model != b.model) return fmt::format("model (\"{}\" and \"{}\")", a.model, b.model);
+  if (a.task != b.task) return fmt::format("task (\"{}\" and \"{}\")", a.task, b.task);
   if (a.steps != b.steps) return fmt::format("steps ({} and {})", a.steps, b.steps);
   if (a.calls != b.calls) return fmt::format("calls ({} and {})", a.calls, b.calls);
   if (a.scheduler != b.scheduler) {

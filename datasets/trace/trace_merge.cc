@@ -10,6 +10,7 @@ namespace {
 
 void MergeInto(TraceRow* into, const TraceRow& row, const std::string& where) {
   if (into->lookback.size() != row.lookback.size() || into->step != row.step ||
+      into->evaluations != row.evaluations || into->first.measured() != row.first.measured() ||
       into->mod.measured() != row.mod.measured() || into->res.measured() != row.res.measured() ||
       into->out.measured() != row.out.measured()) {
     ThrowUserError(where, "shards must have measured the same but differ at {}", Describe(row));
@@ -17,6 +18,7 @@ void MergeInto(TraceRow* into, const TraceRow& row, const std::string& where) {
   into->mod += row.mod;
   into->res += row.res;
   into->out += row.out;
+  into->first += row.first;
   for (size_t k = 0; k < row.lookback.size(); ++k) into->lookback[k] += row.lookback[k];
   // The slowest shard is waited for.
   into->ms_embed = std::max(into->ms_embed, row.ms_embed);

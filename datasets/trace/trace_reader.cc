@@ -36,6 +36,7 @@ class PlainRowReader : public PlainJsonScanner {
       if (name == "mod") return ReadSums(&row->mod);
       if (name == "res") return ReadSums(&row->res);
       if (name == "out") return ReadSums(&row->out);
+      if (name == "first") return ReadSums(&row->first);
       if (name == "ms_embed") return ReadMilliseconds(&row->ms_embed);
       if (name == "ms_blocks") return ReadMilliseconds(&row->ms_blocks);
       if (name == "ms_head") return ReadMilliseconds(&row->ms_head);
@@ -44,6 +45,7 @@ class PlainRowReader : public PlainJsonScanner {
     constexpr unsigned kRequired = 1 | 2 | 16 | 32;
     if (!read || !AtEnd() || (seen & kRequired) != kRequired) return false;
     if ((seen & 4) == 0) row->branch = "batched";
+    if (row->branch.empty()) return false;
     return row->call >= 0 && row->call < header_.calls && row->step >= 0 &&
            row->step < std::max(header_.steps, header_.calls);
   }
@@ -81,7 +83,8 @@ void CheckRows(const std::string& path, TraceFile* file) {
   Trace& trace = file->trace;
   std::unordered_map<RowKey, size_t, RowKeyHash> lines;
   lines.reserve(trace.rows.size());
-  // The last call of a run and branch, kept under the key of call 0 of expert "".
+  // The last call of a run, branch, stream, segment and sample, kept under the key of call 0 of
+  // expert "".
   std::unordered_map<RowKey, int, RowKeyHash> last_call;
   bool warned_order = false;
   size_t zeros = 0;
@@ -89,7 +92,7 @@ void CheckRows(const std::string& path, TraceFile* file) {
   for (size_t i = 0; i < trace.rows.size(); ++i) {
     const TraceRow& row = trace.rows[i];
     const size_t line = i + 2;  // line 1 is the header
-    for (const L1Sums* sums : {&row.mod, &row.res, &row.out}) {
+    for (const L1Sums* sums : {&row.mod, &row.res, &row.out, &row.first}) {
       if (!sums->measured() || sums->prev_l1 > 0) continue;
       if (zeros++ == 0) first_zero = line;
       break;
@@ -101,8 +104,10 @@ void CheckRows(const std::string& path, TraceFile* file) {
                      Describe(row),
                      it->second);
     }
-    const auto [last, first] =
-        last_call.try_emplace({row.prompt, row.seed, row.branch, "", 0}, row.call);
+    RowKey sequence = KeyOf(row);
+    sequence.expert = "";
+    sequence.call = 0;
+    const auto [last, first] = last_call.try_emplace(sequence, row.call);
     if (!first && row.call < last->second && !warned_order) {
       warned_order = true;
       trace.warnings.push_back(
@@ -184,6 +189,7 @@ TraceFile ReadTraceFile(const std::string& path) {
                     "shards",
                     "prompts_digest",
                     "tool_version",
+                    "task",
                     "part",
                     "parts"});
     } else {
@@ -199,6 +205,11 @@ TraceFile ReadTraceFile(const std::string& path) {
                     "mod",
                     "res",
                     "out",
+                    "first",
+                    "stream",
+                    "segment",
+                    "sample",
+                    "evaluations",
                     "lookback",
                     "ms_embed",
                     "ms_blocks",

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -29,13 +30,20 @@ std::vector<TraceRun> RunsOf(const std::vector<TraceRow>& rows) {
   return runs;
 }
 
+// Whether the only run of a file ends with all rows of its last call: as many as the call before
+// has (one per branch, stream and sample).
+bool EndsWithAllRows(const std::vector<TraceRow>& rows, int calls) {
+  const auto rows_of = [&](int call) { return std::ranges::count(rows, call, &TraceRow::call); };
+  return rows.back().call == calls - 1 && (calls == 1 || rows_of(calls - 1) >= rows_of(calls - 2));
+}
+
 // How many leading rows belong to complete runs: the last run of a file may have been interrupted.
 size_t CompleteRows(const TraceFile& file, const std::vector<TraceRun>& runs) {
   const std::vector<TraceRow>& rows = file.trace.rows;
   if (runs.empty()) return 0;
   const TraceRun& last = runs.back();
   const bool complete = runs.size() > 1 ? last.rows >= runs.front().rows
-                                        : rows.back().call == file.trace.header.calls - 1;
+                                        : EndsWithAllRows(rows, file.trace.header.calls);
   if (complete) return rows.size();
   size_t keep = rows.size();
   while (keep > 0 && rows[keep - 1].prompt == last.prompt && rows[keep - 1].seed == last.seed) {

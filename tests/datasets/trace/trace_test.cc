@@ -73,9 +73,14 @@ void ExpectSame(const TraceRow& a, const TraceRow& b) {
   EXPECT_EQ(a.call, b.call);
   EXPECT_EQ(a.step, b.step);
   EXPECT_EQ(a.timestep, b.timestep);
+  EXPECT_EQ(a.stream, b.stream);
+  EXPECT_EQ(a.segment, b.segment);
+  EXPECT_EQ(a.sample, b.sample);
+  EXPECT_EQ(a.evaluations, b.evaluations);
   ExpectSame(a.mod, b.mod);
   ExpectSame(a.res, b.res);
   ExpectSame(a.out, b.out);
+  ExpectSame(a.first, b.first);
   ASSERT_EQ(a.lookback.size(), b.lookback.size());
   for (size_t k = 0; k < a.lookback.size(); ++k) ExpectSame(a.lookback[k], b.lookback[k]);
   EXPECT_EQ(a.ms_embed, b.ms_embed);
@@ -124,6 +129,61 @@ TEST(TraceWriter, ReadsBackToTheLastBit) {
   for (int i = 0; i < 3; ++i) ExpectSame(trace.rows[3 + i], second[i]);
 }
 
+// A run with two streams of two samples per call, in the second of three pieces.
+std::vector<TraceRow> RunOfStreams() {
+  std::vector<TraceRow> rows;
+  for (const TraceRow& call : RunOf("a", 0)) {
+    for (const char* stream : {"video", "audio"}) {
+      for (int sample = 0; sample < 2; ++sample) {
+        TraceRow row = call;
+        row.branch = "cond, without text";
+        row.stream = stream;
+        row.segment = 1;
+        row.sample = sample;
+        row.evaluations = 2;
+        if (row.call > 0) row.first = {0.5, 3, 100};
+        rows.push_back(row);
+      }
+    }
+  }
+  return rows;
+}
+
+TEST(TraceWriter, WritesStreamsSegmentsAndSamples) {
+  TempDir dir;
+  TraceHeader header = Header();
+  header.task = "image-to-video";
+  TraceWriter(dir / "t.jsonl", header).Append(RunOfStreams());
+  const Trace trace = ReadTrace(dir / "t.jsonl");
+  EXPECT_THAT(trace.warnings, IsEmpty());
+  EXPECT_EQ(trace.header.task, "image-to-video");
+  const auto rows = RunOfStreams();
+  ASSERT_EQ(trace.rows.size(), rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) ExpectSame(trace.rows[i], rows[i]);
+}
+
+TEST(TraceWriter, LeavesOutWhatIsAtItsDefault) {
+  TempDir dir;
+  TraceWriter(dir / "t.jsonl", Header()).Append(RunOf("a", 0));
+  const std::string text = Slurp(dir / "t.jsonl");
+  for (const char* name : {"task", "stream", "segment", "sample", "evaluations", "first"}) {
+    EXPECT_THAT(text, testing::Not(HasSubstr(name)));
+  }
+}
+
+// A file that was cut between two rows of its only run's last call is not complete.
+TEST(TraceWriter, ACutAmongTheRowsOfTheLastCallIsRepaired) {
+  TempDir dir;
+  const std::string path = dir / "t.jsonl";
+  TraceWriter(path, Header()).Append(RunOfStreams());
+  const std::string text = Slurp(path);
+  Spit(path, text.substr(0, text.rfind('\n', text.size() - 2) + 1));
+  TraceWriter writer(path, Header());
+  EXPECT_THAT(writer.runs(), IsEmpty());
+  writer.Append(RunOfStreams());
+  EXPECT_EQ(Slurp(path), text);
+}
+
 TEST(TraceWriter, ContinuesAFile) {
   TempDir dir;
   const std::string path = dir / "t.jsonl";
@@ -148,6 +208,7 @@ TEST(TraceWriter, RefusesOtherSettings) {
     EXPECT_THAT([&] { TraceWriter(path, other); }, ThrowsMessage<UserError>(HasSubstr(what)));
   };
   expect_refused([](TraceHeader* h) { h->model = "latte"; }, "model");
+  expect_refused([](TraceHeader* h) { h->task = "image-to-video"; }, "task");
   expect_refused([](TraceHeader* h) { h->steps = 4; }, "steps");
   expect_refused([](TraceHeader* h) { h->calls = 4; }, "calls");
   expect_refused([](TraceHeader* h) { h->scheduler = "ddim"; }, "scheduler");
@@ -204,6 +265,10 @@ TEST(TraceWriter, WritesNothingOfARefusedRun) {
   expect_refused([](Rows* r) { (*r)[1].seed = 5; }, "two runs");
   expect_refused([](Rows* r) { (*r)[2].call = 1; }, "twice");
   expect_refused([](Rows* r) { (*r)[2].call = 3; }, "call");
+  expect_refused([](Rows* r) { (*r)[2].branch = ""; }, "branch");
+  expect_refused([](Rows* r) { (*r)[2].segment = -1; }, "segment");
+  expect_refused([](Rows* r) { (*r)[2].sample = -1; }, "sample");
+  expect_refused([](Rows* r) { (*r)[2].evaluations = 0; }, "evaluations");
   expect_refused([](Rows* r) { (*r)[1].mod.diff_l1 = std::nan(""); }, "diff_l1");
   expect_refused([](Rows* r) { (*r)[1].res.prev_l1 = std::numeric_limits<double>::infinity(); },
                  "prev_l1");
@@ -252,6 +317,12 @@ TEST(ReadTrace, MistakesNameTheLine) {
   expect_refused(R"({"prompt":"a","seed":0,"call":3,"step":1})", "between 0 and 2");
   expect_refused(R"({"prompt":"a","seed":0,"call":-1,"step":1})", "between 0 and 2");
   expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":3})", "\"step\"");
+  expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":1,"branch":""})", "branch");
+  expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":1,"stream":1})", "stream");
+  expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":1,"segment":-1})", "segment");
+  expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":1,"sample":1e9})", "sample");
+  expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":1,"evaluations":0})", "evaluations");
+  expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":1,"first":7})", "first");
   const auto with_mod = [](const std::string& sums) {
     return R"({"prompt":"a","seed":0,"call":1,"step":1,"mod":)" + sums + "}";
   };
@@ -344,6 +415,19 @@ TEST(ReadTrace, UnknownFieldsAndOrderAreWarnings) {
   EXPECT_THAT(trace.warnings[1], HasSubstr(":3: calls of a run should ascend"));
 }
 
+TEST(ReadTrace, StreamsSegmentsAndSamplesTellRowsApart) {
+  const std::string row = R"({"prompt":"a","seed":0,"call":1,"step":1)";
+  const Trace trace = ReadBehindHeader(row + "}\n" + row + ",\"stream\":\"audio\"}\n" + row +
+                                       ",\"segment\":1}\n" + row + ",\"sample\":1}\n");
+  EXPECT_EQ(trace.rows.size(), 4u);
+  EXPECT_THAT(trace.warnings, IsEmpty());
+  EXPECT_THAT([&] { ReadBehindHeader(row + ",\"sample\":1}\n" + row + ",\"sample\":1}\n"); },
+              ThrowsMessage<UserError>(HasSubstr("call 1, sample 1 is also on line 2")));
+  // Calls ascend in each of them.
+  const std::string first = R"({"prompt":"a","seed":0,"call":0,"step":0,"segment":1})";
+  EXPECT_THAT(ReadBehindHeader(row + "}\n" + first + "\n").warnings, IsEmpty());
+}
+
 Trace MakeTrace(const std::vector<TraceRow>& rows, int shard = 0, int shards = 1) {
   Trace trace;
   trace.header = Header();
@@ -382,13 +466,31 @@ TEST(MergeTraces, AddsTensorShardsExactly) {
   auto right = RunOf("a", 0);
   left[1].mod = {1.25, 4, 100};
   right[1].mod = {0.5, 8, 60};
+  left[1].first = {1, 2, 100};
+  right[1].first = {3, 4, 60};
   left[1].ms_blocks = 5;
   right[1].ms_blocks = 9;
   const Trace merged = MergeTraces({MakeTrace(left, 0, 2), MakeTrace(right, 1, 2)}, {"x", "y"});
   ASSERT_EQ(merged.rows.size(), 3u);
   ExpectSame(merged.rows[1].mod, {1.75, 12, 160});
+  ExpectSame(merged.rows[1].first, {4, 6, 160});
   EXPECT_EQ(merged.rows[1].ms_blocks, 9);
   EXPECT_EQ(merged.header.shards, 1);
+}
+
+TEST(MergeTraces, AddsShardsOfEachStreamAndSample) {
+  const auto rows = RunOfStreams();
+  const Trace merged = MergeTraces({MakeTrace(rows, 0, 2), MakeTrace(rows, 1, 2)}, {"x", "y"});
+  ASSERT_EQ(merged.rows.size(), rows.size());
+  ExpectSame(merged.rows.back().first, {1, 6, 200});
+  EXPECT_EQ(merged.rows.back().evaluations, 2);
+  auto other = rows;
+  other[3].evaluations = 1;
+  EXPECT_THAT(
+      [&] {
+        MergeTraces({MakeTrace(rows, 0, 2), MakeTrace(other, 1, 2)}, {"x", "y"});
+      },
+      ThrowsMessage<UserError>(HasSubstr("y: shards must have measured the same")));
 }
 
 TEST(MergeTraces, NamesMissingShardsAndParts) {
