@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "calib/importers/importers.h"
-#include "calib/importers/json_document.h"
+#include "datasets/base/json.h"
 
 namespace teacache {
 

@@ -1,4 +1,4 @@
-#include "calib/importers/json_document.h"
+#include "datasets/base/json.h"
 
 #include <algorithm>
 #include <cmath>
