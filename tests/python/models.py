@@ -184,6 +184,40 @@ def ltx():
     )
 
 
+def ltx_2():
+    model = D.LTX2VideoTransformer3DModel(
+        in_channels=4,
+        out_channels=4,
+        num_attention_heads=2,
+        attention_head_dim=8,
+        cross_attention_dim=16,
+        audio_in_channels=4,
+        audio_out_channels=4,
+        audio_num_attention_heads=2,
+        audio_attention_head_dim=4,
+        audio_cross_attention_dim=8,
+        num_layers=2,
+        caption_channels=16,
+        rope_double_precision=False,
+    )
+    return (
+        model,
+        (1, 2 * 4 * 4, 4),
+        lambda x, t: dict(
+            hidden_states=x,
+            audio_hidden_states=random(x.shape[0], 9, 4, seed=6),
+            timestep=t.expand(x.shape[0]),
+            encoder_hidden_states=random(x.shape[0], TEXT, 16),
+            audio_encoder_hidden_states=random(x.shape[0], TEXT, 16, seed=7),
+            num_frames=2,
+            height=4,
+            width=4,
+            audio_num_frames=9,
+            fps=25.0,
+        ),
+    )
+
+
 def _grid(axes, height, width):
     ids = torch.zeros(height, width, axes)
     ids[..., 1] += torch.arange(height)[:, None]
@@ -719,3 +753,15 @@ def _quiet(pipe):
 def generate(pipe, arguments, seed=0):
     """The latent of a call."""
     return pipe(**arguments, generator=torch.Generator().manual_seed(seed), output_type="latent")[0]
+
+
+def blocks_of(model):
+    """The main blocks, by the names of the lists."""
+    names = (
+        "blocks",
+        "layers",
+        "transformer_blocks",
+        "temporal_transformer_blocks",
+        "single_transformer_blocks",
+    )
+    return [block for name in names for block in getattr(model, name, ())]

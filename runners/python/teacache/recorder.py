@@ -12,11 +12,11 @@ import torch.distributed as dist
 from . import trace
 from .calls import CallId, CallOrder, transformers_of
 from .errors import TeaCacheError
-from .tap import Tap, local_part
+from .tap import Tap, local_part, tensors_of, timestep_of
 from .version import __version__
 
 # Values summed at once: bounds the temporaries, and fits a CPU's cache.
-_CHUNK = {"cpu": 1 << 16}
+_CHUNK = {"cpu": 1 << 18}
 _CHUNK_DEVICE = 1 << 24
 
 
@@ -70,8 +70,12 @@ class _RecordingTap(Tap):
         super().__init__(module, recorder.taps, recorder.blocks, "first" in recorder.measure)
         self.recorder, self.expert = recorder, expert
 
-    def at_start(self, timestep, device):
-        self.timestep, self.tensors, self.clock = timestep, {}, _Clock(device)
+    def at_start(self, args, kwargs):
+        device = next(
+            (t.device for t in tensors_of([*args, *kwargs.values()])), torch.device("cpu")
+        )
+        self.timestep, self.clock = timestep_of(self.module, args, kwargs), _Clock(device)
+        self.tensors = {}
         self.marks = [self.clock.mark()]
 
     def at_blocks(self, h0):
@@ -94,7 +98,7 @@ class _RecordingTap(Tap):
         self.h0 = None
         self.marks.append(self.clock.mark())
 
-    def at_end(self):
+    def at_end(self, output):
         self.marks.append(self.clock.mark())
         begin, blocks, end_blocks, head, end = self.marks
         times = {
@@ -162,9 +166,9 @@ class TraceRecorder:
         self._header = {
             "format": "teacache-trace",
             "version": trace.VERSION,
-            "model": model or _model_name(what),
+            "model": model or model_name(what),
             "scheduler": type(scheduler).__name__ if scheduler is not None else "",
-            "dtype": _dtype_name(next(iter(modules.values()))),
+            "dtype": dtype_name(next(iter(modules.values()))),
             "tool_version": __version__,
             **description,
         }
@@ -349,14 +353,14 @@ def _fetch(made):
             ]
 
 
-def _model_name(what):
+def model_name(what):
     name = getattr(getattr(what, "config", None), "_name_or_path", None) or getattr(
         what, "name_or_path", None
     )
     return os.path.basename(os.path.normpath(name)) if name else type(what).__name__
 
 
-def _dtype_name(module):
+def dtype_name(module):
     """Of most of the weights: some layers are kept in float32."""
     sizes = {}
     for p in module.parameters():

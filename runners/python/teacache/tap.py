@@ -306,10 +306,20 @@ class Tap:
         self.module.__dict__.pop("_teacache", None)
         self._handles, self.cut = [], None
 
+    def locate(self, args, kwargs):
+        """Finds and hooks the cut by a forward with these arguments."""
+        self._locating = True
+        try:
+            self.cut = locate(self.module, args, kwargs, self._lists)
+        finally:
+            self._locating = False
+        self._hook_cut()
+        self.at_cut()
+
     def at_cut(self):
         """The cut was located."""
 
-    def at_start(self, timestep, device):
+    def at_start(self, args, kwargs):
         """A forward begins."""
 
     def at_blocks(self, h0):
@@ -324,7 +334,7 @@ class Tap:
     def at_head(self, h1):
         """What leaves the blocks, maybe in a wider dtype than h0."""
 
-    def at_end(self):
+    def at_end(self, output):
         """A forward ended."""
 
     def _module_of(self, tap):
@@ -419,16 +429,9 @@ class Tap:
         if self._locating:
             return
         if self.cut is None:
-            self._locating = True
-            try:
-                self.cut = locate(module, args, kwargs, self._lists)
-            finally:
-                self._locating = False
-            self._hook_cut()
-            self.at_cut()
+            self.locate(args, kwargs)
         self._seen = set()
-        device = next((t.device for t in tensors_of([*args, *kwargs.values()])), None)
-        self.at_start(timestep_of(module, args, kwargs), device or torch.device("cpu"))
+        self.at_start(args, kwargs)
 
     def _end(self, module, args, output):
         if self._locating:
@@ -441,4 +444,4 @@ class Tap:
                 f"{list(self.cut.lists)} run but saw no {sorted(missing)}: compiled, "
                 "or skipped by a cache?",
             )
-        self.at_end()
+        self.at_end(output)
