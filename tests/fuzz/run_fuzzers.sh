@@ -3,6 +3,7 @@
 # runs each on its corpus: files of tests/golden and tests/fuzz/corpus, and what earlier runs found.
 #
 #   tests/fuzz/run_fuzzers.sh build            only build
+#   tests/fuzz/run_fuzzers.sh readers          the readers' unit tests under the same sanitizers
 #   tests/fuzz/run_fuzzers.sh 4                4 seconds each; the same inputs every time
 #   tests/fuzz/run_fuzzers.sh 3600 [NAME...]   an hour each (or of these), with new seeds
 #
@@ -31,7 +32,7 @@ build() {
     cat build/fuzz_configure.log >&2
     exit 1
   fi
-  cmake --build build/fuzz --parallel "${TEACACHE_JOBS:-$(nproc)}" --target fuzzers
+  cmake --build build/fuzz --parallel "${TEACACHE_JOBS:-$(nproc)}" --target "$@"
 }
 
 # seeds NAME FOLDER: the corpus to start from. Large files only slow a fuzzer down.
@@ -67,9 +68,15 @@ main() {
     echo "no clang++ with libFuzzer (packages clang and libclang-rt-dev): skipped" >&2
     exit 77
   fi
-  build
+  export ASAN_OPTIONS=allocator_may_return_null=1:${ASAN_OPTIONS:-}
   local seconds="${1:-4}" names=() failed=0 name
-  [ "$seconds" != build ] || exit 0
+  case "$seconds" in
+    build) build fuzzers reader_tests; exit ;;
+    readers)
+      build reader_tests
+      exec ctest --test-dir build/fuzz --output-on-failure --no-tests=error --tests-regex '^readers\.' ;;
+  esac
+  build fuzzers
   shift || true
   names=("$@")
   if [ "${#names[@]}" -eq 0 ]; then
@@ -78,7 +85,6 @@ main() {
       names+=("${name%_fuzzer}")
     done
   fi
-  export ASAN_OPTIONS=allocator_may_return_null=1:${ASAN_OPTIONS:-}
   for name in "${names[@]}"; do
     if fuzz "$name" "$seconds"; then
       printf '%-14s %s inputs, nothing found\n' "$name" \
