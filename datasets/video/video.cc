@@ -55,13 +55,15 @@ void Validate(const std::string& path, const Video& video, const VideoWriterOpti
   }
 }
 
-// Replacing a folder removes what is in it, so it must be one that this program may have written.
+// Replacing a folder removes what is in it. Besides the marker that PendingPath asks for it may
+// hold only pictures.
 void CheckReplaceable(const std::string& path) {
-  if (!std::filesystem::exists(path)) {
+  if (!std::filesystem::is_directory(path)) {
     return;
   }
-  for (const std::string& name : ListFolder(path)) {
-    if (!name.ends_with(".png")) {
+  for (const auto& entry : std::filesystem::directory_iterator(path)) {
+    const std::string name = entry.path().filename().string();
+    if (name != kFolderMarker && (!name.ends_with(".png") || !entry.is_regular_file())) {
       ThrowUserError(path, "must be new or hold only PNG files but has \"{}\"", name);
     }
   }
@@ -94,6 +96,9 @@ Video ReadVideo(const std::string& path, const VideoReaderOptions& options) {
 
 void WriteVideo(const std::string& path, const Video& video, const VideoWriterOptions& options) {
   Validate(path, video, options);
+  if (options.codec != VideoWriterOptions::Codec::kPng) {
+    CheckOutputFile(path, path);
+  }
   PendingPath pending(path);
   if (options.codec == VideoWriterOptions::Codec::kPng) {
     CheckReplaceable(path);

@@ -193,6 +193,19 @@ TEST(WriteVideo, WrongArguments) {
   EXPECT_THAT(Leftovers(dir), testing::IsEmpty());
 }
 
+TEST(WriteVideo, AFolderOfThatNameStays) {
+  const TempDir dir;
+  MakeFolders(dir / "a.mp4");
+  AtomicWriteFile(dir / "a.mp4/mine", "mine");
+  EXPECT_THAT([&] { WriteVideo(dir / "a.mp4", MakeTestVideo(16, 16, 2)); },
+              ThrowsMessage<UserError>(HasSubstr("must be a file but")));
+  // Pictures that this program did not write.
+  MakeFolders(dir / "p");
+  AtomicWriteFile(dir / "p/0000.png", "mine");
+  EXPECT_THROW(WriteVideo(dir / "p", MakeTestVideo(16, 16, 2), With(Codec::kPng)), UserError);
+  EXPECT_EQ(ReadFile(dir / "a.mp4/mine") + ReadFile(dir / "p/0000.png"), "minemine");
+}
+
 TEST(WriteVideo, OnlyFoldersOfPicturesAreReplaced) {
   const TempDir dir;
   WriteVideo(dir / "p", MakeTestVideo(8, 8, 3), With(Codec::kPng));
