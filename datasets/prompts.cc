@@ -9,6 +9,7 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/base/json_fields.h"
 
 namespace teacache {
 namespace {
@@ -70,8 +71,7 @@ PromptList ReadVBenchList(const nlohmann::json& list) {
 }
 
 PromptList ReadJsonList(const std::string& path) {
-  const nlohmann::json list =
-      nlohmann::json::parse(ReadFile(path, kMaxFileBytes), nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json list = TryParseJson(ReadFile(path, kMaxFileBytes));
   if (list.is_array() && !list.empty() && std::all_of(list.begin(), list.end(), IsVBenchEntry)) {
     return ReadVBenchList(list);
   }

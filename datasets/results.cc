@@ -176,9 +176,9 @@ Results ReadResults(const std::string& path) {
   const JsonFields fields(json, path);
   if (fields.String("format", "") != kFormat) {
     ThrowUserError(path,
-                   "must be a results file (\"format\": \"{}\") but \"format\" is \"{}\"",
+                   "must be a results file (\"format\": \"{}\") but \"format\" is {}",
                    kFormat,
-                   fields.String("format", ""));
+                   ShownText(fields.String("format", "")));
   }
   if (fields.Integer("version") != Results::kVersion) {
     ThrowUserError(

@@ -13,6 +13,7 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/base/json_fields.h"
 
 namespace teacache {
 namespace {
@@ -61,7 +62,7 @@ struct Parsed {
 };
 
 void ParseHeader(const std::string& path, std::string_view line, JournalContents* contents) {
-  const nlohmann::json header = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json header = TryParseJson(line);
   if (!header.is_object() || header.value("format", nlohmann::json()) != "teacache-journal") {
     ThrowUserError(path, "must be a journal of this program but is not");
   }
@@ -97,7 +98,7 @@ Parsed Parse(const std::string& path, std::string_view bytes) {
       ParseHeader(path, line, &parsed.contents);
       parsed.has_header = true;
     } else {
-      nlohmann::json entry = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+      nlohmann::json entry = TryParseJson(line);
       if (!entry.is_object()) {
         // The end of a file may be garbage after a power failure; the middle may not.
         if (newline + 1 == bytes.size()) {

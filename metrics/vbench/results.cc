@@ -91,7 +91,7 @@ VbenchVideoScore VideoFromJson(const nlohmann::json& json, const std::string& wh
   if (!scores.is_object()) ThrowUserError(where, "\"scores\" must be an object");
   for (const auto& [name, score] : scores.items()) {
     if (FindVbenchDimension(name) == nullptr) {
-      ThrowUserError(where, "\"scores\" must name VBench's dimensions but has \"{}\"", name);
+      ThrowUserError(where, "\"scores\" must name VBench's dimensions but has {}", ShownText(name));
     }
     video.scores[name] = ScoreFromJson(score, where + ": " + name);
   }
