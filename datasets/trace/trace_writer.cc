@@ -73,7 +73,11 @@ TraceWriter::TraceWriter(const std::string& path, const TraceHeader& header)
     std::string first;
     std::getline(std::ifstream(path, std::ios::binary), first);
     // A file that was cut within its header holds nothing.
-    if (static_cast<size_t>(status.st_size) > first.size()) {
+    const bool whole_line = static_cast<size_t>(status.st_size) > first.size();
+    if (!whole_line && !line.starts_with(first)) {
+      ThrowUserError(path, "must be a trace or empty but is neither");
+    }
+    if (whole_line) {
       TraceFile file = ReadTraceFile(path);
       std::string difference = FirstDifference(file.trace.header, header);
       if (difference.empty() && file.trace.header.prompts_digest != header.prompts_digest) {

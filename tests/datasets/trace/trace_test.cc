@@ -284,6 +284,9 @@ TEST(TraceWriter, RefusesWhatIsNoTrace) {
   Spit(dir / "x", "hello\nworld\n");
   EXPECT_THROW(TraceWriter(dir / "x", Header()), UserError);
   EXPECT_EQ(Slurp(dir / "x"), "hello\nworld\n");
+  Spit(dir / "line", "a line without an end");
+  EXPECT_THROW(TraceWriter(dir / "line", Header()), UserError);
+  EXPECT_EQ(Slurp(dir / "line"), "a line without an end");
   EXPECT_THROW(TraceWriter(dir / "none/x", Header()), UserError);
   TraceHeader bad = Header();
   bad.calls = 0;
