@@ -91,18 +91,6 @@ void Rename(const std::string& from, const std::string& to) {
   }
 }
 
-// The path that a symbolic link leads to in the end, existing or not, and other paths as they are.
-std::string WithoutLinks(const std::string& path) {
-  fs::path at(path);
-  std::error_code error;
-  for (int links = 0; fs::is_symlink(fs::symlink_status(at, error)); ++links) {
-    const fs::path target = fs::read_symlink(at, error);
-    if (error || links == 40) ThrowUserError(path, "must not be a loop of links");
-    at = at.parent_path() / target;  // an absolute target stands alone
-  }
-  return at.string();
-}
-
 // /dev/stdout, /dev/fd/1, /proc/self/fd/1: replacing the file behind it would lose what the shell
 // and this program write there.
 bool IsOpenDescriptor(const std::string& path) {
@@ -167,6 +155,17 @@ std::string UniqueTempPath(const std::string& path) {
   const uint64_t number = (uint64_t{random()} << 32) | random();
   const fs::path folder = fs::path(path).parent_path();
   return (folder / fmt::format(".teacache-{:016x}.tmp", number)).string();
+}
+
+std::string WithoutLinks(const std::string& path) {
+  fs::path at(path);
+  std::error_code error;
+  for (int links = 0; fs::is_symlink(fs::symlink_status(at, error)); ++links) {
+    const fs::path target = fs::read_symlink(at, error);
+    if (error || links == 40) ThrowUserError(path, "must not be a loop of links");
+    at = at.parent_path() / target;  // an absolute target stands alone
+  }
+  return at.string();
 }
 
 OutputPlace PlaceOf(const std::string& path) {

@@ -14,6 +14,10 @@ namespace teacache {
 // atomic), different for every call, process and machine. Nothing is created.
 std::string UniqueTempPath(const std::string& path);
 
+// The path that a symbolic link leads to in the end, existing or not; other paths as they are.
+// Throws UserError for a loop.
+std::string WithoutLinks(const std::string& path);
+
 // What stands at an output path, symbolic links followed.
 enum class OutputPlace {
   kNew,     // nothing yet, or a link to nothing
