@@ -111,7 +111,10 @@ void AddFlags(CLI::App* app, Flags* flags) {
                   flags->shard,
                   "i/n: score only this part (join the results with --merge); default: from Slurm "
                   "arrays, torchrun or MPI");
-  app->add_option("--merge", flags->command.merge, "Join the results.json files of shards");
+  app->add_option("--merge", flags->command.merge, "Join the results.json files of all shards");
+  app->add_flag("--allow-missing-parts",
+                flags->command.allow_missing_parts,
+                "With --merge: join the parts that are given; the result is marked as partial");
   app->add_option("--device",
                   flags->device,
                   "Where frames are compared: cpu, cuda or cuda:N (in builds with CUDA)")
@@ -133,7 +136,8 @@ std::vector<std::string> ReadOrder(const std::string& file) {
 }
 
 // Which metrics, and where they are computed.
-void ChooseMetrics(const Flags& flags, bool chosen, teacache::EvaluateOptions* options) {
+void ChooseMetrics(const Flags& flags, bool chosen, teacache::EvalCommand* command) {
+  teacache::EvaluateOptions* options = &command->evaluate;
   teacache::ScoreOptions& score = options->score;
   score.psnr = score.ssim = false;
   bool lpips = false;
@@ -148,6 +152,8 @@ void ChooseMetrics(const Flags& flags, bool chosen, teacache::EvaluateOptions* o
   if (lpips) {
     const teacache::LpipsNet net = teacache::ParseLpipsNet(flags.lpips_net);
     const teacache::LpipsFiles files = teacache::FindLpipsFiles(net, flags.weights);
+    command->other_inputs.emplace_back("--weights", files.backbone);
+    command->other_inputs.emplace_back("--weights", files.heads);
     if (files.complete() || chosen) {
       network = teacache::LoadLpips({net, flags.spatial}, files);
     } else {
@@ -178,9 +184,12 @@ teacache::EvalCommand ToCommand(const Flags& flags, bool metrics_chosen) {
   }
   evaluate.teacache = !flags.compat.empty();
   if (evaluate.teacache) command.line_folder = ".";
+  command.other_inputs.emplace_back("--compat-order", flags.compat_order);
   if (!flags.compat_order.empty()) evaluate.teacache_order = ReadOrder(flags.compat_order);
-  if (!command.out.empty()) evaluate.journal = command.out + ".journal";
-  ChooseMetrics(flags, metrics_chosen, &evaluate);
+  if (!command.out.empty() && teacache::PlaceOf(command.out) != teacache::OutputPlace::kStream) {
+    evaluate.journal = command.out + ".journal";
+  }
+  ChooseMetrics(flags, metrics_chosen, &command);
   return command;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "datasets/base/error.h"
+#include "datasets/base/outputs.h"
 #include "datasets/base/program.h"
 #include "datasets/prompts.h"
 #include "runners/failed_item.h"
@@ -93,6 +94,16 @@ inline void AddTeaCacheModeFlag(CLI::App* app, std::string* mode) {
          "reference = as the published code, with its rounding to the model's dtype and its "
          "comparison of timesteps, which may leave the last call to the threshold")
       ->capture_default_str();
+}
+
+// No output may be one of the system's files.
+inline void AddSystemInputs(const SystemOptions& system, OutputCheck* check) {
+  check->Reads("--weights", system.weights);
+  check->Reads("--transformer", system.transformer);
+  check->Reads("--vae", system.vae);
+  check->Reads("--text-encoder", system.text_encoder);
+  check->Reads("--tokenizer", system.tokenizer);
+  check->Reads("--prompt-embeddings", system.prompt_embeddings);
 }
 
 inline void AddSystemFlags(CLI::App* app, std::string* model, SystemOptions* system) {

@@ -31,6 +31,11 @@ int main(int argc, char** argv) {
     if (file.empty() == texts.empty()) {
       teacache::ThrowUserError("--prompts", "give one of --prompts FILE and --prompt TEXT");
     }
+    teacache::OutputCheck check;
+    teacache::AddSystemInputs(options.system, &check);
+    check.Reads("--prompts", file);
+    check.WritesFile("--out", options.out);
+    check.Run();
     options.prompts = file.empty() ? texts : teacache::ReadPromptsAndWarn(file, &progress);
     const teacache::EncodeSummary summary = teacache::EncodePrompts(options);
     fmt::print("{}: {} prompts encoded, {} were there, {} in the file\n",

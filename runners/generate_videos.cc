@@ -228,10 +228,20 @@ class RunFolder {
     done_[key] = item.timing;
   }
 
+  std::string FileOf(const std::string& prompt, int64_t seed) const {
+    return "videos/" + VideoStem(prompt, seed) + Extension(options_.video.codec);
+  }
+
+  std::string PathOf(const std::string& file) const {
+    return (fs::path(options_.out) / file).string();
+  }
+
   std::vector<Item> ItemsToDo(GenerateSummary* summary) {
+    const bool is_folder = options_.video.codec == VideoWriterOptions::Codec::kPng;
     for (const json& entry : journal_->entries()) {
       VideoTiming timing = TimingFromJson(entry, timing_path_);
-      if (fs::exists(fs::path(options_.out) / timing.file)) {
+      const std::string path = PathOf(timing.file);
+      if (is_folder ? fs::is_directory(path) : fs::is_regular_file(path)) {
         done_[{timing.prompt, timing.seed}] = std::move(timing);
       }
     }
@@ -244,6 +254,8 @@ class RunFolder {
         if (done_.contains({prompt, seed})) {
           ++summary->resumed;
         } else {
+          const std::string path = PathOf(FileOf(prompt, seed));
+          if (!is_folder) CheckOutputFile(path, path);
           items.push_back({prompt, seed});
         }
       }
@@ -263,13 +275,13 @@ class RunFolder {
     VideoTiming& timing = finished.timing;
     timing.prompt = item.prompt;
     timing.seed = item.seed;
-    timing.file = "videos/" + VideoStem(item.prompt, item.seed) + Extension(options_.video.codec);
+    timing.file = FileOf(item.prompt, item.seed);
     timing.computed = made.sample.Computed();
     timing.transformer_seconds = made.transformer_seconds;
     timing.decode_seconds = made.decode_seconds;
     VideoWriterOptions video = options_.video;
     video.fps = system_.info().fps;
-    WriteVideo((fs::path(options_.out) / timing.file).string(), made.video, video);
+    WriteVideo(PathOf(timing.file), made.video, video);
     timing.total_seconds = SecondsSince(start);
     if (const auto scene = system_.CheckScene(item.prompt, made.video)) timing.scene = scene->axes;
     if (options_.record) {

@@ -81,6 +81,16 @@ int Generate(GenerateOptions options,
   const InterruptGuard guard;
   ProgressPrinter progress;
   options.progress = &progress;
+  OutputCheck check;
+  AddSystemInputs(options.system, &check);
+  check.Reads("--prompts", prompts.file);
+  check.Reads("--coeffs", flags.coeffs);
+  check.Reads("--mag-ratios", flags.mag_ratios);
+  check.WritesFolder("--out", options.out);
+  for (const char* name : {"run.json", "timing.jsonl", "trace.jsonl"}) {
+    check.WritesFile("--out", options.out + "/" + name);
+  }
+  check.Run();
   options.policy.teacache_mode = ParseTeaCacheMode(flags.teacache_mode);
   if (flags.lossless) options.video.codec = VideoWriterOptions::Codec::kFfv1;
   const std::unique_ptr<System> system = LoadSystem(options.model, options.system);

@@ -19,14 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string ShardPath(const std::string& out, const Shard& shard) {
-  if (shard.count <= 1) return out;
-  const fs::path path(out);
-  const std::string name = fmt::format(
-      "{}.{}-of-{}{}", path.stem().string(), shard.index, shard.count, path.extension().string());
-  return (path.parent_path() / name).string();
-}
-
 struct Item {
   std::string prompt;
   int64_t seed = 0;
@@ -38,6 +30,14 @@ struct RecordedItem {
 };
 
 }  // namespace
+
+std::string TracePath(const std::string& out, const Shard& shard) {
+  if (shard.count <= 1) return out;
+  const fs::path path(out);
+  const std::string name = fmt::format(
+      "{}.{}-of-{}{}", path.stem().string(), shard.index, shard.count, path.extension().string());
+  return (path.parent_path() / name).string();
+}
 
 std::set<std::pair<std::string, int64_t>> RecordedRuns(const TraceWriter& writer) {
   std::set<std::pair<std::string, int64_t>> runs;
@@ -55,7 +55,7 @@ RecordSummary RecordDiffs(const System& system, const RecordOptions& options) {
   CheckDistinct(options.prompts, "prompts");
   for (const std::string& prompt : options.prompts) system.CheckPrompt(prompt);
   RecordSummary summary;
-  summary.path = ShardPath(options.out, options.shard);
+  summary.path = TracePath(options.out, options.shard);
   const fs::path folder = fs::path(summary.path).parent_path();
   if (!folder.empty()) MakeFolders(folder.string());
   // A run that was cut off is removed here, so it counts as not recorded.

@@ -36,6 +36,9 @@ struct RecordSummary {
   std::vector<FailedItem> failed;
 };
 
+// The trace of a shard: "t.jsonl" is "t.2-of-8.jsonl" for part 2 of 8, and itself without parts.
+std::string TracePath(const std::string& out, const Shard& shard);
+
 // Full (uncached) runs of every prompt and seed into a trace. Runs that the trace holds already are
 // kept; a trace of another setting is refused. A run that fails is listed and tried again by the
 // next call. Throws UserError.

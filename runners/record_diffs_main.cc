@@ -29,10 +29,15 @@ int main(int argc, char** argv) {
     const teacache::InterruptGuard guard;
     teacache::ProgressPrinter progress;
     options.progress = &progress;
+    options.shard = teacache::ChooseShard(shard);
+    teacache::OutputCheck check;
+    teacache::AddSystemInputs(options.system, &check);
+    check.Reads("--prompts", prompts.file);
+    check.WritesFile("--out", teacache::TracePath(options.out, options.shard));
+    check.Run();
     const auto system = teacache::LoadSystem(options.model, options.system);
     options.prompts = prompts.Prompts(*system, &progress);
     options.seeds = prompts.Seeds();
-    options.shard = teacache::ChooseShard(shard);
     for (const std::string& prompt : options.prompts) system->CheckPrompt(prompt);
     const std::string parts = plan.Text(
         *system, options.system, options.jobs, options.prompts.size() * options.seeds.size());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "metrics/pairs/evaluate.h"
@@ -17,8 +18,11 @@ struct EvalCommand {
   std::string csv;                 // per_video.csv; "" = beside `out`
   std::string
       line_folder;  // with evaluate.teacache: where the script's text file goes; "" = nowhere
-  bool allow_missing = false;  // videos without a partner are no failure
-  bool json = false;           // print JSON instead of tables
+  // Other files that the call reads, by their flags: no output may be one of them.
+  std::vector<std::pair<std::string, std::string>> other_inputs;
+  bool allow_missing_parts = false;  // of `merge`: the result is marked as partial
+  bool allow_missing = false;        // videos without a partner are no failure
+  bool json = false;                 // print JSON instead of tables
 };
 
 struct EvalOutcome {

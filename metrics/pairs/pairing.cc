@@ -96,6 +96,12 @@ std::string RemoveAll(std::string text, const std::string& what) {
 
 }  // namespace
 
+std::vector<std::string> VideoFileEndings() {
+  std::vector<std::string> endings(kVideoExtensions.begin(), kVideoExtensions.end());
+  endings.insert(endings.end(), kPictureExtensions.begin(), kPictureExtensions.end());
+  return endings;
+}
+
 std::vector<NamedVideo> FindVideos(const std::string& source, bool recursive) {
   std::error_code error;
   const fs::path path(source);

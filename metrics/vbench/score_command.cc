@@ -4,6 +4,9 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/base/outputs.h"
+#include "datasets/base/shard.h"
+#include "metrics/pairs/pairing.h"
 
 namespace teacache {
 namespace {
@@ -15,16 +18,54 @@ std::string ShardPrefix(const Shard& shard) {
   return shard.count > 1 ? fmt::format("shard-{}-of-{}", shard.index, shard.count) : "";
 }
 
+struct OutputFile {
+  const char* name;
+  std::string (*text)(const VbenchResults&);
+  bool upstream = false;  // VBench's own, with no place for a mark of missing parts
+};
+
+constexpr OutputFile kOutputs[] = {{"results.json", VbenchResultsToJson},
+                                   {"per_video.csv", VbenchCsv},
+                                   {"vbench_full_info.json", VbenchFullInfo, true},
+                                   {"vbench_eval_results.json", VbenchEvalResults, true}};
+
+std::string PathIn(const std::string& folder, const std::string& name) {
+  return (fs::path(folder) / name).string();
+}
+
 void Write(const std::string& out, const std::string& shard, const VbenchResults& results) {
-  const fs::path folder(out);
   if (!shard.empty()) {
-    AtomicWriteFile((folder / (shard + ".json")).string(), VbenchResultsToJson(results));
+    AtomicWriteFile(PathIn(out, shard + ".json"), VbenchResultsToJson(results));
     return;
   }
-  AtomicWriteFile((folder / "results.json").string(), VbenchResultsToJson(results));
-  AtomicWriteFile((folder / "per_video.csv").string(), VbenchCsv(results));
-  AtomicWriteFile((folder / "vbench_full_info.json").string(), VbenchFullInfo(results));
-  AtomicWriteFile((folder / "vbench_eval_results.json").string(), VbenchEvalResults(results));
+  const bool partial = results.context.contains(kMissingParts);
+  for (const OutputFile& file : kOutputs) {
+    if (!partial || !file.upstream) AtomicWriteFile(PathIn(out, file.name), file.text(results));
+  }
+}
+
+// Before any work. `journal` "" = none.
+void CheckOutputs(const VbenchScoreCommand& command,
+                  const std::string& shard,
+                  const std::string& journal) {
+  OutputCheck check;
+  for (const std::string& file : command.merge) check.Reads("--merge", file);
+  if (command.merge.empty()) {
+    check.Reads("--full-info", command.evaluate.full_info);
+    check.Reads("--prompt-file", command.evaluate.prompt_file);
+    check.ReadsFolder("--videos", command.evaluate.videos, VideoFileEndings());
+  }
+  for (const auto& [flag, path] : command.other_inputs) check.Reads(flag, path);
+  check.WritesFolder("--out", command.out);
+  if (!shard.empty()) {
+    check.WritesFile("--out", PathIn(command.out, shard + ".json"));
+  } else {
+    for (const OutputFile& file : kOutputs) {
+      check.WritesFile("--out", PathIn(command.out, file.name));
+    }
+  }
+  check.WritesFile("journal of --out", journal);
+  check.Run();
 }
 
 }  // namespace
@@ -32,18 +73,20 @@ void Write(const std::string& out, const std::string& shard, const VbenchResults
 VbenchScoreOutcome RunVbenchScore(const VbenchScoreCommand& command) {
   VbenchScoreOutcome outcome;
   std::string shard, journal;
-  if (!command.out.empty()) MakeFolders(command.out);
+  if (command.merge.empty()) shard = ShardPrefix(command.evaluate.shard);
+  if (!command.out.empty()) {
+    if (command.merge.empty()) {
+      journal = PathIn(command.out, (shard.empty() ? "vbench" : shard) + ".journal");
+    }
+    CheckOutputs(command, shard, journal);
+    MakeFolders(command.out);
+  }
   if (!command.merge.empty()) {
     std::vector<VbenchResults> shards;
     for (const std::string& file : command.merge) shards.push_back(ReadVbenchResults(file));
-    outcome.results = MergeVbench(shards, command.evaluate.pooling);
+    outcome.results = MergeVbench(shards, command.evaluate.pooling, command.allow_missing_parts);
   } else {
     VbenchOptions options = command.evaluate;
-    shard = ShardPrefix(options.shard);
-    if (!command.out.empty()) {
-      journal =
-          (fs::path(command.out) / ((shard.empty() ? "vbench" : shard) + ".journal")).string();
-    }
     options.journal = journal;
     outcome.results = EvaluateVbench(options);
   }

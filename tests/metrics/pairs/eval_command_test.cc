@@ -425,6 +425,46 @@ TEST_F(EvalCommandTest, ChangedPicturesAreScoredAgain) {
   EXPECT_LT(after, before - 3);
 }
 
+// Ground truth, list and results survive every name that an output can have.
+TEST_F(EvalCommandTest, NoInputIsHarmed) {
+  WriteFolders(2);
+  AtomicWriteFile(dir_ / "fast.txt", std::string_view("fast/clip 0-0.mkv\nfast/clip 1-0.mkv\n"));
+  MakeFolders(dir_ / "folder.json");
+  std::map<std::string, std::string> before;
+  for (const char* side : {"gt", "fast"}) {
+    for (const std::string& name : ListFolder(dir_ / side)) {
+      before[dir_ / side + "/" + name] = ReadFile(dir_ / side + "/" + name);
+    }
+  }
+  const auto refused = [&](const std::string& out,
+                           const std::string& csv,
+                           const std::string& text,
+                           const std::string& gen = "fast") {
+    EvalCommand command = Command(gen);
+    command.out = out;
+    command.csv = csv;
+    EXPECT_THAT([&] { RunEvalCommand(command); }, ThrowsMessage<UserError>(HasSubstr(text)))
+        << out << " " << csv;
+  };
+  refused(dir_ / "gt", "", "--out: must be a file but");
+  refused("", dir_ / "gt", "--csv: must be a file but");
+  refused(dir_ / "folder.json", "", "--out: must be a file but");
+  refused("", dir_ / "gt/clip 0-0.mkv", "--csv: must be no input");
+  refused(dir_ / "fast/new.mp4", "", "--out: must not be among the files that --gen reads");
+  refused(dir_ / "r", dir_ / "r", "--csv: must be another file than --out");
+  refused(dir_ / "per_video.csv", "", "must be another file");
+  refused("", dir_ / "fast.txt", "--csv: must be no input", "fast.txt");
+  refused("", dir_ / "fast/clip 1-0.mkv", "--csv: must be no input", "fast.txt");
+  EvalCommand compat = Command();
+  compat.line_folder = dir_.path().string();
+  MakeFolders(dir_ / "slow.txt");
+  compat.evaluate.gens = {dir_ / "slow"};
+  EXPECT_THAT([&] { RunEvalCommand(compat); },
+              ThrowsMessage<UserError>(HasSubstr("--compat: must be a file but")));
+  for (const auto& [path, bytes] : before) EXPECT_EQ(ReadFile(path), bytes) << path;
+  EXPECT_TRUE(fs::is_directory(dir_ / "folder.json"));
+}
+
 TEST_F(EvalCommandTest, FoldersOfTheOutputAreMade) {
   WriteFolders(1);
   EvalCommand command = Command();
