@@ -18,6 +18,7 @@
 #include "runners/nn/out_of_memory.h"
 #include "runners/ordered_jobs.h"
 #include "runners/record_diffs.h"
+#include "runners/systems/pixel_key.h"
 #include "runners/systems/system_list.h"
 #include "runners/time_estimate.h"
 
@@ -80,24 +81,14 @@ std::string Extension(VideoWriterOptions::Codec codec) {
   return "";
 }
 
-// What decides about the pixels: runs with other settings may not share a folder.
+// Runs with other settings may not share a folder.
 json Settings(const SystemInfo& info, const GenerateOptions& options) {
-  return {{"model", info.name},
-          {"weights_sha256", info.weights_digest},
-          {"scheduler", info.scheduler},
-          {"steps", info.steps},
-          {"guidance", info.guidance},
-          {"dtype", info.dtype},
-          {"device", info.device},
-          {"width", info.width},
-          {"height", info.height},
-          {"frames", info.frames},
-          {"prompt_suffix", info.prompt_suffix},
-          {"threads", options.threads},
-          {"policy", PolicyJson(options.policy)},
-          {"codec", CodecName(options.video.codec)},
-          {"crf", options.video.crf},
-          {"record", options.record}};
+  json settings = ToJson(MakePixelKey(info, options.threads));
+  settings["policy"] = PolicyJson(options.policy);
+  settings["codec"] = CodecName(options.video.codec);
+  settings["crf"] = options.video.crf;
+  settings["record"] = options.record;
+  return settings;
 }
 
 json ToJson(const VideoTiming& timing) {
@@ -312,9 +303,6 @@ class RunFolder {
     run["argv"] = options_.argv;
     run["prompts"] = options_.prompts;
     run["seeds"] = options_.seeds;
-    run["width"] = system_.info().width;
-    run["height"] = system_.info().height;
-    run["frames"] = system_.info().frames;
     run["fps"] = system_.info().fps;
     AtomicWriteFile((fs::path(options_.out) / "run.json").string(), run.dump(2) + "\n");
   }

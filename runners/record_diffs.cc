@@ -11,6 +11,7 @@
 #include "runners/nn/out_of_memory.h"
 #include "runners/ordered_jobs.h"
 #include "runners/sampling/sampler.h"
+#include "runners/systems/pixel_key.h"
 #include "runners/systems/system_list.h"
 #include "runners/time_estimate.h"
 

@@ -30,9 +30,11 @@ struct TraceHeader {
   int width = 0;          // pixels
   int height = 0;
   int frames = 0;
-  std::string dtype;           // of the transformer: "float32", "bfloat16", ...
-  std::string modulated;       // what was tapped as modulated input: "input" or "time"
-  std::string prompts_digest;  // sha256 of the prompt texts joined by newlines; "" = unknown
+  std::string dtype;                // of the transformer: "float32", "bfloat16", ...
+  std::string weights_sha256;       // of the transformer; "" = unknown
+  std::string text_encoder_sha256;  // "" = unknown, or part of the transformer
+  std::string modulated;            // what was tapped as modulated input: "input" or "time"
+  std::string prompts_digest;       // sha256 of the prompt texts joined by newlines; "" = unknown
   std::string tool_version;
   std::string task;  // what the runs make of what: "text-to-video", ...; "" = not said
   // Tensor (sequence, spatial) parallel runs: this file's sums cover part `shard` of `shards` of

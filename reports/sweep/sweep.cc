@@ -41,7 +41,7 @@ class SweepRun {
         options_(options),
         threads_(options.threads),
         prompts_(ChooseSweepPrompts(system, options)),
-        traces_(system, Path("kept")),
+        traces_(system, Path("kept"), options.threads),
         store_(options.out, Machine(system)),
         progress_(options.progress ? *options.progress : NoProgress()) {}
 

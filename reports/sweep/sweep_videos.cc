@@ -12,6 +12,7 @@
 #include "reports/findings/vbench_scores.h"
 #include "reports/findings/video_scores.h"
 #include "runners/generate_videos.h"
+#include "runners/systems/pixel_key.h"
 
 namespace teacache {
 namespace {
@@ -21,19 +22,9 @@ using nlohmann::json;
 
 // What decides about the pixels of every setting.
 json SystemSettings(const SystemInfo& info, const SweepOptions& options) {
-  json settings = {{"model", info.name},
-                   {"weights_sha256", info.weights_digest},
-                   {"parts_sha256", info.parts_digest},
-                   {"scheduler", info.scheduler},
-                   {"steps", info.steps},
-                   {"guidance", info.guidance},
-                   {"dtype", info.dtype},
-                   {"device", info.device},
-                   {"threads", options.threads},
-                   {"size", {info.width, info.height, info.frames}},
-                   {"prompt_suffix", info.prompt_suffix},
-                   {"codec", options.lossy ? "h264" : "ffv1"},
-                   {"crf", options.crf}};
+  json settings = ToJson(MakePixelKey(info, options.threads));
+  settings["codec"] = options.lossy ? "h264" : "ffv1";
+  settings["crf"] = options.crf;
   return settings;
 }
 

@@ -175,6 +175,7 @@ ShapesModel LoadShapesModel(const std::string& folder, at::ScalarType dtype, at:
                                device),
       std::move(metadata),
       sums.at(kTransformerFile),
+      sums.at(kAutoencoderFile),
       parameters};
 }
 

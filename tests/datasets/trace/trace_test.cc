@@ -32,6 +32,8 @@ TraceHeader Header() {
   header.frames = 8;
   header.dtype = "float32";
   header.modulated = "input";
+  header.weights_sha256 = "w";
+  header.text_encoder_sha256 = "t";
   header.prompts_digest = "abc";
   header.tool_version = "0.1.0";
   return header;
@@ -218,8 +220,14 @@ TEST(TraceWriter, RefusesOtherSettings) {
   expect_refused([](TraceHeader* h) { h->frames = 1; }, "frames");
   expect_refused([](TraceHeader* h) { h->dtype = "bfloat16"; }, "dtype");
   expect_refused([](TraceHeader* h) { h->modulated = "time"; }, "modulated");
+  expect_refused([](TraceHeader* h) { h->weights_sha256 = "w2"; }, "weights_sha256");
+  expect_refused([](TraceHeader* h) { h->text_encoder_sha256 = "t2"; }, "text_encoder_sha256");
   expect_refused([](TraceHeader* h) { h->prompts_digest = "def"; }, "prompts_digest");
   EXPECT_EQ(Slurp(path), before);
+  // Digests that are unknown do not count.
+  TraceHeader unknown = Header();
+  unknown.weights_sha256 = unknown.text_encoder_sha256 = "";
+  EXPECT_EQ(TraceWriter(path, unknown).runs().size(), 1u);
 }
 
 TEST(TraceWriter, EveryCutIsRepaired) {

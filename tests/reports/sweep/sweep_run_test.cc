@@ -29,6 +29,7 @@ struct FakeOptions {
   bool can_change_steps = true;
   std::string failing_prompt = {};  // its runs throw
   std::string prompt_suffix = {};
+  std::string decoder_digest = {};
   int* runs = nullptr;  // counts Begin()
 };
 
@@ -46,6 +47,7 @@ class FakeSystem : public System {
     info_.frames = 3;
     info_.fps = 8;
     info_.prompt_suffix = options.prompt_suffix;
+    info_.decoder_digest = options.decoder_digest;
   }
 
   const SystemInfo& info() const override { return info_; }
@@ -229,8 +231,8 @@ TEST(RunSweep, MoreTimedRunsAddOnlyWhatIsMissing) {
   EXPECT_EQ(Row(report, "teacache-0.1").total.n, 9);
 }
 
-// Another text behind every prompt makes other videos, and other traces to fit.
-TEST(RunSweep, AnotherPromptSuffixMakesAllAnew) {
+// Another text after every prompt makes other videos, and other traces to fit; another decoder too.
+TEST(RunSweep, AnotherSystemMakesAllAgain) {
   const TempDir folder;
   const SweepOptions options = Options(folder);
   int first = 0;
@@ -240,6 +242,8 @@ TEST(RunSweep, AnotherPromptSuffixMakesAllAnew) {
   EXPECT_EQ(again, 0);
   RunSweep(FakeSystem({.prompt_suffix = " motion score: 4.", .runs = &again}), options);
   EXPECT_EQ(again, first);
+  RunSweep(FakeSystem({.decoder_digest = "d2", .runs = &again}), options);
+  EXPECT_EQ(again, 2 * first);
 }
 
 TEST(RunSweep, SeveralCoefficientSets) {
