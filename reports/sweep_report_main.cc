@@ -334,7 +334,8 @@ int Sweep(std::vector<SweepOptions> sweeps, const std::string& out, const SweepF
   const SweepOutcome outcome =
       sweeps.size() > 1 ? RunSweeps(sweeps, out) : RunSweep(sweeps.front());
   if (outcome.interrupted) {
-    fmt::print("interrupted; finished videos are kept in {}, run again to go on\n", out);
+    fmt::print("interrupted; finished videos are kept in {}; run the same command again to go on\n",
+               out);
     return 1;
   }
   return PrintOutcome(outcome.report, outcome.page, outcome.failed);

@@ -8,7 +8,6 @@
 #include "datasets/base/outputs.h"
 #include "datasets/base/program.h"
 #include "datasets/prompts.h"
-#include "runners/failed_item.h"
 #include "runners/plan.h"
 #include "runners/sampling/policy_options.h"
 #include "runners/sampling/teacache_mode.h"
@@ -158,15 +157,6 @@ inline void AddJobFlags(CLI::App* app, int* jobs, int* threads, std::string* sha
       ->capture_default_str();
   app->add_option(
       "--shard", *shard, "i/n: do only part i of n; default from Slurm, torchrun or MPI variables");
-}
-
-// What a run over items tells at its end about those that could not be made, a line for each.
-inline std::string FailedText(const std::vector<FailedItem>& failed) {
-  std::string text;
-  for (const FailedItem& item : failed) {
-    text += fmt::format("failed: \"{}\", seed {}: {}\n", item.prompt, item.seed, item.error);
-  }
-  return text;
 }
 
 // --dry-run, and what a run of a large system says before anything is loaded.

@@ -10,17 +10,14 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/interrupt.h"
 #include "datasets/base/journal.h"
 #include "datasets/base/version.h"
 #include "datasets/prompts.h"
 #include "datasets/trace/trace.h"
 #include "runners/nn/out_of_memory.h"
-#include "runners/ordered_jobs.h"
 #include "runners/record_diffs.h"
 #include "runners/systems/pixel_key.h"
 #include "runners/systems/system_list.h"
-#include "runners/time_estimate.h"
 
 namespace teacache {
 namespace {
@@ -98,6 +95,7 @@ json ToJson(const VideoTiming& timing) {
           {"prompt", timing.prompt},
           {"seed", timing.seed},
           {"file", timing.file},
+          {"sha256", timing.sha256},
           {"calls", MaskText(timing.computed)},
           {"transformer_seconds", timing.transformer_seconds},
           {"decode_seconds", timing.decode_seconds},
@@ -110,6 +108,7 @@ VideoTiming TimingFromJson(const json& j, const std::string& path) {
     j.at("prompt").get_to(timing.prompt);
     j.at("seed").get_to(timing.seed);
     j.at("file").get_to(timing.file);
+    timing.sha256 = j.value("sha256", "");
     timing.computed = ParseMask(j.at("calls").get<std::string>());
     j.at("transformer_seconds").get_to(timing.transformer_seconds);
     j.at("decode_seconds").get_to(timing.decode_seconds);
@@ -121,6 +120,16 @@ VideoTiming TimingFromJson(const json& j, const std::string& path) {
   }
 }
 
+// Of a file, or of the pictures of a folder and their names.
+std::string Sha256HexOfVideo(const std::string& path) {
+  if (!fs::is_directory(path)) return Sha256HexOfFile(path);
+  std::string pictures;
+  for (const std::string& name : ListFolder(path)) {
+    pictures += name + ' ' + Sha256HexOfFile((fs::path(path) / name).string()) + '\n';
+  }
+  return Sha256Hex(std::string_view(pictures));
+}
+
 // "timing.jsonl", or "timing.2-of-8.jsonl" so that shards can share a folder.
 std::string ShardFile(const std::string& folder, const std::string& stem, const Shard& shard) {
   const std::string part =
@@ -128,15 +137,9 @@ std::string ShardFile(const std::string& folder, const std::string& stem, const 
   return (fs::path(folder) / (stem + part + ".jsonl")).string();
 }
 
-struct Item {
-  std::string prompt;
-  int64_t seed = 0;
-};
-
-struct FinishedItem {
+struct MadeVideo {
   VideoTiming timing;
   std::vector<TraceRow> rows;
-  std::string error;  // why it is not finished; "" = it is
 };
 
 class RunFolder {
@@ -146,9 +149,7 @@ class RunFolder {
         options_(options),
         policy_(options.policy.Make(system.info().calls)),
         timing_path_(ShardFile(options.out, "timing", options.shard)) {
-    CheckJobs(options.jobs, options.threads);
-    CheckDistinct(options.prompts, "prompts");
-    for (const std::string& prompt : options.prompts) system.CheckPrompt(prompt);
+    options.Check(system);
     MakeFolders((fs::path(options.out) / "videos").string());
     journal_.emplace(timing_path_, "generate-videos", Settings(system.info(), options));
     WriteRunFile();  // only now: the journal refuses other settings than the folder's
@@ -160,38 +161,17 @@ class RunFolder {
   }
 
   GenerateSummary Fill() {
+    ReadJournal();
     GenerateSummary summary;
-    const std::vector<Item> items = ItemsToDo(&summary);
-    ProgressSink& progress = options_.progress ? *options_.progress : NoProgress();
-    const auto report = [&](const std::string& name) {
-      progress.Report(
-          {"generating", "videos", summary.generated + summary.resumed, summary.total, name});
-    };
-    report("");
-    PreparePrompts(items, &progress);
-    TimeEstimate estimate(
-        static_cast<int64_t>(items.size()), system_.info().calls, options_.jobs, &progress);
-    ForEachInOrder<FinishedItem>(
-        items.size(),
-        {options_.jobs, options_.threads, Interrupted},
-        [&](size_t i) {
-          FinishedItem item;
-          item.error = ErrorOfWork([&] { item = Make(items[i], &estimate); });
-          return item;
-        },
-        [&](size_t i, FinishedItem&& item) {
-          if (item.error.empty()) item.error = ErrorOfWork([&] { Keep(item); });
-          if (item.error.empty()) {
-            ++summary.generated;
-            report(item.timing.file);
-          } else {
-            summary.failed.push_back({items[i].prompt, items[i].seed, item.error});
-            progress.Warn(
-                fmt::format("\"{}\", seed {}: {}", items[i].prompt, items[i].seed, item.error));
-          }
+    static_cast<WorkSummary&>(summary) = RunPromptWork(
+        system_,
+        options_,
+        "generating",
+        "videos",
+        [&](const PromptItem& item) { return IsFinished(item); },
+        [&](const PromptItem& item, const std::function<void(int)>& on_call) {
+          return [this, made = Make(item, on_call)] { Keep(made); };
         });
-    const size_t finished = summary.generated + summary.resumed + summary.failed.size();
-    summary.interrupted = finished < static_cast<size_t>(summary.total);
     Collect(&summary);
     return summary;
   }
@@ -199,15 +179,7 @@ class RunFolder {
  private:
   using Key = std::pair<std::string, int64_t>;
 
-  void PreparePrompts(const std::vector<Item>& items, ProgressSink* progress) const {
-    std::vector<std::string> prompts;
-    for (const Item& item : items) {
-      if (prompts.empty() || prompts.back() != item.prompt) prompts.push_back(item.prompt);
-    }
-    if (!prompts.empty()) system_.Prepare(prompts, progress);
-  }
-
-  void Keep(const FinishedItem& item) {
+  void Keep(const MadeVideo& item) {
     // The trace goes first: a run in the journal has its rows. A run that was stopped between the
     // two has them already.
     const Key key(item.timing.prompt, item.timing.seed);
@@ -227,42 +199,42 @@ class RunFolder {
     return (fs::path(options_.out) / file).string();
   }
 
-  std::vector<Item> ItemsToDo(GenerateSummary* summary) {
-    const bool is_folder = options_.video.codec == VideoWriterOptions::Codec::kPng;
+  void ReadJournal() {
     for (const json& entry : journal_->entries()) {
       VideoTiming timing = TimingFromJson(entry, timing_path_);
-      const std::string path = PathOf(timing.file);
-      if (is_folder ? fs::is_directory(path) : fs::is_regular_file(path)) {
-        done_[{timing.prompt, timing.seed}] = std::move(timing);
-      }
+      const Key key(timing.prompt, timing.seed);
+      done_[key] = std::move(timing);  // the last one counts
     }
-    std::vector<Item> items;
-    int64_t number = 0;
-    for (const std::string& prompt : options_.prompts) {
-      for (const int64_t seed : options_.seeds) {
-        if (!options_.shard.Contains(number++)) continue;
-        ++summary->total;
-        if (done_.contains({prompt, seed})) {
-          ++summary->resumed;
-        } else {
-          const std::string path = PathOf(FileOf(prompt, seed));
-          if (!is_folder) CheckOutputFile(path, path);
-          items.push_back({prompt, seed});
-        }
-      }
-    }
-    return items;
+    std::erase_if(done_, [&](const auto& done) { return !IsWhole(done.second); });
   }
 
-  FinishedItem Make(const Item& item, TimeEstimate* estimate) const {
+  // Whether the files are as the journal says.
+  bool IsWhole(const VideoTiming& timing) const {
+    if (trace_ && !recorded_.contains({timing.prompt, timing.seed})) return false;
+    const std::string path = PathOf(timing.file);
+    std::error_code error;
+    if (!(is_folder() ? fs::is_directory(path, error) : fs::is_regular_file(path, error))) {
+      return false;
+    }
+    return timing.sha256.empty() || timing.sha256 == Sha256HexOfVideo(path);
+  }
+
+  bool IsFinished(const PromptItem& item) const {
+    if (done_.contains({item.prompt, item.seed})) return true;
+    const std::string path = PathOf(FileOf(item.prompt, item.seed));
+    if (!is_folder()) CheckOutputFile(path, path);
+    return false;
+  }
+
+  MadeVideo Make(const PromptItem& item, const std::function<void(int)>& on_call) const {
     const Clock::time_point start = Clock::now();
     SampleOptions sample_options;
     sample_options.record = options_.record;
-    sample_options.on_call = [estimate](int call) { estimate->AfterCall(call); };
+    sample_options.on_call = on_call;
     sample_options.teacache_mode = options_.policy.teacache_mode;
     const GeneratedVideo made =
         GenerateVideo(system_, *policy_, item.prompt, item.seed, sample_options);
-    FinishedItem finished;
+    MadeVideo finished;
     VideoTiming& timing = finished.timing;
     timing.prompt = item.prompt;
     timing.seed = item.seed;
@@ -273,6 +245,7 @@ class RunFolder {
     VideoWriterOptions video = options_.video;
     video.fps = system_.info().fps;
     WriteVideo(PathOf(timing.file), made.video, video);
+    timing.sha256 = Sha256HexOfVideo(PathOf(timing.file));
     timing.total_seconds = SecondsSince(start);
     if (const auto scene = system_.CheckScene(item.prompt, made.video)) timing.scene = scene->axes;
     if (options_.record) {
@@ -306,6 +279,9 @@ class RunFolder {
     run["fps"] = system_.info().fps;
     AtomicWriteFile((fs::path(options_.out) / "run.json").string(), run.dump(2) + "\n");
   }
+
+  // Whether a video is a folder of pictures.
+  bool is_folder() const { return options_.video.codec == VideoWriterOptions::Codec::kPng; }
 
   const System& system_;
   const GenerateOptions& options_;

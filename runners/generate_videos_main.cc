@@ -118,15 +118,15 @@ int Generate(GenerateOptions options,
       "{}: {} videos made, {} were there, {} in all; computed calls {:.1f} of {}, "
       "transformer {:.3f} s a video\n",
       options.out,
-      summary.generated,
+      summary.done,
       summary.resumed,
       summary.total,
       computed / n,
       system->info().calls,
       seconds / n);
   PrintScenes(summary);
-  fmt::print("{}", FailedText(summary.failed));
-  return summary.interrupted || !summary.failed.empty() ? 1 : 0;
+  fmt::print("{}", SummaryText(summary, "videos"));
+  return summary.complete() ? 0 : 1;
 }
 
 }  // namespace

@@ -46,10 +46,10 @@ int main(int argc, char** argv) {
     const teacache::RecordSummary summary = teacache::RecordDiffs(*system, options);
     fmt::print("{}: {} runs recorded, {} were there, {} in all\n",
                summary.path,
-               summary.recorded,
+               summary.done,
                summary.resumed,
                summary.total);
-    fmt::print("{}", teacache::FailedText(summary.failed));
-    return summary.interrupted || !summary.failed.empty() ? 1 : 0;
+    fmt::print("{}", teacache::SummaryText(summary, "runs"));
+    return summary.complete() ? 0 : 1;
   });
 }
