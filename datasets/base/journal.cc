@@ -1,7 +1,6 @@
 #include "datasets/base/journal.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <system_error>
 
 #include "datasets/base/error.h"
+#include "datasets/base/file_lock.h"
 #include "datasets/base/files.h"
 #include "datasets/base/json_fields.h"
 
@@ -64,7 +64,10 @@ struct Parsed {
 void ParseHeader(const std::string& path, std::string_view line, JournalContents* contents) {
   const nlohmann::json header = TryParseJson(line);
   if (!header.is_object() || header.value("format", nlohmann::json()) != "teacache-journal") {
-    ThrowUserError(path, "must be a journal of this program but is not");
+    ThrowUserError(
+        path,
+        "must be a journal of this program but line 1 is not its header; remove the file to start "
+        "over");
   }
   if (header.value("version", nlohmann::json()) != kVersion) {
     ThrowUserError(path,
@@ -104,7 +107,9 @@ Parsed Parse(const std::string& path, std::string_view bytes) {
         if (newline + 1 == bytes.size()) {
           break;
         }
-        ThrowUserError(path, "line {} must be a JSON object but is not", number);
+        ThrowUserError(path,
+                       "line {} must be a JSON object but is not; remove the file to start over",
+                       number);
       }
       parsed.contents.entries.push_back(std::move(entry));
     }
@@ -169,9 +174,7 @@ Journal::Journal(const std::string& path, const std::string& kind, const nlohman
   if (state_->fd < 0) {
     ThrowUserError(path, "cannot be opened: {}", std::generic_category().message(errno));
   }
-  if (flock(state_->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    ThrowUserError(path, "must not be in use but another process holds it");
-  }
+  LockFile(state_->fd, path);
   Parsed parsed = Parse(path, ReadFile(path, kMaxJournalBytes));
   state_->contents = std::move(parsed.contents);
   if (parsed.has_header) {
@@ -180,7 +183,7 @@ Journal::Journal(const std::string& path, const std::string& kind, const nlohman
     }
     if (state_->contents.settings != settings) {
       ThrowUserError(path,
-                     "must be of the same settings to go on but {}; remove the file to start anew",
+                     "must be of the same settings to go on but {}; remove the file to start over",
                      FirstDifference(state_->contents.settings, settings));
     }
   }

@@ -135,6 +135,11 @@ class Loop {
   std::map<size_t, Finished> waiting_;  // for earlier ones to be committed
 };
 
+// Names of files need not be UTF-8, but JSON must.
+nlohmann::json AsUtf8(const nlohmann::json& json) {
+  return nlohmann::json::parse(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
 std::string InterruptedText(const WorkSummary& summary, const std::string& unit, bool resumable) {
   return fmt::format("after {} of {} {}{}",
                      summary.resumed + summary.done,
@@ -185,7 +190,7 @@ struct ResultJournal::State {
 ResultJournal::ResultJournal(const std::string& path,
                              const std::string& program,
                              const nlohmann::json& settings) {
-  if (!path.empty()) state_ = std::make_unique<State>(path, program, settings);
+  if (!path.empty()) state_ = std::make_unique<State>(path, program, AsUtf8(settings));
 }
 
 ResultJournal::~ResultJournal() = default;
@@ -201,7 +206,7 @@ void ResultJournal::Keep(const std::string& key,
                          const nlohmann::json& result) {
   if (!state_) return;
   state_->journal.Append(
-      {{"key", Sha256Hex(std::string_view(key))}, {"name", name}, {"result", result}});
+      AsUtf8({{"key", Sha256Hex(std::string_view(key))}, {"name", name}, {"result", result}}));
 }
 
 std::string FileStamp(const std::string& path) {
@@ -210,11 +215,17 @@ std::string FileStamp(const std::string& path) {
   if (error) return "";
   const uint64_t size = fs::is_regular_file(path, error) ? fs::file_size(path, error) : 0;
   std::string stamp = fmt::format("{}:{}", size, time.time_since_epoch().count());
-  if (fs::is_directory(path, error)) {
-    for (const std::string& name : ListFolder(path)) {
-      stamp += fmt::format("\n{} {}", name, FileStamp((fs::path(path) / name).string()));
-    }
+  if (!fs::is_directory(path, error)) return stamp;
+  fs::directory_iterator entries(path, error);
+  std::vector<std::string> stamps;
+  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
+    // Folders in it are not followed: a link may lead back to this one.
+    const std::string name = entries->path().filename().string();
+    if (name.starts_with('.') || entries->is_directory(error)) continue;
+    stamps.push_back("\n" + name + " " + FileStamp(entries->path().string()));
   }
+  std::ranges::sort(stamps);
+  for (const std::string& file : stamps) stamp += file;
   return stamp;
 }
 

@@ -91,8 +91,8 @@ class ResultJournal {
   std::unique_ptr<State> state_;
 };
 
-// Size and time of the last change of a file, or of a folder and everything in it: whether a
-// finished result still belongs to it. "" for a missing one.
+// Size and time of the last change of a file, or of a folder and the files in it: whether a
+// finished result still belongs to it. "" for a missing one, or one that cannot be looked at.
 std::string FileStamp(const std::string& path);
 
 }  // namespace teacache

@@ -90,7 +90,8 @@ struct TraceRun {
 // than the file's first run; for the first run: not all calls) is removed when the file is opened.
 class TraceWriter {
  public:
-  // Throws UserError for an existing file that is damaged or has another header.
+  // Throws UserError for an existing file that is damaged, has another header or is held by
+  // another writer: only one process may append at a time.
   TraceWriter(const std::string& path, const TraceHeader& header);
   ~TraceWriter();
   TraceWriter(TraceWriter&&) noexcept;
@@ -104,6 +105,9 @@ class TraceWriter {
   const std::vector<TraceRun>& runs() const { return runs_; }
 
  private:
+  // Fills runs_; returns how many of the `size` bytes stay.
+  size_t ReadWhatIsThere(const std::string& header_line, int64_t size);
+
   std::string path_;
   TraceHeader header_;
   std::vector<TraceRun> runs_;

@@ -72,11 +72,21 @@ void CheckReplaceable(const std::string& path) {
 }  // namespace
 
 std::unique_ptr<VideoReader> OpenVideo(const std::string& path, const VideoReaderOptions& options) {
-  if (!std::filesystem::exists(path)) {
-    ThrowUserError(path, "must be a video file or a folder of pictures but does not exist");
-  }
-  if (std::filesystem::is_directory(path)) {
-    return OpenPictureFolder(path);
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  switch (status.type()) {
+    case std::filesystem::file_type::directory:
+      return OpenPictureFolder(path);
+    case std::filesystem::file_type::regular:
+      break;
+    case std::filesystem::file_type::not_found:
+      ThrowUserError(path, "must be a video file or a folder of pictures but does not exist");
+    case std::filesystem::file_type::none:  // a loop of links, a folder without permission
+      ThrowUserError(path, "must be a video file or a folder of pictures but {}", error.message());
+    default:
+      // A pipe would be waited for.
+      ThrowUserError(
+          path, "must be a video file or a folder of pictures but is a pipe, socket or device");
   }
   if (path.ends_with(".safetensors")) {
     return OpenTensorVideo(path);

@@ -199,6 +199,18 @@ TEST(TraceWriter, ContinuesAFile) {
   EXPECT_EQ(ReadTrace(path).rows.size(), 6u);
 }
 
+TEST(TraceWriter, OneWriterAtATime) {
+  TempDir dir;
+  const std::string path = dir / "t.jsonl";
+  TraceWriter first(path, Header());
+  first.Append(RunOf("a", 0));
+  EXPECT_THAT([&] { TraceWriter(path, Header()); },
+              ThrowsMessage<UserError>(HasSubstr("another process holds it")));
+  first.Append(RunOf("b", 0));
+  { const TraceWriter ended = std::move(first); }
+  EXPECT_EQ(TraceWriter(path, Header()).runs().size(), 2u);
+}
+
 TEST(TraceWriter, RefusesOtherSettings) {
   TempDir dir;
   const std::string path = dir / "t.jsonl";
