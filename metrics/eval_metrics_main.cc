@@ -92,9 +92,10 @@ void AddFlags(CLI::App* app, Flags* flags) {
                   flags->compat_order,
                   "A text file with the names in the order in which eval.py listed them");
   app->add_option("--out", flags->command.out, "Write results.json here");
-  app->add_option("--csv",
-                  flags->command.csv,
-                  "Write the table of videos here; default: per_video.csv beside --out");
+  app->add_option(
+      "--csv",
+      flags->command.csv,
+      "Write the table of videos here; default: beside --out, as results.per_video.csv");
   app->add_flag("--per-frame", evaluate.score.per_frame, "Keep the values of every frame in --out");
   app->add_option("--bootstrap",
                   evaluate.pooling.bootstrap_samples,
@@ -107,11 +108,16 @@ void AddFlags(CLI::App* app, Flags* flags) {
          "Videos at the same time, each about 75 MB more at 1080p; 0 = one per processor, but no "
          "more than keep memory below 300 MB")
       ->capture_default_str();
-  app->add_option("--shard",
-                  flags->shard,
-                  "i/n: score only this part (join the results with --merge); default: from Slurm "
-                  "arrays, torchrun or MPI");
-  app->add_option("--merge", flags->command.merge, "Join the results.json files of all shards");
+  app->add_option(
+      "--shard",
+      flags->shard,
+      "i/n: score only this part, into results.part-i-of-n.json (see --merge); 0/1 = everything; "
+      "default: from Slurm arrays, torchrun or MPI");
+  app->add_option(
+      "--merge",
+      flags->command.merge,
+      "Join the results of all parts: the name of the whole (results.json), its folder, or each "
+      "file");
   app->add_flag("--allow-missing-parts",
                 flags->command.allow_missing_parts,
                 "With --merge: join the parts that are given; the result is marked as partial");

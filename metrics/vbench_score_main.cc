@@ -70,11 +70,13 @@ void AddRunFlags(CLI::App* app, Flags* flags) {
       ->capture_default_str();
   app->add_option("--jobs", evaluate.jobs, "Videos at the same time; 0 = one per processor")
       ->capture_default_str();
-  app->add_option("--shard",
-                  flags->shard,
-                  "i/n: score only this part (join the results with --merge); default: from Slurm "
-                  "arrays, torchrun or MPI");
-  app->add_option("--merge", flags->score.merge, "Join the shard-*.json files of all shards");
+  app->add_option(
+      "--shard",
+      flags->shard,
+      "i/n: score only this part, into results.part-i-of-n.json (see --merge); 0/1 = everything; "
+      "default: from Slurm arrays, torchrun or MPI");
+  app->add_option(
+      "--merge", flags->score.merge, "Join the results of all parts: their folder or each file");
   app->add_flag("--allow-missing-parts",
                 flags->score.allow_missing_parts,
                 "With --merge: join the parts that are given; the result is marked as partial");

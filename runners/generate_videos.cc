@@ -11,6 +11,7 @@
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/journal.h"
+#include "datasets/base/parts.h"
 #include "datasets/base/version.h"
 #include "datasets/prompts.h"
 #include "datasets/trace/trace.h"
@@ -130,11 +131,9 @@ std::string Sha256HexOfVideo(const std::string& path) {
   return Sha256Hex(std::string_view(pictures));
 }
 
-// "timing.jsonl", or "timing.2-of-8.jsonl" so that shards can share a folder.
-std::string ShardFile(const std::string& folder, const std::string& stem, const Shard& shard) {
-  const std::string part =
-      shard.count > 1 ? fmt::format(".{}-of-{}", shard.index, shard.count) : "";
-  return (fs::path(folder) / (stem + part + ".jsonl")).string();
+// Shards share a folder.
+std::string ShardFile(const std::string& folder, const std::string& name, const Shard& shard) {
+  return PartPath((fs::path(folder) / name).string(), shard);
 }
 
 struct MadeVideo {
@@ -148,13 +147,13 @@ class RunFolder {
       : system_(system),
         options_(options),
         policy_(options.policy.Make(system.info().calls)),
-        timing_path_(ShardFile(options.out, "timing", options.shard)) {
+        timing_path_(ShardFile(options.out, "timing.jsonl", options.shard)) {
     options.Check(system);
     MakeFolders((fs::path(options.out) / "videos").string());
     journal_.emplace(timing_path_, "generate-videos", Settings(system.info(), options));
     WriteRunFile();  // only now: the journal refuses other settings than the folder's
     if (options.record) {
-      const std::string path = ShardFile(options.out, "trace", options.shard);
+      const std::string path = ShardFile(options.out, "trace.jsonl", options.shard);
       trace_.emplace(path, MakeTraceHeader(system.info(), options.prompts, options.shard));
       recorded_ = RecordedRuns(*trace_);
     }

@@ -1,6 +1,7 @@
 // generate-videos: prompts in, videos out, uncached or with a cache policy.
 
 #include "datasets/base/interrupt.h"
+#include "datasets/base/parts.h"
 #include "datasets/coefficients.h"
 #include "runners/cli_options.h"
 #include "runners/generate_videos.h"
@@ -125,7 +126,7 @@ int Generate(GenerateOptions options,
       system->info().calls,
       seconds / n);
   PrintScenes(summary);
-  fmt::print("{}", SummaryText(summary, "videos"));
+  fmt::print("{}{}", SummaryText(summary, "videos"), LastLine(options.shard));
   return summary.complete() ? 0 : 1;
 }
 

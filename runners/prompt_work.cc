@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "datasets/base/error.h"
+#include "datasets/base/parts.h"
 #include "datasets/prompts.h"
 #include "datasets/tensors/torch_threads.h"
 #include "runners/time_estimate.h"
@@ -34,6 +35,7 @@ WorkSummary RunPromptWork(
     }
   }
   ProgressSink& progress = work.progress ? *work.progress : NoProgress();
+  NotePart(work.shard, &progress);
   std::optional<TimeEstimate> estimate;
   const TorchThreads threads(work.threads);
   WorkOptions options;

@@ -6,6 +6,7 @@
 
 #include "calib/rules/cache_policy.h"
 #include "datasets/base/files.h"
+#include "datasets/base/parts.h"
 #include "datasets/trace/trace.h"
 #include "runners/nn/out_of_memory.h"
 #include "runners/sampling/sampler.h"
@@ -18,14 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 }  // namespace
-
-std::string TracePath(const std::string& out, const Shard& shard) {
-  if (shard.count <= 1) return out;
-  const fs::path path(out);
-  const std::string name = fmt::format(
-      "{}.{}-of-{}{}", path.stem().string(), shard.index, shard.count, path.extension().string());
-  return (path.parent_path() / name).string();
-}
 
 std::set<std::pair<std::string, int64_t>> RecordedRuns(const TraceWriter& writer) {
   std::set<std::pair<std::string, int64_t>> runs;
@@ -41,7 +34,7 @@ RecordSummary RecordDiffs(const RecordOptions& options) {
 RecordSummary RecordDiffs(const System& system, const RecordOptions& options) {
   options.Check(system);
   RecordSummary summary;
-  summary.path = TracePath(options.out, options.shard);
+  summary.path = PartPath(options.out, options.shard);
   const fs::path folder = fs::path(summary.path).parent_path();
   if (!folder.empty()) MakeFolders(folder.string());
   // A run that was cut off is removed here, so it counts as not recorded.

@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "datasets/base/shard.h"
 #include "datasets/trace/trace.h"
 #include "runners/prompt_work.h"
 #include "runners/systems/system.h"
@@ -15,16 +14,13 @@ namespace teacache {
 struct RecordOptions : PromptWork {
   std::string model = "shapes";
   SystemOptions system;
-  std::string out;   // trace file (.jsonl); a part is named as TracePath says
+  std::string out;   // trace file (.jsonl); a part is named as PartPath says
   int lookback = 0;  // also distances of the residual to k = 2 ... lookback calls before; 0 = none
 };
 
 struct RecordSummary : WorkSummary {
   std::string path;  // of the trace
 };
-
-// The trace of a shard: "t.jsonl" is "t.2-of-8.jsonl" for part 2 of 8, and itself without parts.
-std::string TracePath(const std::string& out, const Shard& shard);
 
 // Full (uncached) runs of every prompt and seed into a trace. Runs that the trace holds already are
 // kept; a trace of another setting is refused. A run that fails is listed and tried again by the

@@ -1,6 +1,7 @@
 // record-diffs: full runs of a system into a trace.
 
 #include "datasets/base/interrupt.h"
+#include "datasets/base/parts.h"
 #include "runners/cli_options.h"
 #include "runners/record_diffs.h"
 #include "runners/systems/system_list.h"
@@ -33,7 +34,7 @@ int main(int argc, char** argv) {
     teacache::OutputCheck check;
     teacache::AddSystemInputs(options.system, &check);
     check.Reads("--prompts", prompts.file);
-    check.WritesFile("--out", teacache::TracePath(options.out, options.shard));
+    check.WritesFile("--out", teacache::PartPath(options.out, options.shard));
     check.Run();
     const auto system = teacache::LoadSystem(options.model, options.system);
     options.prompts = prompts.Prompts(*system, &progress);
@@ -49,7 +50,7 @@ int main(int argc, char** argv) {
                summary.done,
                summary.resumed,
                summary.total);
-    fmt::print("{}", teacache::SummaryText(summary, "runs"));
+    fmt::print("{}{}", teacache::SummaryText(summary, "runs"), teacache::LastLine(options.shard));
     return summary.complete() ? 0 : 1;
   });
 }

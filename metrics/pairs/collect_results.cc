@@ -54,9 +54,7 @@ std::map<std::string, std::string> Definitions(const ScoreOptions& options,
   if (options.scorer) context["device"] = options.scorer->Device();
   context["size_policy"] = SizePolicyName(options.size);
   context["length_policy"] = LengthPolicyName(options.length);
-  context["ci95"] = fmt::format("percentile bootstrap over videos, {} resamplings, seed {}",
-                                pooling.bootstrap_samples,
-                                pooling.seed);
+  context["ci95"] = IntervalText(pooling);
   context["p5"] = "5 % of the videos are worse than this";
   context["tool_version"] = kVersion;
   return context;
@@ -84,6 +82,8 @@ Results MergeResults(const std::vector<Results>& shards,
   for (const Results& shard : shards) {
     std::map<std::string, std::string> context = shard.context;
     context.erase("shard");
+    // Intervals are computed again, so that other resamplings are no obstacle.
+    if (context.contains("ci95")) context["ci95"] = IntervalText(pooling);
     if (&shard == &shards[0]) merged.context = context;
     if (context != merged.context) {
       for (const auto& [key, value] : context) {

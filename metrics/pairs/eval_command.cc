@@ -8,6 +8,7 @@
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/outputs.h"
+#include "datasets/base/parts.h"
 #include "metrics/pairs/collect_results.h"
 #include "metrics/pairs/pairing.h"
 #include "metrics/pairs/results_text.h"
@@ -74,7 +75,7 @@ std::string CsvPath(const EvalCommand& command, const std::string& tag) {
   if (!command.csv.empty()) return WithTag(command.csv, tag);
   // No table goes beside /dev/stdout.
   if (command.out.empty() || PlaceOf(command.out) == OutputPlace::kStream) return "";
-  return WithTag((fs::path(command.out).parent_path() / "per_video.csv").string(), tag);
+  return fs::path(OutPath(command, tag)).replace_extension(".per_video.csv").string();
 }
 
 std::string LinePath(const EvalCommand& command, size_t method) {
@@ -116,7 +117,9 @@ void CheckOutputs(const EvalCommand& command) {
     check.WritesFile("journal of --out", evaluate.journal);
   }
   for (const auto& [flag, path] : command.other_inputs) check.Reads(flag, path);
-  for (const std::string& file : command.merge) check.Reads("--merge", file);
+  for (const std::string& file : command.merge) {
+    for (const std::string& part : FindParts(file)) check.Reads("--merge", part);
+  }
   for (const std::string& tag : tags) {
     check.WritesFile("--out", OutPath(command, tag));
     check.WritesFile(command.csv.empty() ? "table of --out" : "--csv", CsvPath(command, tag));
@@ -174,7 +177,9 @@ std::string Text(const EvalCommand& command, const EvalOutcome& outcome) {
 
 EvalOutcome RunMerge(const EvalCommand& command) {
   std::vector<Results> shards;
-  for (const std::string& file : command.merge) shards.push_back(ReadResults(file));
+  for (const std::string& file : command.merge) {
+    for (const std::string& part : FindParts(file)) shards.push_back(ReadResults(part));
+  }
   EvalOutcome outcome;
   outcome.results.push_back(
       MergeResults(shards, command.evaluate.pooling, command.allow_missing_parts));
@@ -186,7 +191,14 @@ EvalOutcome RunMerge(const EvalCommand& command) {
 
 }  // namespace
 
-EvalOutcome RunEvalCommand(const EvalCommand& command) {
+EvalOutcome RunEvalCommand(const EvalCommand& whole) {
+  EvalCommand command = whole;
+  if (command.merge.empty()) {
+    const Shard& shard = command.evaluate.shard;
+    for (std::string* path : {&command.out, &command.csv, &command.evaluate.journal}) {
+      *path = PartPath(*path, shard);
+    }
+  }
   CheckOutputs(command);
   if (!command.merge.empty()) return RunMerge(command);
   EvaluateOptions options = command.evaluate;
@@ -232,6 +244,11 @@ EvalOutcome RunEvalCommand(const EvalCommand& command) {
     outcome.results.push_back(std::move(results));
   }
   outcome.text = Text(command, outcome);
+  if (!command.json) {
+    outcome.text += LastLine(options.shard);
+  } else {
+    NotePart(options.shard, options.progress);
+  }
   if (!options.journal.empty() && outcome.exit_code == 0) fs::remove(options.journal);
   return outcome;
 }

@@ -14,8 +14,8 @@ struct EvalCommand {
   std::string baseline;            // a second uncached run: its scores are the noise floor
   std::string compare;             // another method: differences to it, video by video
   std::vector<std::string> merge;  // results files of shards to join; instead of everything else
-  std::string out;                 // results.json; "" = none
-  std::string csv;                 // per_video.csv; "" = beside `out`
+  std::string out;                 // results.json; "" = none; of a part: see PartPath
+  std::string csv;                 // the table; "" = "results.per_video.csv" beside `out`
   std::string
       line_folder;  // with evaluate.teacache: where the script's text file goes; "" = nowhere
   // Other files that the call reads, by their flags: no output may be one of them.

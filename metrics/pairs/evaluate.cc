@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "datasets/base/error.h"
+#include "datasets/base/parts.h"
 #include "datasets/base/work_loop.h"
 #include "metrics/pairs/collect_results.h"
 #include "metrics/pairs/pairing.h"
@@ -30,6 +31,7 @@ struct Task {
 
 nlohmann::json JournalSettings(const EvaluateOptions& options) {
   nlohmann::json settings = Definitions(options.score, options.pooling);
+  settings.erase("ci95");  // other resamplings change no score
   settings["gt"] = fs::absolute(options.gt).lexically_normal().string();
   for (const std::string& gen : options.gens) {
     settings["gens"].push_back(fs::absolute(gen).lexically_normal().string());
@@ -239,6 +241,7 @@ std::vector<Results> EvaluateFolders(const EvaluateOptions& given) {
     options.score.psnr_cap = std::min(options.score.psnr_cap, 100.0);
     options.score.per_frame = true;  // TeaCacheLine needs them
   }
+  NotePart(options.shard, options.progress);
   const std::vector<Pairing> pairings = PairAll(options);
   if (options.progress != nullptr) {
     for (const std::string& note : options.notes) options.progress->Warn(note);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "datasets/base/error.h"
+#include "datasets/base/parts.h"
 #include "datasets/base/version.h"
 #include "datasets/base/work_loop.h"
 
@@ -30,9 +31,7 @@ std::map<std::string, std::string> Context(const VbenchOptions& options) {
   context["prompts"] = options.custom ? "custom" : options.full_info;
   context["samples"] = fmt::format("{}", options.samples);
   context["batch"] = fmt::format("{}", options.batch);
-  context["ci95"] = fmt::format("percentile bootstrap over videos, {} resamplings, seed {}",
-                                options.pooling.bootstrap_samples,
-                                options.pooling.seed);
+  context["ci95"] = IntervalText(options.pooling);
   context["tool_version"] = kVersion;
   if (options.shard.count > 1) {
     context["shard"] = fmt::format("{}/{}", options.shard.index, options.shard.count);
@@ -42,6 +41,7 @@ std::map<std::string, std::string> Context(const VbenchOptions& options) {
 
 nlohmann::json JournalSettings(const VbenchOptions& options) {
   nlohmann::json settings = Context(options);
+  settings.erase("ci95");  // other resamplings change no score
   settings["videos"] = fs::absolute(options.videos).lexically_normal().string();
   settings["recursive"] = options.recursive;
   settings["decoder"] = static_cast<int>(options.reader.decoder);
@@ -303,6 +303,7 @@ VbenchVideoScore ScoreVbenchVideo(const VbenchOptions& options, const SuiteVideo
 
 VbenchResults EvaluateVbench(const VbenchOptions& options) {
   options.Validate();
+  NotePart(options.shard, options.progress);
   VbenchResults results;
   SuitePairing pairing = Pair(options, &results.warnings);
   results.videos = ScoreAll(pairing.videos, options);

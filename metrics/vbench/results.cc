@@ -145,8 +145,10 @@ int ShardIndex(const VbenchResults& results) {
 
 void CheckContexts(const VbenchResults& a, const VbenchResults& b) {
   std::map<std::string, std::string> first = a.context, second = b.context;
-  first.erase("shard");
-  second.erase("shard");
+  for (const char* key : {"shard", "ci95"}) {  // intervals are computed again
+    first.erase(key);
+    second.erase(key);
+  }
   for (const auto& [key, value] : first) {
     if (second[key] != value) {
       ThrowUserError("--merge",
@@ -202,6 +204,7 @@ VbenchResults MergeVbench(const std::vector<VbenchResults>& shards,
   VbenchResults merged;
   merged.context = shards[0].context;
   merged.context.erase("shard");
+  merged.context["ci95"] = IntervalText(pooling);
   if (!missing.empty()) merged.context[kMissingParts] = missing;
   std::set<std::string> names;
   for (size_t i = 0; i < longest; ++i) {

@@ -30,8 +30,8 @@ struct VbenchScoreOutcome {
 //   results.json, per_video.csv                        see results.h
 //   vbench_eval_results.json, vbench_full_info.json    as VBench writes them
 // VBench's files have no place for a mark: they are not written when parts are missing.
-// A shard writes shard-<i>-of-<n>.json alone. Finished videos are remembered in vbench.journal (of
-// a shard: its own) until everything is scored. Throws UserError.
+// A part writes results.part-i-of-n.json alone. Finished videos are remembered in vbench.journal
+// (of a part: its own) until everything is scored. Throws UserError.
 VbenchScoreOutcome RunVbenchScore(const VbenchScoreCommand& command);
 
 }  // namespace teacache

@@ -19,6 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::AnyOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 int VideosIn(const std::string& run) {
@@ -174,6 +175,7 @@ TEST_F(ResumeTest, ShardsMakeTheWhole) {
     const ProcessResult result = RunTool("generate-videos", Generate("parts", {"--shard", shard}));
     ASSERT_EQ(result.exit_code, 0) << result.err;
     EXPECT_THAT(result.out, HasSubstr("8 videos made"));
+    EXPECT_THAT(result.out, EndsWith("of 2, by --shard (--shard 0/1 does all of it).\n"));
   }
   EXPECT_EQ(FilesIn(folder_ / "parts/videos"), FilesIn(folder_ / "whole/videos"));
   // From a job array's variables too, and the parts of a trace fit like the whole.
@@ -199,8 +201,8 @@ TEST_F(ResumeTest, ShardsMakeTheWhole) {
     const ProcessResult result = RunTool("fit-coeffs", arguments);
     EXPECT_EQ(result.exit_code, 0) << result.err;
   };
-  fit({folder_ / "part.0-of-2.jsonl",
-       folder_ / "part.1-of-2.jsonl",
+  fit({folder_ / "part.part-0-of-2.jsonl",
+       folder_ / "part.part-1-of-2.jsonl",
        "--out",
        folder_ / "parts.json"});
   fit({folder_ / "whole/trace.jsonl", "--out", folder_ / "whole.json"});

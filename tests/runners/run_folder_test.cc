@@ -336,7 +336,7 @@ TEST_F(RunFolder, RecordingGoesOnAndShards) {
     options.shard = {i, 2, "--shard"};
     const RecordSummary part = RecordDiffs(*system_, options);
     EXPECT_EQ(part.done, 3);
-    EXPECT_EQ(part.path, folder_ / ("part." + std::to_string(i) + "-of-2.jsonl"));
+    EXPECT_EQ(part.path, folder_ / ("part.part-" + std::to_string(i) + "-of-2.jsonl"));
     parts.push_back(ReadTrace(part.path));
     EXPECT_EQ(parts.back().header.part, i);
     EXPECT_EQ(parts.back().header.parts, 2);
