@@ -40,9 +40,10 @@ int main(int argc, char** argv) {
     const teacache::EncodeSummary summary = teacache::EncodePrompts(options);
     fmt::print("{}: {} prompts encoded, {} were there, {} in the file\n",
                options.out,
-               summary.encoded,
+               summary.done,
                summary.resumed,
-               summary.total);
-    return summary.interrupted ? 1 : 0;
+               summary.in_file);
+    fmt::print("{}", teacache::SummaryText(summary, "prompts"));
+    return summary.complete() ? 0 : 1;
   });
 }

@@ -181,6 +181,19 @@ TEST(RunSweep, AFailedPromptIsShownAndTriedAgain) {
   EXPECT_EQ(runs, 1 + 2 * 11);
 }
 
+TEST(RunSweep, AVideoThatWasCutIsMadeAgain) {
+  const TempDir folder;
+  const SweepOptions options = Options(folder);
+  const SweepReport first = RunSweep(FakeSystem({}), options).report;
+  const std::string path = options.out + "/" + Row(first, "teacache-0.25").videos[1].scored_path;
+  const auto size = std::filesystem::file_size(path);
+  std::filesystem::resize_file(path, size / 2);
+  int runs = 0;
+  EXPECT_EQ(RunSweep(FakeSystem({.runs = &runs}), options).failed, 0);
+  EXPECT_EQ(runs, 1);
+  EXPECT_EQ(std::filesystem::file_size(path), size);
+}
+
 TEST(RunSweep, FewerStepsNeedASystemThatCanChangeThem) {
   const TempDir folder;
   const SweepOutcome outcome = RunSweep(FakeSystem({.can_change_steps = false}), Options(folder));
