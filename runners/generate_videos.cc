@@ -12,6 +12,7 @@
 #include "datasets/base/files.h"
 #include "datasets/base/journal.h"
 #include "datasets/base/parts.h"
+#include "datasets/base/stale_files.h"
 #include "datasets/base/version.h"
 #include "datasets/prompts.h"
 #include "datasets/trace/trace.h"
@@ -149,7 +150,9 @@ class RunFolder {
         policy_(options.policy.Make(system.info().calls)),
         timing_path_(ShardFile(options.out, "timing.jsonl", options.shard)) {
     options.Check(system);
-    MakeFolders((fs::path(options.out) / "videos").string());
+    const std::string videos = (fs::path(options.out) / "videos").string();
+    MakeFolders(videos);
+    for (const std::string& folder : {options.out, videos}) RemoveStaleTemporaries(folder);
     journal_.emplace(timing_path_, "generate-videos", Settings(system.info(), options));
     WriteRunFile();  // only now: the journal refuses other settings than the folder's
     if (options.record) {

@@ -9,6 +9,7 @@
 #include "datasets/base/files.h"
 #include "datasets/base/outputs.h"
 #include "datasets/base/parts.h"
+#include "datasets/base/stale_files.h"
 #include "metrics/pairs/collect_results.h"
 #include "metrics/pairs/pairing.h"
 #include "metrics/pairs/results_text.h"
@@ -128,6 +129,7 @@ void CheckOutputs(const EvalCommand& command) {
   for (const std::string& file : {command.out, command.csv}) {
     const fs::path folder = fs::path(file).parent_path();
     if (!folder.empty()) MakeFolders(folder.string());
+    if (!file.empty()) RemoveStaleTemporaries(folder.string());
   }
 }
 

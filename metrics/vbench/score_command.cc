@@ -7,6 +7,7 @@
 #include "datasets/base/outputs.h"
 #include "datasets/base/parts.h"
 #include "datasets/base/shard.h"
+#include "datasets/base/stale_files.h"
 #include "metrics/pairs/pairing.h"
 
 namespace teacache {
@@ -79,6 +80,7 @@ VbenchScoreOutcome RunVbenchScore(const VbenchScoreCommand& command) {
     }
     CheckOutputs(command, shard, journal);
     MakeFolders(command.out);
+    RemoveStaleTemporaries(command.out);
   }
   if (!command.merge.empty()) {
     std::vector<VbenchResults> shards;

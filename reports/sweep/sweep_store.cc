@@ -6,6 +6,7 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/base/stale_files.h"
 #include "runners/sampling/policy_options.h"
 
 namespace teacache {
@@ -19,6 +20,7 @@ const json kSettings = {{"layout", 2}};
 
 std::string JournalPath(const std::string& folder) {
   MakeFolders(folder);
+  RemoveStaleTemporaries(folder);
   return (fs::path(folder) / "sweep.jsonl").string();
 }
 

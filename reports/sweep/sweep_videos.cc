@@ -8,6 +8,7 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/base/stale_files.h"
 #include "datasets/prompts.h"
 #include "reports/findings/vbench_scores.h"
 #include "reports/findings/video_scores.h"
@@ -142,7 +143,9 @@ void SweepVideos::Write(const std::string& relative,
                         const Video& video,
                         const VideoWriterOptions& writer) {
   const std::string path = Path(relative);
-  MakeFolders(fs::path(path).parent_path().string());
+  const std::string folder = fs::path(path).parent_path().string();
+  MakeFolders(folder);
+  RemoveStaleTemporaries(folder);
   WriteVideo(path, video, writer);
 }
 

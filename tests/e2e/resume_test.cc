@@ -159,6 +159,10 @@ TEST_F(ResumeTest, InterruptedByTheUser) {
   ASSERT_EQ(stopped.exit_code, 1) << stopped.signal << " " << stopped.err;
   const int there = VideosIn(folder_ / "stopped");
   EXPECT_LT(there, 16);
+  EXPECT_THAT(
+      stopped.out,
+      HasSubstr(fmt::format(
+          "interrupted after {} of 16 videos; run the same command again to go on\n", there)));
   // What it says is what is there, and every video is whole.
   EXPECT_THAT(stopped.out,
               HasSubstr(std::to_string(there) + " videos made, 0 were there, 16 in all"));
