@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "calib/fit_coeffs_options.h"
 #include "calib/report/fit_report.h"
 #include "datasets/base/files.h"
+#include "datasets/base/outputs.h"
 #include "datasets/base/program.h"
 #include "datasets/base/version.h"
 #include "reports/pages/fit_page.h"
@@ -31,8 +33,26 @@ void Print(const std::string& text,
   fmt::print("{}", text);
 }
 
+// Before any work. Coefficients may be a name or numbers instead of a file.
+void CheckOutputs(const FitCoeffsArguments& a) {
+  teacache::OutputCheck check;
+  for (const std::string& file : a.fit.input.files) check.Reads("files", file);
+  for (const std::string& file : a.fit.threshold.results) check.Reads("--sweep", file);
+  check.Reads("--coeffs", a.coefficients);
+  check.WritesFile("--out", a.fit.out);
+  check.WritesFile("--report", a.report);
+  check.WritesFile("--json", a.json == "-" ? "" : a.json);
+  for (const std::string& format : std::set(a.fit.emit.begin(), a.fit.emit.end())) {
+    for (const std::string& name : teacache::EmittedNames(format)) {
+      check.WritesFile("--emit " + format, a.fit.emit_folder + "/" + name);
+    }
+  }
+  check.Run();
+}
+
 int Fit(FitCoeffsArguments* a) {
   teacache::FinishFitOptions(a);
+  CheckOutputs(*a);
   for (const std::string& path : {a->report, a->json}) teacache::CheckFolderOf(path);
   const teacache::FitCoeffsResult result = teacache::RunFitCoeffs(a->fit);
   if (!a->report.empty()) teacache::WriteFitPage(a->report, result);
@@ -43,6 +63,8 @@ int Fit(FitCoeffsArguments* a) {
 
 int Score(FitCoeffsArguments* a) {
   teacache::FinishInputOptions(a);
+  CheckOutputs(*a);
+  teacache::CheckFolderOf(a->json);
   teacache::ScoreCoefficientsOptions options;
   options.input = a->fit.input;
   options.coefficients = a->coefficients;

@@ -9,6 +9,7 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/base/json_fields.h"
 
 namespace teacache {
 namespace {
@@ -32,9 +33,15 @@ bool IsUtf8(const std::string& text) {
   }
 }
 
+// Without the mark that some editors put at the start of UTF-8 files.
+std::string ReadText(const std::string& path) {
+  std::string text = ReadFile(path, kMaxFileBytes);
+  return text.starts_with("\xEF\xBB\xBF") ? text.substr(3) : text;
+}
+
 std::vector<std::string> ReadLines(const std::string& path) {
   std::vector<std::string> prompts;
-  std::istringstream lines(ReadFile(path, kMaxFileBytes));
+  std::istringstream lines(ReadText(path));
   std::map<std::string, int> seen;
   int number = 0;
   for (std::string line; std::getline(lines, line);) {
@@ -70,8 +77,7 @@ PromptList ReadVBenchList(const nlohmann::json& list) {
 }
 
 PromptList ReadJsonList(const std::string& path) {
-  const nlohmann::json list =
-      nlohmann::json::parse(ReadFile(path, kMaxFileBytes), nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json list = TryParseJson(ReadText(path));
   if (list.is_array() && !list.empty() && std::all_of(list.begin(), list.end(), IsVBenchEntry)) {
     return ReadVBenchList(list);
   }

@@ -9,6 +9,7 @@
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/json_fields.h"
+#include "datasets/base/shard.h"
 #include "datasets/results_json.h"
 
 namespace teacache {
@@ -176,9 +177,9 @@ Results ReadResults(const std::string& path) {
   const JsonFields fields(json, path);
   if (fields.String("format", "") != kFormat) {
     ThrowUserError(path,
-                   "must be a results file (\"format\": \"{}\") but \"format\" is \"{}\"",
+                   "must be a results file (\"format\": \"{}\") but \"format\" is {}",
                    kFormat,
-                   fields.String("format", ""));
+                   ShownText(fields.String("format", "")));
   }
   if (fields.Integer("version") != Results::kVersion) {
     ThrowUserError(
@@ -237,12 +238,16 @@ std::string ResultsToCsv(const Results& results) {
     }
   }
   csv += ",warnings,error";
-  std::string
-      definitions;  // the same in every row: numbers of other variants stay apart when joined
+  // The same in every row: numbers of other variants stay apart when joined.
+  std::string definitions;
   for (const std::string& metric : metrics) {
     csv += "," + CsvField(metric + "_definition");
     const auto definition = results.context.find(metric);
     definitions += "," + (definition == results.context.end() ? "" : CsvField(definition->second));
+  }
+  if (const auto missing = results.context.find(kMissingParts); missing != results.context.end()) {
+    csv += fmt::format(",{}", kMissingParts);
+    definitions += "," + CsvField(missing->second);
   }
   csv += "\n";
   for (const VideoScore& score : results.videos) {

@@ -22,6 +22,7 @@ namespace teacache {
 //                "per_frame": {metric: [...]}, "gt": {...}, "gen": {...}, "warnings", "error"}],
 //    "unmatched_gt": [...], "unmatched_gen": [...], "warnings": [...]}
 // There is no NaN or Infinity: an infinite PSNR is null with "identical": true (per frame: null).
+// A merge that lacks parts says so in "context": "missing_parts": "1/4, 3/4".
 // Metrics are "psnr" (dB), "ssim" and "lpips"; "context" holds their full definitions.
 
 // One metric over all videos. NaN where there is nothing to say (written as null).

@@ -22,7 +22,8 @@ Json NumberOrNull(double value) { return std::isfinite(value) ? Json(value) : Js
 // A score, or what stands for one that JSON cannot hold.
 double NumberOr(const nlohmann::json& value, double null_means, const std::string& where) {
   if (value.is_null()) return null_means;
-  if (!value.is_number()) ThrowUserError(where, "must be a number or null but is {}", value.dump());
+  if (!value.is_number())
+    ThrowUserError(where, "must be a number or null but is {}", ShownJson(value));
   return value.get<double>();
 }
 
@@ -109,7 +110,8 @@ MetricSummary MetricSummaryFromJson(const nlohmann::json& json, const std::strin
   if (fields.Has("ci95")) {
     const nlohmann::json& interval = fields.At("ci95");
     if (!interval.is_array() || interval.size() != 2) {
-      ThrowUserError(where, "\"ci95\" must be a list of two numbers but is {}", interval.dump());
+      ThrowUserError(
+          where, "\"ci95\" must be a list of two numbers but is {}", ShownJson(interval));
     }
     summary.ci95_lo = NumberOr(interval[0], kNan, where + ": ci95");
     summary.ci95_hi = NumberOr(interval[1], kNan, where + ": ci95");

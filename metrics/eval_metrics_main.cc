@@ -92,9 +92,10 @@ void AddFlags(CLI::App* app, Flags* flags) {
                   flags->compat_order,
                   "A text file with the names in the order in which eval.py listed them");
   app->add_option("--out", flags->command.out, "Write results.json here");
-  app->add_option("--csv",
-                  flags->command.csv,
-                  "Write the table of videos here; default: per_video.csv beside --out");
+  app->add_option(
+      "--csv",
+      flags->command.csv,
+      "Write the table of videos here; default: beside --out, as results.per_video.csv");
   app->add_flag("--per-frame", evaluate.score.per_frame, "Keep the values of every frame in --out");
   app->add_option("--bootstrap",
                   evaluate.pooling.bootstrap_samples,
@@ -107,11 +108,19 @@ void AddFlags(CLI::App* app, Flags* flags) {
          "Videos at the same time, each about 75 MB more at 1080p; 0 = one per processor, but no "
          "more than keep memory below 300 MB")
       ->capture_default_str();
-  app->add_option("--shard",
-                  flags->shard,
-                  "i/n: score only this part (join the results with --merge); default: from Slurm "
-                  "arrays, torchrun or MPI");
-  app->add_option("--merge", flags->command.merge, "Join the results.json files of shards");
+  app->add_option(
+      "--shard",
+      flags->shard,
+      "i/n: score only this part, into results.part-i-of-n.json (see --merge); 0/1 = everything; "
+      "default: from Slurm arrays, torchrun or MPI");
+  app->add_option(
+      "--merge",
+      flags->command.merge,
+      "Join the results of all parts: the name of the whole (results.json), its folder, or each "
+      "file");
+  app->add_flag("--allow-missing-parts",
+                flags->command.allow_missing_parts,
+                "With --merge: join the parts that are given; the result is marked as partial");
   app->add_option("--device",
                   flags->device,
                   "Where frames are compared: cpu, cuda or cuda:N (in builds with CUDA)")
@@ -133,7 +142,8 @@ std::vector<std::string> ReadOrder(const std::string& file) {
 }
 
 // Which metrics, and where they are computed.
-void ChooseMetrics(const Flags& flags, bool chosen, teacache::EvaluateOptions* options) {
+void ChooseMetrics(const Flags& flags, bool chosen, teacache::EvalCommand* command) {
+  teacache::EvaluateOptions* options = &command->evaluate;
   teacache::ScoreOptions& score = options->score;
   score.psnr = score.ssim = false;
   bool lpips = false;
@@ -148,6 +158,8 @@ void ChooseMetrics(const Flags& flags, bool chosen, teacache::EvaluateOptions* o
   if (lpips) {
     const teacache::LpipsNet net = teacache::ParseLpipsNet(flags.lpips_net);
     const teacache::LpipsFiles files = teacache::FindLpipsFiles(net, flags.weights);
+    command->other_inputs.emplace_back("--weights", files.backbone);
+    command->other_inputs.emplace_back("--weights", files.heads);
     if (files.complete() || chosen) {
       network = teacache::LoadLpips({net, flags.spatial}, files);
     } else {
@@ -178,9 +190,12 @@ teacache::EvalCommand ToCommand(const Flags& flags, bool metrics_chosen) {
   }
   evaluate.teacache = !flags.compat.empty();
   if (evaluate.teacache) command.line_folder = ".";
+  command.other_inputs.emplace_back("--compat-order", flags.compat_order);
   if (!flags.compat_order.empty()) evaluate.teacache_order = ReadOrder(flags.compat_order);
-  if (!command.out.empty()) evaluate.journal = command.out + ".journal";
-  ChooseMetrics(flags, metrics_chosen, &evaluate);
+  if (!command.out.empty() && teacache::PlaceOf(command.out) != teacache::OutputPlace::kStream) {
+    evaluate.journal = command.out + ".journal";
+  }
+  ChooseMetrics(flags, metrics_chosen, &command);
   return command;
 }
 

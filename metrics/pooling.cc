@@ -1,5 +1,7 @@
 #include "metrics/pooling.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
@@ -76,6 +78,12 @@ Interval BootstrapPercentile(std::span<const double> values, double p, int sampl
   }
   const double lo = Percentile(replicates, 0.025);
   return {lo, Percentile(std::move(replicates), 0.975)};
+}
+
+std::string IntervalText(const PoolingOptions& pooling) {
+  return fmt::format("percentile bootstrap over videos, {} resamplings, seed {}",
+                     pooling.bootstrap_samples,
+                     pooling.seed);
 }
 
 MetricSummary Summarize(std::span<const double> values,

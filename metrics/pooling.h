@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "datasets/base/statistics.h"
@@ -18,6 +19,9 @@ struct PoolingOptions {
   uint64_t seed = 0;             // of the resampling
   bool higher_is_better = true;  // whose 5 % are the worst: the lowest (PSNR, SSIM) or the highest
 };
+
+// "percentile bootstrap over videos, 10000 resamplings, seed 0", for results.
+std::string IntervalText(const PoolingOptions& pooling);
 
 // One value per video; infinite values (identical videos) are counted and kept out of the means,
 // NaN is refused (std::invalid_argument: a defect of the caller). `frames` weighs the

@@ -70,11 +70,16 @@ void AddRunFlags(CLI::App* app, Flags* flags) {
       ->capture_default_str();
   app->add_option("--jobs", evaluate.jobs, "Videos at the same time; 0 = one per processor")
       ->capture_default_str();
-  app->add_option("--shard",
-                  flags->shard,
-                  "i/n: score only this part (join the results with --merge); default: from Slurm "
-                  "arrays, torchrun or MPI");
-  app->add_option("--merge", flags->score.merge, "Join the shard-*.json files of shards");
+  app->add_option(
+      "--shard",
+      flags->shard,
+      "i/n: score only this part, into results.part-i-of-n.json (see --merge); 0/1 = everything; "
+      "default: from Slurm arrays, torchrun or MPI");
+  app->add_option(
+      "--merge", flags->score.merge, "Join the results of all parts: their folder or each file");
+  app->add_flag("--allow-missing-parts",
+                flags->score.allow_missing_parts,
+                "With --merge: join the parts that are given; the result is marked as partial");
   app->add_option(
          "--decoder", flags->decoder, "native (every coded frame) or imageio (constant frame rate)")
       ->capture_default_str();
@@ -127,6 +132,13 @@ int Score(Flags* flags) {
       }
       if (flags->decoder == "imageio") {
         evaluate.reader.decoder = teacache::VideoReaderOptions::Decoder::kImageio;
+      }
+      for (const std::string& file : flags->setup.detections) {
+        flags->score.other_inputs.emplace_back("--detections", file);
+      }
+      for (const auto& [name, file] :
+           teacache::FindNetworkFiles(flags->setup.networks, flags->setup.network)) {
+        flags->score.other_inputs.emplace_back("--networks", file);
       }
       teacache::SetUpVbench(flags->setup, &evaluate);
     }

@@ -9,6 +9,7 @@
 
 #include "datasets/base/files.h"
 #include "datasets/base/interrupt.h"
+#include "datasets/base/outputs.h"
 #include "reports/data/report_json.h"
 #include "reports/findings/diff_reports.h"
 #include "reports/render/render.h"
@@ -162,6 +163,13 @@ void SetThresholds(const std::string& text, SweepOptions* options) {
   if (options->thresholds.empty()) ThrowUserError("--thresholds", "must hold at least one number");
 }
 
+void AddReportOutputs(const std::string& folder, OutputCheck* check) {
+  check->WritesFolder("--out", folder);
+  for (const char* name : {"report.html", "report.json", "report.csv", "videos.csv", "report.md"}) {
+    check->WritesFile("--out", folder + "/" + name);
+  }
+}
+
 int RenderMain(int argc, char** argv) {
   RenderOptions options;
   LpipsFlags lpips;
@@ -198,6 +206,11 @@ int RenderMain(int argc, char** argv) {
     options.argv = PortableArguments(argc, argv);
     if (!fit_prompts.empty()) options.fit_prompts = ReadPrompts(fit_prompts);
     options.Validate();
+    OutputCheck check;
+    for (const std::string& folder : options.folders) check.Keeps("FOLDER", folder);
+    check.Reads("--fit-prompts", fit_prompts);
+    AddReportOutputs(options.out, &check);
+    check.Run();
     options.lpips = ChooseLpips(lpips);
     options.vbench = ChooseVbench(vbench, "cpu");
     const RenderOutcome outcome = RenderReport(options);
@@ -205,9 +218,9 @@ int RenderMain(int argc, char** argv) {
   });
 }
 
-// A report by its file or its folder.
-SweepReport ReadReport(const std::string& path) {
-  return ReadReportJson(std::filesystem::is_directory(path) ? path + "/report.json" : path);
+// The file of a report that is given by its file or its folder.
+std::string ReportPath(const std::string& path) {
+  return std::filesystem::is_directory(path) ? path + "/report.json" : path;
 }
 
 int DiffMain(int argc, char** argv) {
@@ -222,7 +235,12 @@ int DiffMain(int argc, char** argv) {
   app.add_option("B", b, "the other one")->required();
   app.add_option("--json", json, "write all figures into this file; - = standard output");
   return RunProgram(&app, argc - 1, argv + 1, [&] {
-    const ReportDifference difference = DiffReports(ReadReport(a), ReadReport(b));
+    OutputCheck check;
+    for (const std::string& report : {a, b}) check.Reads("report", ReportPath(report));
+    check.WritesFile("--json", json == "-" ? "" : json);
+    check.Run();
+    const ReportDifference difference =
+        DiffReports(ReadReportJson(ReportPath(a)), ReadReportJson(ReportPath(b)));
     if (!json.empty() && json != "-") AtomicWriteFile(json, DifferenceJson(difference));
     fmt::print("{}", json == "-" ? DifferenceJson(difference) : DifferenceText(difference));
     return 0;
@@ -316,7 +334,8 @@ int Sweep(std::vector<SweepOptions> sweeps, const std::string& out, const SweepF
   const SweepOutcome outcome =
       sweeps.size() > 1 ? RunSweeps(sweeps, out) : RunSweep(sweeps.front());
   if (outcome.interrupted) {
-    fmt::print("interrupted; finished videos are kept in {}, run again to go on\n", out);
+    fmt::print("interrupted; finished videos are kept in {}; run the same command again to go on\n",
+               out);
     return 1;
   }
   return PrintOutcome(outcome.report, outcome.page, outcome.failed);
@@ -345,11 +364,19 @@ int SweepMain(int argc, char** argv) {
     if (models.empty()) ThrowUserError("--model", "must name at least one");
     CheckDistinct(models, "--model");
     CheckModelFlags(SystemNames(), models, kCommonFlags, arguments);
+    OutputCheck check;
+    AddReportOutputs(options.out, &check);
+    check.WritesFile("journal of --out", options.out + "/sweep.jsonl");
     std::vector<SweepOptions> sweeps;
     for (const std::string& model : models) {
       sweeps.push_back(OptionsFor(model, arguments));
       sweeps.back().argv = PortableArguments(argc, argv);
+      AddSystemInputs(sweeps.back().system, &check);
+      for (const std::string& set : sweeps.back().coeffs) check.Reads("--coeffs", set);
     }
+    check.Reads("--fit-prompts", flags.fit_prompts);
+    check.Reads("--prompts", flags.test_prompts);
+    check.Run();
     return Sweep(std::move(sweeps), options.out, flags);
   });
 }

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "datasets/base/error.h"
+#include "datasets/base/outputs.h"
 #include "datasets/base/program.h"
 #include "datasets/prompts.h"
-#include "runners/failed_item.h"
 #include "runners/plan.h"
 #include "runners/sampling/policy_options.h"
 #include "runners/sampling/teacache_mode.h"
@@ -95,6 +95,16 @@ inline void AddTeaCacheModeFlag(CLI::App* app, std::string* mode) {
       ->capture_default_str();
 }
 
+// No output may be one of the system's files.
+inline void AddSystemInputs(const SystemOptions& system, OutputCheck* check) {
+  check->Reads("--weights", system.weights);
+  check->Reads("--transformer", system.transformer);
+  check->Reads("--vae", system.vae);
+  check->Reads("--text-encoder", system.text_encoder);
+  check->Reads("--tokenizer", system.tokenizer);
+  check->Reads("--prompt-embeddings", system.prompt_embeddings);
+}
+
 inline void AddSystemFlags(CLI::App* app, std::string* model, SystemOptions* system) {
   app->add_option("--model", *model, "system to run:\n" + DescribeSystems())->capture_default_str();
   app->add_option(
@@ -147,15 +157,6 @@ inline void AddJobFlags(CLI::App* app, int* jobs, int* threads, std::string* sha
       ->capture_default_str();
   app->add_option(
       "--shard", *shard, "i/n: do only part i of n; default from Slurm, torchrun or MPI variables");
-}
-
-// What a run over items tells at its end about those that could not be made, a line for each.
-inline std::string FailedText(const std::vector<FailedItem>& failed) {
-  std::string text;
-  for (const FailedItem& item : failed) {
-    text += fmt::format("failed: \"{}\", seed {}: {}\n", item.prompt, item.seed, item.error);
-  }
-  return text;
 }
 
 // --dry-run, and what a run of a large system says before anything is loaded.

@@ -7,7 +7,6 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/interrupt.h"
 #include "datasets/prompts.h"
 #include "runners/nn/out_of_memory.h"
 #include "runners/systems/system_list.h"
@@ -83,27 +82,26 @@ EncodeSummary EncodePrompts(const EncodeOptions& options) {
   for (const std::string& prompt : options.prompts) CheckPromptText(prompt, encoder->rule());
   GrowingFile file(options.out, *encoder);
   ProgressSink& progress = options.progress ? *options.progress : NoProgress();
+  WorkOptions work;
+  work.task = "encoding";
+  work.unit = "prompts";
+  work.progress = &progress;
   EncodeSummary summary;
-  const auto total = static_cast<int64_t>(options.prompts.size());
-  const auto report = [&](const std::string& name) {
-    progress.Report({"encoding", "prompts", summary.encoded + summary.resumed, total, name});
-  };
-  report("");
-  for (const std::string& prompt : options.prompts) {
-    if (Interrupted()) break;
-    if (file.Has(prompt)) {
-      ++summary.resumed;
-      continue;
-    }
-    if (encoder->IsCut(prompt)) progress.Warn(CutWarning(prompt, encoder->rule()));
-    file.Add(prompt, NamingPart("text encoder", [&] { return encoder->Encode(prompt); }));
-    ++summary.encoded;
-    report(prompt);
-    file.SaveNowAndThen();
-  }
+  static_cast<WorkSummary&>(summary) = RunWork(
+      options.prompts,
+      work,
+      [&](size_t i) { return file.Has(options.prompts[i]); },
+      [&](size_t i) -> Commit {
+        const std::string& prompt = options.prompts[i];
+        if (encoder->IsCut(prompt)) progress.Warn(CutWarning(prompt, encoder->rule()));
+        PromptEmbedding made = NamingPart("text encoder", [&] { return encoder->Encode(prompt); });
+        return [&file, &prompt, made = std::move(made)] {
+          file.Add(prompt, made);
+          file.SaveNowAndThen();
+        };
+      });
   file.Save();
-  summary.total = file.size();
-  summary.interrupted = summary.encoded + summary.resumed < total;
+  summary.in_file = file.size();
   return summary;
 }
 

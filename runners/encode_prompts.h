@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "datasets/base/progress.h"
+#include "datasets/base/work_loop.h"
 #include "runners/systems/system.h"
 
 namespace teacache {
@@ -16,11 +17,8 @@ struct EncodeOptions {
   ProgressSink* progress = nullptr;
 };
 
-struct EncodeSummary {
-  int encoded = 0;
-  int resumed = 0;  // were in the file already
-  int total = 0;    // prompts in the file now
-  bool interrupted = false;
+struct EncodeSummary : WorkSummary {
+  int in_file = 0;  // prompts in the file now
 };
 
 // Adds the embeddings of `prompts` to a prompts file, which is created when it does not exist. The

@@ -31,13 +31,19 @@ int main(int argc, char** argv) {
     if (file.empty() == texts.empty()) {
       teacache::ThrowUserError("--prompts", "give one of --prompts FILE and --prompt TEXT");
     }
+    teacache::OutputCheck check;
+    teacache::AddSystemInputs(options.system, &check);
+    check.Reads("--prompts", file);
+    check.WritesFile("--out", options.out);
+    check.Run();
     options.prompts = file.empty() ? texts : teacache::ReadPromptsAndWarn(file, &progress);
     const teacache::EncodeSummary summary = teacache::EncodePrompts(options);
     fmt::print("{}: {} prompts encoded, {} were there, {} in the file\n",
                options.out,
-               summary.encoded,
+               summary.done,
                summary.resumed,
-               summary.total);
-    return summary.interrupted ? 1 : 0;
+               summary.in_file);
+    fmt::print("{}", teacache::SummaryText(summary, "prompts"));
+    return summary.complete() ? 0 : 1;
   });
 }

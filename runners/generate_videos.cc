@@ -10,16 +10,16 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/interrupt.h"
 #include "datasets/base/journal.h"
+#include "datasets/base/parts.h"
+#include "datasets/base/stale_files.h"
 #include "datasets/base/version.h"
 #include "datasets/prompts.h"
 #include "datasets/trace/trace.h"
 #include "runners/nn/out_of_memory.h"
-#include "runners/ordered_jobs.h"
 #include "runners/record_diffs.h"
+#include "runners/systems/pixel_key.h"
 #include "runners/systems/system_list.h"
-#include "runners/time_estimate.h"
 
 namespace teacache {
 namespace {
@@ -80,24 +80,14 @@ std::string Extension(VideoWriterOptions::Codec codec) {
   return "";
 }
 
-// What decides about the pixels: runs with other settings may not share a folder.
+// Runs with other settings may not share a folder.
 json Settings(const SystemInfo& info, const GenerateOptions& options) {
-  return {{"model", info.name},
-          {"weights_sha256", info.weights_digest},
-          {"scheduler", info.scheduler},
-          {"steps", info.steps},
-          {"guidance", info.guidance},
-          {"dtype", info.dtype},
-          {"device", info.device},
-          {"width", info.width},
-          {"height", info.height},
-          {"frames", info.frames},
-          {"prompt_suffix", info.prompt_suffix},
-          {"threads", options.threads},
-          {"policy", PolicyJson(options.policy)},
-          {"codec", CodecName(options.video.codec)},
-          {"crf", options.video.crf},
-          {"record", options.record}};
+  json settings = ToJson(MakePixelKey(info, options.threads));
+  settings["policy"] = PolicyJson(options.policy);
+  settings["codec"] = CodecName(options.video.codec);
+  settings["crf"] = options.video.crf;
+  settings["record"] = options.record;
+  return settings;
 }
 
 json ToJson(const VideoTiming& timing) {
@@ -107,6 +97,7 @@ json ToJson(const VideoTiming& timing) {
           {"prompt", timing.prompt},
           {"seed", timing.seed},
           {"file", timing.file},
+          {"sha256", timing.sha256},
           {"calls", MaskText(timing.computed)},
           {"transformer_seconds", timing.transformer_seconds},
           {"decode_seconds", timing.decode_seconds},
@@ -119,6 +110,7 @@ VideoTiming TimingFromJson(const json& j, const std::string& path) {
     j.at("prompt").get_to(timing.prompt);
     j.at("seed").get_to(timing.seed);
     j.at("file").get_to(timing.file);
+    timing.sha256 = j.value("sha256", "");
     timing.computed = ParseMask(j.at("calls").get<std::string>());
     j.at("transformer_seconds").get_to(timing.transformer_seconds);
     j.at("decode_seconds").get_to(timing.decode_seconds);
@@ -130,22 +122,24 @@ VideoTiming TimingFromJson(const json& j, const std::string& path) {
   }
 }
 
-// "timing.jsonl", or "timing.2-of-8.jsonl" so that shards can share a folder.
-std::string ShardFile(const std::string& folder, const std::string& stem, const Shard& shard) {
-  const std::string part =
-      shard.count > 1 ? fmt::format(".{}-of-{}", shard.index, shard.count) : "";
-  return (fs::path(folder) / (stem + part + ".jsonl")).string();
+// Of a file, or of the pictures of a folder and their names.
+std::string Sha256HexOfVideo(const std::string& path) {
+  if (!fs::is_directory(path)) return Sha256HexOfFile(path);
+  std::string pictures;
+  for (const std::string& name : ListFolder(path)) {
+    pictures += name + ' ' + Sha256HexOfFile((fs::path(path) / name).string()) + '\n';
+  }
+  return Sha256Hex(std::string_view(pictures));
 }
 
-struct Item {
-  std::string prompt;
-  int64_t seed = 0;
-};
+// Shards share a folder.
+std::string ShardFile(const std::string& folder, const std::string& name, const Shard& shard) {
+  return PartPath((fs::path(folder) / name).string(), shard);
+}
 
-struct FinishedItem {
+struct MadeVideo {
   VideoTiming timing;
   std::vector<TraceRow> rows;
-  std::string error;  // why it is not finished; "" = it is
 };
 
 class RunFolder {
@@ -154,53 +148,32 @@ class RunFolder {
       : system_(system),
         options_(options),
         policy_(options.policy.Make(system.info().calls)),
-        timing_path_(ShardFile(options.out, "timing", options.shard)) {
-    CheckJobs(options.jobs, options.threads);
-    CheckDistinct(options.prompts, "prompts");
-    for (const std::string& prompt : options.prompts) system.CheckPrompt(prompt);
-    MakeFolders((fs::path(options.out) / "videos").string());
+        timing_path_(ShardFile(options.out, "timing.jsonl", options.shard)) {
+    options.Check(system);
+    const std::string videos = (fs::path(options.out) / "videos").string();
+    MakeFolders(videos);
+    for (const std::string& folder : {options.out, videos}) RemoveStaleTemporaries(folder);
     journal_.emplace(timing_path_, "generate-videos", Settings(system.info(), options));
     WriteRunFile();  // only now: the journal refuses other settings than the folder's
     if (options.record) {
-      const std::string path = ShardFile(options.out, "trace", options.shard);
+      const std::string path = ShardFile(options.out, "trace.jsonl", options.shard);
       trace_.emplace(path, MakeTraceHeader(system.info(), options.prompts, options.shard));
       recorded_ = RecordedRuns(*trace_);
     }
   }
 
   GenerateSummary Fill() {
+    ReadJournal();
     GenerateSummary summary;
-    const std::vector<Item> items = ItemsToDo(&summary);
-    ProgressSink& progress = options_.progress ? *options_.progress : NoProgress();
-    const auto report = [&](const std::string& name) {
-      progress.Report(
-          {"generating", "videos", summary.generated + summary.resumed, summary.total, name});
-    };
-    report("");
-    PreparePrompts(items, &progress);
-    TimeEstimate estimate(
-        static_cast<int64_t>(items.size()), system_.info().calls, options_.jobs, &progress);
-    ForEachInOrder<FinishedItem>(
-        items.size(),
-        {options_.jobs, options_.threads, Interrupted},
-        [&](size_t i) {
-          FinishedItem item;
-          item.error = ErrorOfWork([&] { item = Make(items[i], &estimate); });
-          return item;
-        },
-        [&](size_t i, FinishedItem&& item) {
-          if (item.error.empty()) item.error = ErrorOfWork([&] { Keep(item); });
-          if (item.error.empty()) {
-            ++summary.generated;
-            report(item.timing.file);
-          } else {
-            summary.failed.push_back({items[i].prompt, items[i].seed, item.error});
-            progress.Warn(
-                fmt::format("\"{}\", seed {}: {}", items[i].prompt, items[i].seed, item.error));
-          }
+    static_cast<WorkSummary&>(summary) = RunPromptWork(
+        system_,
+        options_,
+        "generating",
+        "videos",
+        [&](const PromptItem& item) { return IsFinished(item); },
+        [&](const PromptItem& item, const std::function<void(int)>& on_call) {
+          return [this, made = Make(item, on_call)] { Keep(made); };
         });
-    const size_t finished = summary.generated + summary.resumed + summary.failed.size();
-    summary.interrupted = finished < static_cast<size_t>(summary.total);
     Collect(&summary);
     return summary;
   }
@@ -208,15 +181,7 @@ class RunFolder {
  private:
   using Key = std::pair<std::string, int64_t>;
 
-  void PreparePrompts(const std::vector<Item>& items, ProgressSink* progress) const {
-    std::vector<std::string> prompts;
-    for (const Item& item : items) {
-      if (prompts.empty() || prompts.back() != item.prompt) prompts.push_back(item.prompt);
-    }
-    if (!prompts.empty()) system_.Prepare(prompts, progress);
-  }
-
-  void Keep(const FinishedItem& item) {
+  void Keep(const MadeVideo& item) {
     // The trace goes first: a run in the journal has its rows. A run that was stopped between the
     // two has them already.
     const Key key(item.timing.prompt, item.timing.seed);
@@ -228,48 +193,61 @@ class RunFolder {
     done_[key] = item.timing;
   }
 
-  std::vector<Item> ItemsToDo(GenerateSummary* summary) {
-    for (const json& entry : journal_->entries()) {
-      VideoTiming timing = TimingFromJson(entry, timing_path_);
-      if (fs::exists(fs::path(options_.out) / timing.file)) {
-        done_[{timing.prompt, timing.seed}] = std::move(timing);
-      }
-    }
-    std::vector<Item> items;
-    int64_t number = 0;
-    for (const std::string& prompt : options_.prompts) {
-      for (const int64_t seed : options_.seeds) {
-        if (!options_.shard.Contains(number++)) continue;
-        ++summary->total;
-        if (done_.contains({prompt, seed})) {
-          ++summary->resumed;
-        } else {
-          items.push_back({prompt, seed});
-        }
-      }
-    }
-    return items;
+  std::string FileOf(const std::string& prompt, int64_t seed) const {
+    return "videos/" + VideoStem(prompt, seed) + Extension(options_.video.codec);
   }
 
-  FinishedItem Make(const Item& item, TimeEstimate* estimate) const {
+  std::string PathOf(const std::string& file) const {
+    return (fs::path(options_.out) / file).string();
+  }
+
+  void ReadJournal() {
+    for (const json& entry : journal_->entries()) {
+      VideoTiming timing = TimingFromJson(entry, timing_path_);
+      const Key key(timing.prompt, timing.seed);
+      done_[key] = std::move(timing);  // the last one counts
+    }
+    std::erase_if(done_, [&](const auto& done) { return !IsWhole(done.second); });
+  }
+
+  // Whether the files are as the journal says.
+  bool IsWhole(const VideoTiming& timing) const {
+    if (trace_ && !recorded_.contains({timing.prompt, timing.seed})) return false;
+    const std::string path = PathOf(timing.file);
+    std::error_code error;
+    if (!(is_folder() ? fs::is_directory(path, error) : fs::is_regular_file(path, error))) {
+      return false;
+    }
+    return timing.sha256.empty() || timing.sha256 == Sha256HexOfVideo(path);
+  }
+
+  bool IsFinished(const PromptItem& item) const {
+    if (done_.contains({item.prompt, item.seed})) return true;
+    const std::string path = PathOf(FileOf(item.prompt, item.seed));
+    if (!is_folder()) CheckOutputFile(path, path);
+    return false;
+  }
+
+  MadeVideo Make(const PromptItem& item, const std::function<void(int)>& on_call) const {
     const Clock::time_point start = Clock::now();
     SampleOptions sample_options;
     sample_options.record = options_.record;
-    sample_options.on_call = [estimate](int call) { estimate->AfterCall(call); };
+    sample_options.on_call = on_call;
     sample_options.teacache_mode = options_.policy.teacache_mode;
     const GeneratedVideo made =
         GenerateVideo(system_, *policy_, item.prompt, item.seed, sample_options);
-    FinishedItem finished;
+    MadeVideo finished;
     VideoTiming& timing = finished.timing;
     timing.prompt = item.prompt;
     timing.seed = item.seed;
-    timing.file = "videos/" + VideoStem(item.prompt, item.seed) + Extension(options_.video.codec);
+    timing.file = FileOf(item.prompt, item.seed);
     timing.computed = made.sample.Computed();
     timing.transformer_seconds = made.transformer_seconds;
     timing.decode_seconds = made.decode_seconds;
     VideoWriterOptions video = options_.video;
     video.fps = system_.info().fps;
-    WriteVideo((fs::path(options_.out) / timing.file).string(), made.video, video);
+    WriteVideo(PathOf(timing.file), made.video, video);
+    timing.sha256 = Sha256HexOfVideo(PathOf(timing.file));
     timing.total_seconds = SecondsSince(start);
     if (const auto scene = system_.CheckScene(item.prompt, made.video)) timing.scene = scene->axes;
     if (options_.record) {
@@ -300,12 +278,12 @@ class RunFolder {
     run["argv"] = options_.argv;
     run["prompts"] = options_.prompts;
     run["seeds"] = options_.seeds;
-    run["width"] = system_.info().width;
-    run["height"] = system_.info().height;
-    run["frames"] = system_.info().frames;
     run["fps"] = system_.info().fps;
     AtomicWriteFile((fs::path(options_.out) / "run.json").string(), run.dump(2) + "\n");
   }
+
+  // Whether a video is a folder of pictures.
+  bool is_folder() const { return options_.video.codec == VideoWriterOptions::Codec::kPng; }
 
   const System& system_;
   const GenerateOptions& options_;

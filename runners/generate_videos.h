@@ -5,10 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "datasets/base/progress.h"
-#include "datasets/base/shard.h"
 #include "datasets/video/video.h"
-#include "runners/failed_item.h"
+#include "runners/prompt_work.h"
 #include "runners/sampling/policy_options.h"
 #include "runners/sampling/sampler.h"
 #include "runners/systems/system.h"
@@ -29,20 +27,14 @@ GeneratedVideo GenerateVideo(const System& system,
                              int64_t seed,
                              const SampleOptions& options = {});
 
-struct GenerateOptions {
+struct GenerateOptions : PromptWork {
   std::string model = "shapes";
   SystemOptions system;
-  std::vector<std::string> prompts;
-  std::vector<int64_t> seeds = {0};
   PolicyOptions policy;
-  std::string out;           // run folder
-  VideoWriterOptions video;  // codec; fps 0 = the system's
-  bool record = false;       // write trace.jsonl too
-  int jobs = 1;
-  int threads = 1;
-  Shard shard;
+  std::string out;                // run folder
+  VideoWriterOptions video;       // codec; fps 0 = the system's
+  bool record = false;            // write trace.jsonl too
   std::vector<std::string> argv;  // for run.json
-  ProgressSink* progress = nullptr;
 };
 
 // One row of timing.jsonl.
@@ -50,6 +42,7 @@ struct VideoTiming {
   std::string prompt;
   int64_t seed = 0;
   std::string file;            // relative to the run folder
+  std::string sha256;          // of the file; "" = unknown (0.1.0)
   std::vector<bool> computed;  // per call
   double transformer_seconds = 0;
   double decode_seconds = 0;
@@ -58,18 +51,14 @@ struct VideoTiming {
   std::vector<std::pair<std::string, bool>> scene;
 };
 
-struct GenerateSummary {
-  int generated = 0;
-  int resumed = 0;  // were there already
-  int total = 0;    // of this shard
-  bool interrupted = false;
-  std::vector<FailedItem> failed;      // could not be made; not among `videos`
+struct GenerateSummary : WorkSummary {
   std::vector<VideoTiming> videos;     // finished ones, in order of prompts and seeds
   std::vector<std::string> shortened;  // "file <- prompt" where a name had to be shortened
 };
 
 // Fills a run folder: videos/{prompt}-{seed}.mp4, run.json, timing.jsonl, and trace.jsonl when
-// recording. Videos that timing.jsonl lists are kept; a folder made with other settings is refused.
+// recording. Videos that timing.jsonl lists are kept unless they changed since (or, when
+// recording, their trace is missing); a folder made with other settings is refused.
 // A video that cannot be made (out of memory, disk full) is listed as failed, leaves no file, and
 // is tried again by the next run. Bytes depend neither on `jobs` nor on interruptions (timings
 // aside). Throws UserError.

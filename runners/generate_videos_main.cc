@@ -1,6 +1,7 @@
 // generate-videos: prompts in, videos out, uncached or with a cache policy.
 
 #include "datasets/base/interrupt.h"
+#include "datasets/base/parts.h"
 #include "datasets/coefficients.h"
 #include "runners/cli_options.h"
 #include "runners/generate_videos.h"
@@ -81,6 +82,16 @@ int Generate(GenerateOptions options,
   const InterruptGuard guard;
   ProgressPrinter progress;
   options.progress = &progress;
+  OutputCheck check;
+  AddSystemInputs(options.system, &check);
+  check.Reads("--prompts", prompts.file);
+  check.Reads("--coeffs", flags.coeffs);
+  check.Reads("--mag-ratios", flags.mag_ratios);
+  check.WritesFolder("--out", options.out);
+  for (const char* name : {"run.json", "timing.jsonl", "trace.jsonl"}) {
+    check.WritesFile("--out", options.out + "/" + name);
+  }
+  check.Run();
   options.policy.teacache_mode = ParseTeaCacheMode(flags.teacache_mode);
   if (flags.lossless) options.video.codec = VideoWriterOptions::Codec::kFfv1;
   const std::unique_ptr<System> system = LoadSystem(options.model, options.system);
@@ -108,15 +119,15 @@ int Generate(GenerateOptions options,
       "{}: {} videos made, {} were there, {} in all; computed calls {:.1f} of {}, "
       "transformer {:.3f} s a video\n",
       options.out,
-      summary.generated,
+      summary.done,
       summary.resumed,
       summary.total,
       computed / n,
       system->info().calls,
       seconds / n);
   PrintScenes(summary);
-  fmt::print("{}", FailedText(summary.failed));
-  return summary.interrupted || !summary.failed.empty() ? 1 : 0;
+  fmt::print("{}{}", SummaryText(summary, "videos"), LastLine(options.shard));
+  return summary.complete() ? 0 : 1;
 }
 
 }  // namespace

@@ -4,36 +4,22 @@
 #include <set>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include "datasets/base/progress.h"
-#include "datasets/base/shard.h"
 #include "datasets/trace/trace.h"
-#include "runners/failed_item.h"
+#include "runners/prompt_work.h"
 #include "runners/systems/system.h"
 
 namespace teacache {
 
-struct RecordOptions {
+struct RecordOptions : PromptWork {
   std::string model = "shapes";
   SystemOptions system;
-  std::vector<std::string> prompts;
-  std::vector<int64_t> seeds = {0};
-  std::string out;   // trace file (.jsonl); with a shard ".i-of-n" goes before the extension
+  std::string out;   // trace file (.jsonl); a part is named as PartPath says
   int lookback = 0;  // also distances of the residual to k = 2 ... lookback calls before; 0 = none
-  int jobs = 1;
-  int threads = 1;
-  Shard shard;
-  ProgressSink* progress = nullptr;
 };
 
-struct RecordSummary {
+struct RecordSummary : WorkSummary {
   std::string path;  // of the trace
-  int recorded = 0;  // runs
-  int resumed = 0;   // were in the trace already
-  int total = 0;     // of this shard
-  bool interrupted = false;
-  std::vector<FailedItem> failed;
 };
 
 // Full (uncached) runs of every prompt and seed into a trace. Runs that the trace holds already are

@@ -1,6 +1,7 @@
 // record-diffs: full runs of a system into a trace.
 
 #include "datasets/base/interrupt.h"
+#include "datasets/base/parts.h"
 #include "runners/cli_options.h"
 #include "runners/record_diffs.h"
 #include "runners/systems/system_list.h"
@@ -29,10 +30,15 @@ int main(int argc, char** argv) {
     const teacache::InterruptGuard guard;
     teacache::ProgressPrinter progress;
     options.progress = &progress;
+    options.shard = teacache::ChooseShard(shard);
+    teacache::OutputCheck check;
+    teacache::AddSystemInputs(options.system, &check);
+    check.Reads("--prompts", prompts.file);
+    check.WritesFile("--out", teacache::PartPath(options.out, options.shard));
+    check.Run();
     const auto system = teacache::LoadSystem(options.model, options.system);
     options.prompts = prompts.Prompts(*system, &progress);
     options.seeds = prompts.Seeds();
-    options.shard = teacache::ChooseShard(shard);
     for (const std::string& prompt : options.prompts) system->CheckPrompt(prompt);
     const std::string parts = plan.Text(
         *system, options.system, options.jobs, options.prompts.size() * options.seeds.size());
@@ -41,10 +47,10 @@ int main(int argc, char** argv) {
     const teacache::RecordSummary summary = teacache::RecordDiffs(*system, options);
     fmt::print("{}: {} runs recorded, {} were there, {} in all\n",
                summary.path,
-               summary.recorded,
+               summary.done,
                summary.resumed,
                summary.total);
-    fmt::print("{}", teacache::FailedText(summary.failed));
-    return summary.interrupted || !summary.failed.empty() ? 1 : 0;
+    fmt::print("{}{}", teacache::SummaryText(summary, "runs"), teacache::LastLine(options.shard));
+    return summary.complete() ? 0 : 1;
   });
 }

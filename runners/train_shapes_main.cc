@@ -9,6 +9,7 @@
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/interrupt.h"
+#include "datasets/base/outputs.h"
 #include "datasets/base/program.h"
 #include "datasets/base/version.h"
 #include "datasets/tensors/torch_device.h"
@@ -34,7 +35,7 @@ void Log(const std::string& folder, const nlohmann::json& row) {
   std::FILE* file = std::fopen((folder + "/training.jsonl").c_str(), "a");
   if (file == nullptr) ThrowUserError(folder, "training.jsonl cannot be written there");
   fmt::print(file, "{}\n", row.dump());
-  std::fclose(file);
+  if (std::fclose(file) != 0) ThrowUserError(folder, "training.jsonl cannot be written there");
 }
 
 // The same prompts and noise every time, so that the sheets show progress.
@@ -76,6 +77,14 @@ void Sample(const Arguments& arguments,
 int Run(const Arguments& arguments) {
   const ShapesTrainingOptions& training = arguments.training;
   training.Validate();
+  OutputCheck check;
+  check.WritesFolder("--work", training.work_folder);
+  check.WritesFolder("--out", arguments.weights_folder);
+  check.WritesFile("--work", training.work_folder + "/training.jsonl");
+  for (const char* name : {"autoencoder.safetensors", "transformer.safetensors", "SHA256SUMS"}) {
+    check.WritesFile("--out", arguments.weights_folder + "/" + name);
+  }
+  check.Run();
   MakeFolders(training.work_folder);
   ShapesTrainingHooks hooks;
   hooks.report = [&](const ShapesTrainingReport& r) {

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "calib/emitters/emitter.h"
 #include "calib/fit/polynomial.h"
@@ -100,6 +101,19 @@ std::vector<EmittedFile> Emit(const std::string& format_name, const EmitInput& i
   const EmittedText written = format.write(input);
   return {{written.name, written.text},
           {written.name + ".provenance.json", Provenance(format, input, written)}};
+}
+
+std::vector<std::string> EmittedNames(const std::string& format) {
+  const auto is_one_of = [&](const std::set<std::string>& names) { return names.contains(format); };
+  std::string name = FindEmitFormat(format).name;
+  if (is_one_of({"comfyui", "diffsynth", "videox-fun"})) {
+    name += ".py";
+  } else if (is_one_of({"tensorrt-llm", "tensorrt-llm-ret", "cache-dit"})) {
+    name += ".yaml";
+  } else {
+    name += format == "sd-cpp" ? ".txt" : ".json";
+  }
+  return {name, name + ".provenance.json"};
 }
 
 std::vector<std::string> WriteEmitted(const std::string& folder,

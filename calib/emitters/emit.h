@@ -54,6 +54,9 @@ const EmitFormat& FindEmitFormat(const std::string& name);
 // Throws UserError where the engine cannot take them (degree, experts, missing threshold).
 std::vector<EmittedFile> Emit(const std::string& format, const EmitInput& input);
 
+// The names of the files that Emit makes for a format, known before any work.
+std::vector<std::string> EmittedNames(const std::string& format);
+
 // Writes the files into a folder (made if needed), each by a temporary name and a rename.
 std::vector<std::string> WriteEmitted(const std::string& folder,
                                       const std::vector<EmittedFile>& files);

@@ -85,6 +85,31 @@ void SyncPath(const std::string& path) {
   }
 }
 
+void Rename(const std::string& from, const std::string& to) {
+  if (rename(from.c_str(), to.c_str()) != 0) {
+    ThrowUserError(to, "cannot be written: {}", ErrnoText(errno));
+  }
+}
+
+// /dev/stdout, /dev/fd/1, /proc/self/fd/1: replacing the file behind it would lose what the shell
+// and this program write there.
+bool IsOpenDescriptor(const std::string& path) {
+  fs::path at(path);
+  std::error_code error;
+  for (int links = 0; links < 40; ++links) {
+    const fs::path folder = fs::weakly_canonical(fs::absolute(at, error).parent_path(), error);
+    if (folder.string().starts_with("/proc/")) return true;
+    if (!fs::is_symlink(fs::symlink_status(at, error))) return false;
+    at = at.parent_path() / fs::read_symlink(at, error);
+  }
+  return false;
+}
+
+bool IsMarkedFolder(const std::string& path) {
+  std::error_code error;
+  return fs::is_regular_file(fs::symlink_status(fs::path(path) / kFolderMarker, error));
+}
+
 class Sha256 {
  public:
   Sha256() : state_(av_sha_alloc(), av_free) {
@@ -132,9 +157,47 @@ std::string UniqueTempPath(const std::string& path) {
   return (folder / fmt::format(".teacache-{:016x}.tmp", number)).string();
 }
 
+std::string WithoutLinks(const std::string& path) {
+  fs::path at(path);
+  std::error_code error;
+  for (int links = 0; fs::is_symlink(fs::symlink_status(at, error)); ++links) {
+    const fs::path target = fs::read_symlink(at, error);
+    if (error || links == 40) ThrowUserError(path, "must not be a loop of links");
+    at = at.parent_path() / target;  // an absolute target stands alone
+  }
+  return at.string();
+}
+
+OutputPlace PlaceOf(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) {
+    return errno == ELOOP ? OutputPlace::kOther : OutputPlace::kNew;
+  }
+  if (S_ISDIR(status.st_mode)) return OutputPlace::kFolder;
+  if (S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode)) return OutputPlace::kStream;
+  if (!S_ISREG(status.st_mode)) return OutputPlace::kOther;
+  return IsOpenDescriptor(path) ? OutputPlace::kStream : OutputPlace::kFile;
+}
+
+void CheckOutputFile(const std::string& path, const std::string& where) {
+  const OutputPlace place = PlaceOf(path);
+  if (path.ends_with('/') || place == OutputPlace::kFolder) {
+    ThrowUserError(where, "must be a file but \"{}\" is a folder", path);
+  }
+  if (place == OutputPlace::kOther) {
+    ThrowUserError(
+        where, "must be a file but \"{}\" is a socket, a block device or a loop of links", path);
+  }
+}
+
 PendingPath::PendingPath(std::string final_path) : final_(std::move(final_path)) {
   while (final_.size() > 1 && final_.back() == '/') {
     final_.pop_back();
+  }
+  final_ = WithoutLinks(final_);
+  const OutputPlace place = PlaceOf(final_);
+  if (place == OutputPlace::kStream || place == OutputPlace::kOther) {
+    ThrowUserError(final_, "must be a file or folder, or new, but is something else");
   }
   temp_ = UniqueTempPath(final_);
 }
@@ -147,26 +210,41 @@ PendingPath::~PendingPath() {
 }
 
 void PendingPath::Commit() {
+  std::error_code no_folder;
+  const bool folder = fs::is_directory(temp_, no_folder);
+  if (folder) AtomicWriteFile((fs::path(temp_) / kFolderMarker).string(), std::string_view());
   SyncPath(temp_);
-  std::string old;
-  if (fs::is_directory(final_)) {  // rename() replaces files and empty folders only
-    old = UniqueTempPath(final_);
-    if (rename(final_.c_str(), old.c_str()) != 0) {
-      ThrowUserError(final_, "cannot be replaced: {}", ErrnoText(errno));
-    }
+  const OutputPlace place = PlaceOf(final_);
+  const bool is_new = place == OutputPlace::kNew;
+  if (!folder) {
+    if (!is_new && place != OutputPlace::kFile) CheckOutputFile(final_, final_);
+    Rename(temp_, final_);
+    committed_ = true;
+    return;
   }
-  if (rename(temp_.c_str(), final_.c_str()) != 0) {
-    const int error = errno;
-    if (!old.empty()) {
-      (void)rename(old.c_str(), final_.c_str());
-    }
-    ThrowUserError(final_, "cannot be written: {}", ErrnoText(error));
+  if (!is_new && place != OutputPlace::kFolder) {
+    ThrowUserError(final_, "must be a folder or new but is a file");
+  }
+  // rename() replaces an empty folder itself.
+  if (is_new || fs::is_empty(final_, no_folder)) {
+    Rename(temp_, final_);
+    committed_ = true;
+    return;
+  }
+  if (!IsMarkedFolder(final_)) {
+    ThrowUserError(final_, "must be new, empty or made by this program (with {})", kFolderMarker);
+  }
+  const std::string old = UniqueTempPath(final_);
+  Rename(final_, old);
+  try {
+    Rename(temp_, final_);
+  } catch (const UserError&) {
+    (void)rename(old.c_str(), final_.c_str());
+    throw;
   }
   committed_ = true;
-  if (!old.empty()) {
-    std::error_code ignored;
-    fs::remove_all(old, ignored);
-  }
+  std::error_code ignored;
+  fs::remove_all(old, ignored);
 }
 
 void WriteAll(int fd, const std::string& path, std::string_view bytes) {
@@ -183,17 +261,22 @@ void WriteAll(int fd, const std::string& path, std::string_view bytes) {
 }
 
 void AtomicWriteFile(const std::string& path, std::span<const std::span<const std::byte>> pieces) {
-  PendingPath pending(path);
-  {
-    const Descriptor fd(
-        open(pending.temp().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  CheckOutputFile(path, path);
+  const auto write = [&](const std::string& to, int flags) {
+    const Descriptor fd(open(to.c_str(), O_WRONLY | O_CLOEXEC | flags, 0666));
     if (fd.get() < 0) {
       ThrowUserError(path, "cannot be created: {}", ErrnoText(errno));
     }
     for (const std::span<const std::byte> piece : pieces) {
       WriteAll(fd.get(), path, {reinterpret_cast<const char*>(piece.data()), piece.size()});
     }
+  };
+  if (PlaceOf(path) == OutputPlace::kStream) {
+    write(path, O_APPEND);
+    return;
   }
+  PendingPath pending(path);
+  write(pending.temp(), O_CREAT | O_EXCL);
   pending.Commit();
 }
 

@@ -14,11 +14,36 @@ namespace teacache {
 // atomic), different for every call, process and machine. Nothing is created.
 std::string UniqueTempPath(const std::string& path);
 
+// The path that a symbolic link leads to in the end, existing or not; other paths as they are.
+// Throws UserError for a loop.
+std::string WithoutLinks(const std::string& path);
+
+// What stands at an output path, symbolic links followed.
+enum class OutputPlace {
+  kNew,     // nothing yet, or a link to nothing
+  kFile,    // a regular file: it may be replaced
+  kStream,  // a character device, a pipe, or an open descriptor (/dev/stdout): written, not
+            // replaced
+  kFolder,
+  kOther,  // a socket or a block device
+};
+OutputPlace PlaceOf(const std::string& path);
+
+// Throws UserError "where must be a file but "path" is a folder" unless an output file may be
+// written to `path`.
+void CheckOutputFile(const std::string& path, const std::string& where);
+
+// The name of the file that marks a folder as one of ours, which may be replaced as a whole.
+inline constexpr const char* kFolderMarker = ".teacache-folder";
+
 // An output file or folder under construction: write to temp(), then Commit() puts it in its place
 // in one step. Without Commit() the destructor removes what was written, so an interrupted or
 // failed run leaves either the old file or the new one, never half of one.
+// A file replaces a regular file only. A folder replaces an empty folder or one with kFolderMarker.
+// Nothing else is ever removed. A symbolic link stays: what it leads to is replaced.
 class PendingPath {
  public:
+  // Throws UserError where `final_path` is something that cannot be replaced.
   explicit PendingPath(std::string final_path);
   ~PendingPath();
   PendingPath(const PendingPath&) = delete;
@@ -26,8 +51,7 @@ class PendingPath {
 
   const std::string& temp() const { return temp_; }
   const std::string& final_path() const { return final_; }
-  // Flushes to disk and renames. An older file or folder of that name is replaced. Throws
-  // UserError.
+  // Flushes to disk and renames; a folder gets its marker before. Throws UserError.
   void Commit();
 
  private:
@@ -36,7 +60,8 @@ class PendingPath {
   bool committed_ = false;
 };
 
-// Writes a whole file through PendingPath. Parent folders must exist. Throws UserError.
+// Writes a whole file through PendingPath, or directly into a stream (see OutputPlace). Parent
+// folders must exist. Throws UserError.
 void AtomicWriteFile(const std::string& path, std::string_view bytes);
 void AtomicWriteFile(const std::string& path, std::span<const std::byte> bytes);
 

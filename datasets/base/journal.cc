@@ -1,7 +1,6 @@
 #include "datasets/base/journal.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,7 +11,9 @@
 #include <system_error>
 
 #include "datasets/base/error.h"
+#include "datasets/base/file_lock.h"
 #include "datasets/base/files.h"
+#include "datasets/base/json_fields.h"
 
 namespace teacache {
 namespace {
@@ -61,9 +62,12 @@ struct Parsed {
 };
 
 void ParseHeader(const std::string& path, std::string_view line, JournalContents* contents) {
-  const nlohmann::json header = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json header = TryParseJson(line);
   if (!header.is_object() || header.value("format", nlohmann::json()) != "teacache-journal") {
-    ThrowUserError(path, "must be a journal of this program but is not");
+    ThrowUserError(
+        path,
+        "must be a journal of this program but line 1 is not its header; remove the file to start "
+        "over");
   }
   if (header.value("version", nlohmann::json()) != kVersion) {
     ThrowUserError(path,
@@ -97,13 +101,15 @@ Parsed Parse(const std::string& path, std::string_view bytes) {
       ParseHeader(path, line, &parsed.contents);
       parsed.has_header = true;
     } else {
-      nlohmann::json entry = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+      nlohmann::json entry = TryParseJson(line);
       if (!entry.is_object()) {
         // The end of a file may be garbage after a power failure; the middle may not.
         if (newline + 1 == bytes.size()) {
           break;
         }
-        ThrowUserError(path, "line {} must be a JSON object but is not", number);
+        ThrowUserError(path,
+                       "line {} must be a JSON object but is not; remove the file to start over",
+                       number);
       }
       parsed.contents.entries.push_back(std::move(entry));
     }
@@ -168,9 +174,7 @@ Journal::Journal(const std::string& path, const std::string& kind, const nlohman
   if (state_->fd < 0) {
     ThrowUserError(path, "cannot be opened: {}", std::generic_category().message(errno));
   }
-  if (flock(state_->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    ThrowUserError(path, "must not be in use but another process holds it");
-  }
+  LockFile(state_->fd, path);
   Parsed parsed = Parse(path, ReadFile(path, kMaxJournalBytes));
   state_->contents = std::move(parsed.contents);
   if (parsed.has_header) {
@@ -179,7 +183,7 @@ Journal::Journal(const std::string& path, const std::string& kind, const nlohman
     }
     if (state_->contents.settings != settings) {
       ThrowUserError(path,
-                     "must be of the same settings to go on but {}; remove the file to start anew",
+                     "must be of the same settings to go on but {}; remove the file to start over",
                      FirstDifference(state_->contents.settings, settings));
     }
   }

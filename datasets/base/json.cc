@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "datasets/base/plain_json.h"
+
 namespace teacache {
 namespace {
 
@@ -138,6 +140,7 @@ struct MistakeFinder : nlohmann::json_sax<nlohmann::json> {
 std::string WithoutPlace(std::string reason) {
   if (const size_t code = reason.find("] "); code != std::string::npos) reason.erase(0, code + 2);
   if (reason.rfind("parse error at ", 0) == 0) reason.erase(0, reason.find(": ") + 2);
+  if (reason.size() > 160) reason = reason.substr(0, 160) + "...";
   return OneLine(std::move(reason));
 }
 
@@ -275,8 +278,13 @@ JsonDocument::JsonDocument(const std::string& text, std::string where)
   if (text.size() > simdjson::SIMDJSON_MAXSIZE_BYTES) {
     ThrowUserError(where_, "must be below 4 GiB, as JSON, but has {} bytes", text.size());
   }
+  simdjson::error_code error =
+      parser_.allocate(std::max<size_t>(text.size(), 64), size_t{kMaxJsonDepth} + 1);
   // Copies the text unless the string has room for looking ahead (see ReadFile).
-  const auto error = parser_.parse(text).get(root_);
+  if (error == simdjson::SUCCESS) error = parser_.parse(text).get(root_);
+  if (error == simdjson::DEPTH_ERROR) {
+    ThrowUserError(where_, "must be JSON of at most {} levels but is deeper", kMaxJsonDepth);
+  }
   if (error != simdjson::SUCCESS) RefuseText(text, where_, error);
 }
 

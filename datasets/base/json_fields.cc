@@ -10,20 +10,47 @@
 namespace teacache {
 namespace {
 
-// A value as it is shown in a message: one line, not longer than 60 characters.
-std::string Shown(const nlohmann::json& value) {
+// Whether brackets outside of strings nest deeper than kMaxJsonDepth. Invalid texts have a depth
+// too; the parser refuses them.
+bool IsTooDeep(std::string_view text) {
+  int depth = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    switch (text[i]) {
+      case '"':
+        for (++i; i < text.size() && text[i] != '"'; ++i) {
+          if (text[i] == '\\') ++i;
+        }
+        break;
+      case '[':
+      case '{':
+        if (++depth > kMaxJsonDepth) return true;
+        break;
+      case ']':
+      case '}':
+        --depth;
+        break;
+      default:
+        break;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string ShownJson(const nlohmann::json& value) {
   std::string text =
       value.dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace);
   if (text.size() > 60) text = text.substr(0, 57) + "...";
   return text;
 }
 
-}  // namespace
+std::string ShownText(std::string_view text) { return ShownJson(std::string(text.substr(0, 61))); }
 
 JsonFields::JsonFields(const nlohmann::json& object, std::string where)
     : object_(object), where_(std::move(where)) {
   if (!object.is_object()) {
-    ThrowUserError(where_, "must be a JSON object but is {}", Shown(object));
+    ThrowUserError(where_, "must be a JSON object but is {}", ShownJson(object));
   }
 }
 
@@ -36,7 +63,7 @@ const nlohmann::json& JsonFields::At(std::string_view name) const {
 }
 
 void JsonFields::Wrong(std::string_view name, std::string_view must) const {
-  ThrowUserError(where_, "\"{}\" must be {} but is {}", name, must, Shown(At(name)));
+  ThrowUserError(where_, "\"{}\" must be {} but is {}", name, must, ShownJson(At(name)));
 }
 
 std::string JsonFields::String(std::string_view name) const {
@@ -132,10 +159,21 @@ std::vector<std::string> JsonFields::Unknown(std::initializer_list<std::string_v
   return unknown;
 }
 
-nlohmann::json ParseJson(std::string_view text, std::string_view where) {
+nlohmann::json TryParseJson(std::string_view text) {
   if (nlohmann::json document; ParsePlainJson(text, &document)) return document;
+  if (IsTooDeep(text)) return nlohmann::json::value_t::discarded;
+  return nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+}
+
+nlohmann::json ParseJson(std::string_view text,
+                         std::string_view where,
+                         const nlohmann::json::parser_callback_t& watch) {
+  if (nlohmann::json document; !watch && ParsePlainJson(text, &document)) return document;
+  if (IsTooDeep(text)) {
+    ThrowUserError(where, "must be JSON of at most {} levels but is deeper", kMaxJsonDepth);
+  }
   try {
-    return nlohmann::json::parse(text);
+    return nlohmann::json::parse(text, watch);
   } catch (const nlohmann::json::exception& e) {
     // "[json.exception.parse_error.101] parse error at line 1, column 5: ..."
     std::string reason = e.what();
@@ -148,6 +186,8 @@ nlohmann::json ParseJson(std::string_view text, std::string_view where) {
     if (text.find('\n') == std::string_view::npos && reason.rfind(first_line, 0) == 0) {
       reason = "parse error at " + reason.substr(first_line.size());
     }
+    constexpr size_t kLongest = 160;  // it may hold a whole string of the text
+    if (reason.size() > kLongest) reason = reason.substr(0, kLongest) + "...";
     ThrowUserError(where, "must be valid JSON but is not: {}", reason);
   }
 }

@@ -46,7 +46,19 @@ class JsonFields {
   std::string where_;
 };
 
+// A value as messages show it: one line, at most 60 characters.
+std::string ShownJson(const nlohmann::json& value);
+// The same of a text, with quotes.
+std::string ShownText(std::string_view text);
+
+// All JSON from outside is parsed by these, which refuse what is deeper than kMaxJsonDepth.
+//
 // Parses `text`; throws UserError "where: must be JSON but ..." with the position of the mistake.
-nlohmann::json ParseJson(std::string_view text, std::string_view where);
+// `watch` sees every event of the parser, as in nlohmann::json::parse.
+nlohmann::json ParseJson(std::string_view text,
+                         std::string_view where,
+                         const nlohmann::json::parser_callback_t& watch = nullptr);
+// A discarded value (is_discarded()) for what is not valid or too deep.
+nlohmann::json TryParseJson(std::string_view text);
 
 }  // namespace teacache

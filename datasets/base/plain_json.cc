@@ -10,19 +10,16 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kMaxDepth = 64;
-
 class PlainJsonReader : public PlainJsonScanner {
  public:
   using PlainJsonScanner::PlainJsonScanner;
 
   bool ReadValue(int depth, json* value) {
-    if (depth > kMaxDepth) return false;
     switch (Peek()) {
       case '{':
-        return ReadMembers(depth, value);
+        return depth < kMaxJsonDepth && ReadMembers(depth, value);
       case '[':
-        return ReadItems(depth, value);
+        return depth < kMaxJsonDepth && ReadItems(depth, value);
       case '"':
         return ReadString(value);
       case 't':

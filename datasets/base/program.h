@@ -1,12 +1,17 @@
 #pragma once
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <functional>
+#include <iostream>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "datasets/base/error.h"
@@ -16,12 +21,62 @@ namespace teacache {
 
 // What every main function does. Header-only, since only programs link CLI11.
 
+// A closed descriptor would be given to the next file that is opened, and what is printed would go
+// into that file. Writing to a closed standard output fails; messages to a closed standard error
+// are dropped.
+inline void OpenClosedDescriptors() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(fd, F_GETFD) == -1 && errno == EBADF) {
+      // Opens the lowest free descriptor, which is this one.
+      (void)!open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_RDWR);
+    }
+  }
+}
+
+// Never throws, unlike fmt::print, so that it can be used in handlers.
+inline void PrintMessage(const CLI::App& app, const std::string& message) {
+  std::fputs(fmt::format("{}: {}\n", app.get_name(), message).c_str(), stderr);
+}
+
+// `code`, or 1 instead of 0 when not all of standard output was written.
+inline int FlushOutput(const CLI::App& app, int code) {
+  std::cout.flush();
+  errno = 0;
+  const bool flushed = std::fflush(stdout) == 0;
+  const int error = errno;
+  if (flushed && std::ferror(stdout) == 0 && std::cout) return code;
+  PrintMessage(app,
+               "standard output cannot be written" +
+                   (error == 0 ? "" : ": " + std::generic_category().message(error)));
+  return code == 0 ? 1 : code;
+}
+
+// Calls `run` and turns exceptions into exit codes.
+inline int RunCatching(const CLI::App& app, const std::function<int()>& run) {
+  try {
+    return run();
+  } catch (const Interruption& error) {
+    PrintMessage(app, error.what());
+    return 1;
+  } catch (const UserError& error) {
+    PrintMessage(app, error.what());
+    return 2;
+  } catch (const std::exception& error) {
+    // fmt::print throws where standard output cannot be written, which FlushOutput reports.
+    if (std::ferror(stdout) == 0) {
+      PrintMessage(app, std::string("unexpected failure: ") + error.what());
+    }
+    return 1;
+  }
+}
+
 // Parses the arguments, calls `run` and turns exceptions into exit codes: 0 fine, 1 not everything
-// was done, 2 a mistake of the user.
+// was done (nor printed), 2 a mistake of the user.
 inline int RunProgram(CLI::App* app,
                       int argc,
                       const char* const* argv,
                       const std::function<int()>& run) {
+  OpenClosedDescriptors();
   app->failure_message([](const CLI::App* failed, const CLI::Error& error) {
     return fmt::format("{}: {} (see --help)\n", failed->get_name(), error.what());
   });
@@ -29,20 +84,9 @@ inline int RunProgram(CLI::App* app,
     app->parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     // --help and --version are "errors" with code 0.
-    return app->exit(error) == 0 ? 0 : 2;
+    return FlushOutput(*app, app->exit(error) == 0 ? 0 : 2);
   }
-  try {
-    return run();
-  } catch (const Interruption& error) {
-    fmt::print(stderr, "{}: {}\n", app->get_name(), error.what());
-    return 1;
-  } catch (const UserError& error) {
-    fmt::print(stderr, "{}: {}\n", app->get_name(), error.what());
-    return 2;
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "{}: unexpected failure: {}\n", app->get_name(), error.what());
-    return 1;
-  }
+  return FlushOutput(*app, RunCatching(*app, run));
 }
 
 // The command line without the program's folder, for provenance in output files.

@@ -1,8 +1,10 @@
 #include "datasets/base/shard.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <optional>
+#include <set>
 #include <string_view>
 
 #include "datasets/base/error.h"
@@ -111,6 +113,52 @@ Shard ShardFromEnvironment(const std::function<const char*(const char*)>& get) {
 Shard ChooseShard(const std::string& flag) {
   return flag.empty() ? ShardFromEnvironment([](const char* name) { return std::getenv(name); })
                       : ParseShard(flag);
+}
+
+std::string PartOf(const std::map<std::string, std::string>& context) {
+  if (context.contains(kMissingParts)) {
+    ThrowUserError("--merge",
+                   "must have parts but one is a merge that lacks some: merge the parts");
+  }
+  const auto part = context.find("shard");
+  return part == context.end() ? "" : part->second;
+}
+
+std::string CheckParts(const std::vector<std::string>& parts, bool allow_missing) {
+  if (std::ranges::all_of(parts, [](const std::string& part) { return part.empty(); })) return "";
+  std::set<int> given;
+  int count = 0;
+  for (const std::string& part : parts) {
+    if (part.empty()) {
+      ThrowUserError("--merge", "must have parts or whole results but has both");
+    }
+    const Shard shard = ParseShard(part);
+    if (count != 0 && shard.count != count) {
+      ThrowUserError("--merge",
+                     "must have parts of one division but has some of {} and some of {}",
+                     count,
+                     shard.count);
+    }
+    count = shard.count;
+    if (!given.insert(shard.index).second) {
+      ThrowUserError("--merge", "must have each part once but has {} twice", part);
+    }
+  }
+  constexpr int kMostNamed = 20;
+  const int num_missing = count - static_cast<int>(given.size());
+  std::string missing;
+  for (int i = 0, named = 0; i < count && named < std::min(num_missing, kMostNamed); ++i) {
+    if (given.contains(i)) continue;
+    missing += fmt::format("{}{}/{}", named++ == 0 ? "" : ", ", i, count);
+  }
+  if (num_missing > kMostNamed) missing += fmt::format(" and {} more", num_missing - kMostNamed);
+  if (num_missing > 0 && !allow_missing) {
+    ThrowUserError("--merge",
+                   "must have all parts but lacks {} (--allow-missing-parts makes a result that is "
+                   "marked as partial)",
+                   missing);
+  }
+  return missing;
 }
 
 }  // namespace teacache

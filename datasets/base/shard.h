@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
+#include <vector>
 
 namespace teacache {
 
@@ -26,5 +28,18 @@ Shard ShardFromEnvironment(const std::function<const char*(const char*)>& get);
 
 // ParseShard(flag), or the environment's shard when the flag is empty.
 Shard ChooseShard(const std::string& flag);
+
+// Where results of a merge say which parts they lack ("1/4, 3/4").
+inline constexpr const char* kMissingParts = "missing_parts";
+
+// The part that results are by their context ("shard"), "" for none. Throws UserError, starting
+// with "--merge", for the result of a merge that lacks parts.
+std::string PartOf(const std::map<std::string, std::string>& context);
+
+// Checks the parts of a merge: "i/n" as each file says, "" for results that are no part. Returns
+// the missing ones as "1/4, 3/4", "" when all are there. Throws UserError, starting with "--merge",
+// for a part that is given twice, parts of different n, a part beside results that are none, and
+// for missing ones unless `allow_missing`.
+std::string CheckParts(const std::vector<std::string>& parts, bool allow_missing);
 
 }  // namespace teacache

@@ -11,6 +11,7 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/base/json_fields.h"
 #include "datasets/base/mapped_file.h"
 
 namespace teacache {
@@ -60,7 +61,7 @@ DType ParseDType(const std::string& where, const std::string& name) {
       return row.dtype;
     }
   }
-  ThrowUserError(where, "dtype must be a known one (F32, BF16, ...) but is \"{}\"", name);
+  ThrowUserError(where, "dtype must be a known one (F32, BF16, ...) but is {}", ShownText(name));
 }
 
 // Parses JSON that must be an object in which no name appears twice.
@@ -78,14 +79,10 @@ nlohmann::json ParseStrictObject(const std::string& path, std::string_view text)
     }
     return true;
   };
-  nlohmann::json json;
-  try {
-    json = nlohmann::json::parse(text, watch);
-  } catch (const nlohmann::json::exception& error) {
-    ThrowUserError(path, "header must be valid JSON: {}", error.what());
-  }
+  nlohmann::json json = ParseJson(text, path + ": header", watch);
   if (duplicate) {
-    ThrowUserError(path, "header must name each entry once but has \"{}\" twice", *duplicate);
+    ThrowUserError(
+        path, "header must name each entry once but has {} twice", ShownText(*duplicate));
   }
   if (!json.is_object()) {
     ThrowUserError(path, "header must be a JSON object");
@@ -134,10 +131,8 @@ std::vector<int64_t> ParseUnsigned(const std::string& where,
   std::vector<int64_t> values;
   for (const auto& value : *it) {
     if (!value.is_number_unsigned() || value.get<uint64_t>() > INT64_MAX) {
-      ThrowUserError(where,
-                     "\"{}\" must hold whole numbers from 0 but has {}",
-                     key,
-                     value.dump().substr(0, 40));
+      ThrowUserError(
+          where, "\"{}\" must hold whole numbers from 0 but has {}", key, ShownJson(value));
     }
     values.push_back(static_cast<int64_t>(value.get<uint64_t>()));
   }

@@ -30,9 +30,11 @@ struct TraceHeader {
   int width = 0;          // pixels
   int height = 0;
   int frames = 0;
-  std::string dtype;           // of the transformer: "float32", "bfloat16", ...
-  std::string modulated;       // what was tapped as modulated input: "input" or "time"
-  std::string prompts_digest;  // sha256 of the prompt texts joined by newlines; "" = unknown
+  std::string dtype;                // of the transformer: "float32", "bfloat16", ...
+  std::string weights_sha256;       // of the transformer; "" = unknown
+  std::string text_encoder_sha256;  // "" = unknown, or part of the transformer
+  std::string modulated;            // what was tapped as modulated input: "input" or "time"
+  std::string prompts_digest;       // sha256 of the prompt texts joined by newlines; "" = unknown
   std::string tool_version;
   std::string task;  // what the runs make of what: "text-to-video", ...; "" = not said
   // Tensor (sequence, spatial) parallel runs: this file's sums cover part `shard` of `shards` of
@@ -88,7 +90,8 @@ struct TraceRun {
 // than the file's first run; for the first run: not all calls) is removed when the file is opened.
 class TraceWriter {
  public:
-  // Throws UserError for an existing file that is damaged or has another header.
+  // Throws UserError for an existing file that is damaged, has another header or is held by
+  // another writer: only one process may append at a time.
   TraceWriter(const std::string& path, const TraceHeader& header);
   ~TraceWriter();
   TraceWriter(TraceWriter&&) noexcept;
@@ -102,6 +105,9 @@ class TraceWriter {
   const std::vector<TraceRun>& runs() const { return runs_; }
 
  private:
+  // Fills runs_; returns how many of the `size` bytes stay.
+  size_t ReadWhatIsThere(const std::string& header_line, int64_t size);
+
   std::string path_;
   TraceHeader header_;
   std::vector<TraceRun> runs_;

@@ -51,6 +51,11 @@ double MillisecondsFromJson(const JsonFields& fields, std::string_view name) {
   return ms;
 }
 
+// Of digests that are both known.
+bool Differ(const std::string& a, const std::string& b) {
+  return !a.empty() && !b.empty() && a != b;
+}
+
 }  // namespace
 
 L1Sums& L1Sums::operator+=(const L1Sums& other) {
@@ -96,6 +101,8 @@ json HeaderToJson(const TraceHeader& header) {
             {"prompts_digest", header.prompts_digest},
             {"tool_version", header.tool_version}};
   if (!header.task.empty()) j["task"] = header.task;
+  if (!header.weights_sha256.empty()) j["weights_sha256"] = header.weights_sha256;
+  if (!header.text_encoder_sha256.empty()) j["text_encoder_sha256"] = header.text_encoder_sha256;
   if (header.shards != 1) {
     j["shard"] = header.shard;
     j["shards"] = header.shards;
@@ -171,6 +178,8 @@ TraceHeader HeaderFromJson(const json& j, const std::string& where) {
   header.frames = integer("frames", 0, INT32_MAX);
   header.dtype = fields.String("dtype", "");
   header.modulated = fields.String("modulated", "");
+  header.weights_sha256 = fields.String("weights_sha256", "");
+  header.text_encoder_sha256 = fields.String("text_encoder_sha256", "");
   header.prompts_digest = fields.String("prompts_digest", "");
   header.tool_version = fields.String("tool_version", "");
   header.task = fields.String("task", "");
@@ -232,6 +241,10 @@ std::string FirstDifference(const TraceHeader& a, const TraceHeader& b) {
   if (a.dtype != b.dtype) return fmt::format("dtype (\"{}\" and \"{}\")", a.dtype, b.dtype);
   if (a.modulated != b.modulated) {
     return fmt::format("modulated (\"{}\" and \"{}\")", a.modulated, b.modulated);
+  }
+  if (Differ(a.weights_sha256, b.weights_sha256)) return "weights_sha256 (other weights)";
+  if (Differ(a.text_encoder_sha256, b.text_encoder_sha256)) {
+    return "text_encoder_sha256 (another text encoder)";
   }
   if (a.shards != b.shards) return fmt::format("shards ({} and {})", a.shards, b.shards);
   if (a.parts != b.parts) return fmt::format("parts ({} and {})", a.parts, b.parts);

@@ -188,6 +188,8 @@ TraceFile ReadTraceFile(const std::string& path) {
                     "shard",
                     "shards",
                     "prompts_digest",
+                    "weights_sha256",
+                    "text_encoder_sha256",
                     "tool_version",
                     "task",
                     "part",

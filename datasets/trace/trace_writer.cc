@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "datasets/base/error.h"
+#include "datasets/base/file_lock.h"
 #include "datasets/base/files.h"
 #include "datasets/base/json_fields.h"
 #include "datasets/trace/trace_format.h"
@@ -66,40 +67,14 @@ TraceWriter::TraceWriter(const std::string& path, const TraceHeader& header)
   const std::string line = DumpLine(HeaderToJson(header), path);
   HeaderFromJson(ParseJson(line, path), path);  // what a reader would refuse is refused here
 
-  struct stat status = {};
-  const bool exists = ::stat(path.c_str(), &status) == 0 && status.st_size > 0;
-  off_t keep = 0;
-  if (exists) {
-    std::string first;
-    std::getline(std::ifstream(path, std::ios::binary), first);
-    // A file that was cut within its header holds nothing.
-    if (static_cast<size_t>(status.st_size) > first.size()) {
-      TraceFile file = ReadTraceFile(path);
-      std::string difference = FirstDifference(file.trace.header, header);
-      if (difference.empty() && file.trace.header.prompts_digest != header.prompts_digest) {
-        difference = "prompts_digest (other prompts)";
-      }
-      if (difference.empty() &&
-          (file.trace.header.shard != header.shard || file.trace.header.part != header.part)) {
-        difference = "shard or part";
-      }
-      if (!difference.empty()) {
-        ThrowUserError(
-            path,
-            "must have been recorded with the same settings to be continued, but differs "
-            "in {}",
-            difference);
-      }
-      const size_t rows = CompleteRows(file, RunsOf(file.trace.rows));
-      keep = static_cast<off_t>(rows > 0 ? file.row_ends[rows - 1] : file.header_end);
-      file.trace.rows.resize(rows);
-      runs_ = RunsOf(file.trace.rows);
-    }
-  }
   fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (fd_ < 0) ThrowUserError(path, "must be writable but is not: {}", std::strerror(errno));
   try {
-    if (exists && ::ftruncate(fd_, keep) != 0) {
+    LockFile(fd_, path);
+    struct stat status = {};
+    const bool exists = ::fstat(fd_, &status) == 0 && status.st_size > 0;
+    const size_t keep = exists ? ReadWhatIsThere(line, status.st_size) : 0;
+    if (exists && ::ftruncate(fd_, static_cast<off_t>(keep)) != 0) {
       ThrowUserError(path, "must be writable but cutting it failed: {}", std::strerror(errno));
     }
     if (keep == 0) WriteAndFlush(fd_, line, path_);
@@ -107,6 +82,35 @@ TraceWriter::TraceWriter(const std::string& path, const TraceHeader& header)
     ::close(fd_);
     throw;
   }
+}
+
+size_t TraceWriter::ReadWhatIsThere(const std::string& header_line, int64_t size) {
+  std::string first;
+  std::getline(std::ifstream(path_, std::ios::binary), first);
+  if (static_cast<size_t>(size) <= first.size()) {
+    // A file that was cut within its header holds nothing.
+    if (header_line.starts_with(first)) return 0;
+    ThrowUserError(path_, "must be a trace or empty but is neither");
+  }
+  TraceFile file = ReadTraceFile(path_);
+  const TraceHeader& header = file.trace.header;
+  std::string difference = FirstDifference(header, header_);
+  if (difference.empty() && header.prompts_digest != header_.prompts_digest) {
+    difference = "prompts_digest (other prompts)";
+  }
+  if (difference.empty() && (header.shard != header_.shard || header.part != header_.part)) {
+    difference = "shard or part";
+  }
+  if (!difference.empty()) {
+    ThrowUserError(path_,
+                   "must have been recorded with the same settings to be continued, but differs "
+                   "in {}",
+                   difference);
+  }
+  const size_t rows = CompleteRows(file, RunsOf(file.trace.rows));
+  file.trace.rows.resize(rows);
+  runs_ = RunsOf(file.trace.rows);
+  return rows > 0 ? file.row_ends[rows - 1] : file.header_end;
 }
 
 TraceWriter::~TraceWriter() {

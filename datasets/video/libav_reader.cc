@@ -12,13 +12,13 @@ extern "C" {
 #include "datasets/video/frame_timing.h"
 #include "datasets/video/libav_handles.h"
 #include "datasets/video/picture_facts.h"
+#include "datasets/video/video_limits.h"
 #include "datasets/video/video_sources.h"
 
 namespace teacache {
 namespace {
 
-constexpr int64_t kMaxPixels = int64_t{1} << 27;  // of a frame; larger headers are damaged ones
-constexpr double kFallbackRate = 25;              // ffmpeg's for streams that do not say
+constexpr double kFallbackRate = 25;  // ffmpeg's for streams that do not say
 
 const int32_t* DisplayMatrix(const AVFrame& picture, const AVStream& stream) {
   if (const AVFrameSideData* side = av_frame_get_side_data(&picture, AV_FRAME_DATA_DISPLAYMATRIX)) {
@@ -135,7 +135,7 @@ class LibavReader : public VideoReader {
     if (codec->id == AV_CODEC_ID_FFV1) {
       codec_->thread_type = FF_THREAD_SLICE;  // so that errors are logged on our thread
     }
-    codec_->max_pixels = kMaxPixels;
+    codec_->max_pixels = kMaxFramePixels;
     codec_->err_recognition |= AV_EF_CRCCHECK;
     codec_->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT;  // to be told of them instead of a gap
     const int result = avcodec_open2(codec_.get(), codec, nullptr);

@@ -3,11 +3,13 @@ extern "C" {
 }
 
 #include <algorithm>
+#include <filesystem>
 #include <string_view>
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/video/picture_codec.h"
+#include "datasets/video/video_limits.h"
 #include "datasets/video/video_sources.h"
 
 namespace teacache {
@@ -32,6 +34,33 @@ uint32_t BigEndian32(std::string_view bytes, size_t at) {
     value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
   }
   return value;
+}
+
+// Throws UserError for a picture that is too large to be decoded. PNG: width and height come first,
+// in the chunk IHDR.
+void CheckPngSize(const std::string& path, std::string_view bytes) {
+  constexpr size_t kWidth = 16, kHeight = 20;
+  if (bytes.size() < kHeight + 4) return;  // CheckPng says what is wrong
+  CheckFrameSize(path, BigEndian32(bytes, kWidth), BigEndian32(bytes, kHeight));
+}
+
+// JPEG: segments of a marker and a length; those that start a frame (SOF) hold height and width.
+void CheckJpegSize(const std::string& path, std::string_view bytes) {
+  const auto byte = [&](size_t at) { return static_cast<unsigned char>(bytes[at]); };
+  for (size_t at = 2; at + 9 < bytes.size() && byte(at) == 0xff;) {
+    const int marker = byte(at + 1);
+    if (marker == 0xff) {  // filling
+      ++at;
+      continue;
+    }
+    const bool starts_frame =
+        marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
+    if (starts_frame) {
+      CheckFrameSize(path, byte(at + 7) << 8 | byte(at + 8), byte(at + 5) << 8 | byte(at + 6));
+    }
+    if (marker == 0xda) return;  // the first scan
+    at += 2 + (size_t{byte(at + 2)} << 8 | byte(at + 3));
+  }
 }
 
 // PNG: an 8-byte signature, then chunks of length, type, data and CRC-32 of type and data, up to
@@ -72,11 +101,17 @@ void CheckJpeg(const std::string& path, std::string_view bytes) {
 }
 
 Picture Decode(const std::string& path, PictureKind kind) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) {  // a pipe would be waited for
+    ThrowUserError(path, "must be a picture file but is none");
+  }
   const std::string bytes = ReadFile(path);
   if (kind == PictureKind::kPng) {
     CheckPng(path, bytes);
+    CheckPngSize(path, bytes);
   } else {
     CheckJpeg(path, bytes);
+    CheckJpegSize(path, bytes);
   }
   return Pictures().decode(path, kind, bytes);
 }

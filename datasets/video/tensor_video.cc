@@ -6,12 +6,11 @@
 
 #include "datasets/base/error.h"
 #include "datasets/tensors/safetensors.h"
+#include "datasets/video/video_limits.h"
 #include "datasets/video/video_sources.h"
 
 namespace teacache {
 namespace {
-
-constexpr int64_t kMaxSide = 1 << 15;
 
 // The value at `data` (any alignment) as a float.
 template <typename T>
@@ -77,12 +76,10 @@ class TensorReader : public VideoReader {
     }
     planar_ = shape[1] == 3;
     const int64_t height = planar_ ? shape[2] : shape[1], width = planar_ ? shape[3] : shape[2];
-    if (shape[0] < 1 || height < 1 || width < 1 || height > kMaxSide || width > kMaxSide) {
-      ThrowUserError(where_,
-                     "must have at least one frame, with sides of 1 to {} pixels, but is [{}]",
-                     kMaxSide,
-                     fmt::join(shape, ", "));
+    if (shape[0] < 1) {
+      ThrowUserError(where_, "must have at least one frame but is [{}]", fmt::join(shape, ", "));
     }
+    CheckFrameSize(where_, width, height);
     if (tensor_.dtype != DType::kU8) {
       load_ = LoaderOf(where_, tensor_.dtype);
     }

@@ -55,13 +55,15 @@ void Validate(const std::string& path, const Video& video, const VideoWriterOpti
   }
 }
 
-// Replacing a folder removes what is in it, so it must be one that this program may have written.
+// Replacing a folder removes what is in it. Besides the marker that PendingPath asks for it may
+// hold only pictures.
 void CheckReplaceable(const std::string& path) {
-  if (!std::filesystem::exists(path)) {
+  if (!std::filesystem::is_directory(path)) {
     return;
   }
-  for (const std::string& name : ListFolder(path)) {
-    if (!name.ends_with(".png")) {
+  for (const auto& entry : std::filesystem::directory_iterator(path)) {
+    const std::string name = entry.path().filename().string();
+    if (name != kFolderMarker && (!name.ends_with(".png") || !entry.is_regular_file())) {
       ThrowUserError(path, "must be new or hold only PNG files but has \"{}\"", name);
     }
   }
@@ -70,11 +72,21 @@ void CheckReplaceable(const std::string& path) {
 }  // namespace
 
 std::unique_ptr<VideoReader> OpenVideo(const std::string& path, const VideoReaderOptions& options) {
-  if (!std::filesystem::exists(path)) {
-    ThrowUserError(path, "must be a video file or a folder of pictures but does not exist");
-  }
-  if (std::filesystem::is_directory(path)) {
-    return OpenPictureFolder(path);
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  switch (status.type()) {
+    case std::filesystem::file_type::directory:
+      return OpenPictureFolder(path);
+    case std::filesystem::file_type::regular:
+      break;
+    case std::filesystem::file_type::not_found:
+      ThrowUserError(path, "must be a video file or a folder of pictures but does not exist");
+    case std::filesystem::file_type::none:  // a loop of links, a folder without permission
+      ThrowUserError(path, "must be a video file or a folder of pictures but {}", error.message());
+    default:
+      // A pipe would be waited for.
+      ThrowUserError(
+          path, "must be a video file or a folder of pictures but is a pipe, socket or device");
   }
   if (path.ends_with(".safetensors")) {
     return OpenTensorVideo(path);
@@ -94,6 +106,9 @@ Video ReadVideo(const std::string& path, const VideoReaderOptions& options) {
 
 void WriteVideo(const std::string& path, const Video& video, const VideoWriterOptions& options) {
   Validate(path, video, options);
+  if (options.codec != VideoWriterOptions::Codec::kPng) {
+    CheckOutputFile(path, path);
+  }
   PendingPath pending(path);
   if (options.codec == VideoWriterOptions::Codec::kPng) {
     CheckReplaceable(path);

@@ -80,7 +80,7 @@ struct VideoWriterOptions {
     kH264,  // .mp4 as imageio.mimwrite(path, frames, fps=...) writes it: libx264, yuv420p, size
             // rounded up to 16 by scaling
     kFfv1,  // .mkv, lossless RGB (bgr0)
-    kPng,   // a folder of %04d.png; an existing one is replaced if it holds only PNG files
+    kPng,   // a folder of %04d.png; one that this function wrote is replaced
   };
   Codec codec = Codec::kH264;
   double fps = 8;

@@ -4,10 +4,10 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/tensors/torch_threads.h"
 #include "metrics/lpips/lpips_distance.h"
 #include "metrics/lpips/lpips_network.h"
 #include "metrics/lpips/lpips_tensors.h"
-#include "metrics/pairs/one_thread.h"
 
 namespace teacache {
 namespace {
@@ -36,7 +36,7 @@ struct Lpips::State {
 
   // Of frames[0] to each of the others, by layer: [frame][layer].
   std::vector<std::vector<double>> Layers(std::span<const Frame* const> frames) const {
-    const OneThread one_thread;
+    const TorchThreads one_thread(1);
     const std::vector<at::Tensor> features =
         LpipsFeatures(options.net, weights, LpipsInput(frames, at::kFloat));
     std::vector<std::vector<double>> distances(frames.size() - 1);

@@ -7,6 +7,7 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/base/shard.h"
 #include "datasets/base/version.h"
 
 namespace teacache {
@@ -53,9 +54,7 @@ std::map<std::string, std::string> Definitions(const ScoreOptions& options,
   if (options.scorer) context["device"] = options.scorer->Device();
   context["size_policy"] = SizePolicyName(options.size);
   context["length_policy"] = LengthPolicyName(options.length);
-  context["ci95"] = fmt::format("percentile bootstrap over videos, {} resamplings, seed {}",
-                                pooling.bootstrap_samples,
-                                pooling.seed);
+  context["ci95"] = IntervalText(pooling);
   context["p5"] = "5 % of the videos are worse than this";
   context["tool_version"] = kVersion;
   return context;
@@ -71,30 +70,37 @@ Results CollectResults(std::vector<VideoScore> videos,
   return results;
 }
 
-Results MergeResults(const std::vector<Results>& shards, const PoolingOptions& pooling) {
-  if (shards.empty()) ThrowUserError("merge", "needs at least one results file");
+Results MergeResults(const std::vector<Results>& shards,
+                     const PoolingOptions& pooling,
+                     bool allow_missing_parts) {
+  if (shards.empty()) ThrowUserError("--merge", "needs at least one results file");
+  std::vector<std::string> parts;
+  for (const Results& shard : shards) parts.push_back(PartOf(shard.context));
+  const std::string missing = CheckParts(parts, allow_missing_parts);
   Results merged;
   std::set<std::string> names;
   for (const Results& shard : shards) {
     std::map<std::string, std::string> context = shard.context;
     context.erase("shard");
+    // Intervals are computed again, so that other resamplings are no obstacle.
+    if (context.contains("ci95")) context["ci95"] = IntervalText(pooling);
     if (&shard == &shards[0]) merged.context = context;
     if (context != merged.context) {
       for (const auto& [key, value] : context) {
         if (merged.context[key] != value) {
-          ThrowUserError("merge",
+          ThrowUserError("--merge",
                          "definitions must agree but \"{}\" is \"{}\" and \"{}\"",
                          key,
                          merged.context[key],
                          value);
         }
       }
-      ThrowUserError("merge", "definitions must agree but one file lacks some");
+      ThrowUserError("--merge", "definitions must agree but one file lacks some");
     }
     for (const VideoScore& video : shard.videos) {
       if (!names.insert(video.name).second) {
         ThrowUserError(
-            "merge", "a video must be in one file only but \"{}\" is in two", video.name);
+            "--merge", "a video must be in one file only but \"{}\" is in two", video.name);
       }
       merged.videos.push_back(video);
     }
@@ -110,6 +116,7 @@ Results MergeResults(const std::vector<Results>& shards, const PoolingOptions& p
   std::sort(merged.videos.begin(), merged.videos.end(), [](const auto& a, const auto& b) {
     return NaturalLess(a.name, b.name);
   });
+  if (!missing.empty()) merged.context[kMissingParts] = missing;
   AddSummaries(&merged, pooling);
   return merged;
 }

@@ -19,8 +19,11 @@ Results CollectResults(std::vector<VideoScore> videos,
                        const ScoreOptions& options = {},
                        const PoolingOptions& pooling = {});
 
-// One set of results from those of several shards. Throws UserError when a video is in two of them
-// or their definitions differ.
-Results MergeResults(const std::vector<Results>& shards, const PoolingOptions& pooling = {});
+// One set of results from those of several shards. Throws UserError when a video is in two of them,
+// their definitions differ, or CheckParts refuses them. Of a result with missing parts
+// context[kMissingParts] names these.
+Results MergeResults(const std::vector<Results>& shards,
+                     const PoolingOptions& pooling = {},
+                     bool allow_missing_parts = false);
 
 }  // namespace teacache

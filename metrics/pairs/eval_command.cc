@@ -7,7 +7,11 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/base/outputs.h"
+#include "datasets/base/parts.h"
+#include "datasets/base/stale_files.h"
 #include "metrics/pairs/collect_results.h"
+#include "metrics/pairs/pairing.h"
 #include "metrics/pairs/results_text.h"
 #include "metrics/pairs/teacache_line.h"
 
@@ -18,7 +22,7 @@ namespace fs = std::filesystem;
 
 // "out/r.json", "fast" -> "out/r.fast.json"
 std::string WithTag(const std::string& path, const std::string& tag) {
-  if (tag.empty()) return path;
+  if (tag.empty() || PlaceOf(path) == OutputPlace::kStream) return path;
   const fs::path p(path);
   return (p.parent_path() / (p.stem().string() + "." + tag + p.extension().string())).string();
 }
@@ -63,30 +67,83 @@ void Compare(const Results& other, const PoolingOptions& pooling, Results* resul
   }
 }
 
-// Before long work, so that nothing is refused at its end.
-void MakeFoldersOf(const EvalCommand& command) {
+// Names of the outputs of one method, "" = not written.
+std::string OutPath(const EvalCommand& command, const std::string& tag) {
+  return command.out.empty() ? "" : WithTag(command.out, tag);
+}
+
+std::string CsvPath(const EvalCommand& command, const std::string& tag) {
+  if (!command.csv.empty()) return WithTag(command.csv, tag);
+  // No table goes beside /dev/stdout.
+  if (command.out.empty() || PlaceOf(command.out) == OutputPlace::kStream) return "";
+  return fs::path(OutPath(command, tag)).replace_extension(".per_video.csv").string();
+}
+
+std::string LinePath(const EvalCommand& command, size_t method) {
+  if (command.line_folder.empty()) return "";
+  const fs::path name = LastPart(command.evaluate.gens[method]).string() + ".txt";
+  return (fs::path(command.line_folder) / name).string();
+}
+
+void AddVideos(const std::string& flag,
+               const std::string& source,
+               bool recursive,
+               OutputCheck* check) {
+  if (source.empty()) return;
+  check->Reads(flag, source);
+  check->ReadsFolder(flag, source, VideoFileEndings());
+  try {
+    for (const NamedVideo& video : FindVideos(source, recursive)) check->Reads(flag, video.path);
+  } catch (const UserError&) {
+    // Reported when the videos are paired.
+  }
+}
+
+// Before long work, so that nothing is refused at its end. Makes the folders of the outputs.
+void CheckOutputs(const EvalCommand& command) {
+  const EvaluateOptions& evaluate = command.evaluate;
+  OutputCheck check;
+  std::vector<std::string> tags = {""};
+  if (command.merge.empty()) {
+    AddVideos("--gt", evaluate.gt, evaluate.recursive, &check);
+    for (const std::string& gen : evaluate.gens) {
+      AddVideos("--gen", gen, evaluate.recursive, &check);
+    }
+    AddVideos("--baseline", command.baseline, evaluate.recursive, &check);
+    AddVideos("--compare", command.compare, evaluate.recursive, &check);
+    tags = Tags(evaluate.gens);
+    for (size_t i = 0; i < evaluate.gens.size(); ++i) {
+      check.WritesFile("--compat", LinePath(command, i));
+    }
+    check.WritesFile("journal of --out", evaluate.journal);
+  }
+  for (const auto& [flag, path] : command.other_inputs) check.Reads(flag, path);
+  for (const std::string& file : command.merge) {
+    for (const std::string& part : FindParts(file)) check.Reads("--merge", part);
+  }
+  for (const std::string& tag : tags) {
+    check.WritesFile("--out", OutPath(command, tag));
+    check.WritesFile(command.csv.empty() ? "table of --out" : "--csv", CsvPath(command, tag));
+  }
+  check.Run();
   for (const std::string& file : {command.out, command.csv}) {
     const fs::path folder = fs::path(file).parent_path();
     if (!folder.empty()) MakeFolders(folder.string());
+    if (!file.empty()) RemoveStaleTemporaries(folder.string());
   }
 }
 
 void Write(const EvalCommand& command, const std::string& tag, const Results& results) {
-  if (command.out.empty() && command.csv.empty()) return;
-  if (!command.out.empty()) WriteResults(WithTag(command.out, tag), results);
-  const std::string csv = command.csv.empty()
-                              ? (fs::path(command.out).parent_path() / "per_video.csv").string()
-                              : command.csv;
-  WritePerVideoCsv(WithTag(csv, tag), results);
+  if (!command.out.empty()) WriteResults(OutPath(command, tag), results);
+  const std::string csv = CsvPath(command, tag);
+  if (!csv.empty()) WritePerVideoCsv(csv, results);
 }
 
 // As TeaCache's eval.py leaves it: <folder of the generated videos>.txt with the line, without an
 // end of line.
 void WriteLine(const EvalCommand& command, size_t method, const Results& results) {
-  if (command.line_folder.empty()) return;
-  const fs::path name = LastPart(command.evaluate.gens[method]).string() + ".txt";
-  AtomicWriteFile((fs::path(command.line_folder) / name).string(),
-                  std::string_view(TeaCacheLine(results)));
+  const std::string path = LinePath(command, method);
+  if (!path.empty()) AtomicWriteFile(path, std::string_view(TeaCacheLine(results)));
 }
 
 int ExitCode(const EvalCommand& command, const Results& results) {
@@ -122,9 +179,12 @@ std::string Text(const EvalCommand& command, const EvalOutcome& outcome) {
 
 EvalOutcome RunMerge(const EvalCommand& command) {
   std::vector<Results> shards;
-  for (const std::string& file : command.merge) shards.push_back(ReadResults(file));
+  for (const std::string& file : command.merge) {
+    for (const std::string& part : FindParts(file)) shards.push_back(ReadResults(part));
+  }
   EvalOutcome outcome;
-  outcome.results.push_back(MergeResults(shards, command.evaluate.pooling));
+  outcome.results.push_back(
+      MergeResults(shards, command.evaluate.pooling, command.allow_missing_parts));
   Write(command, "", outcome.results[0]);
   outcome.exit_code = ExitCode(command, outcome.results[0]);
   outcome.text = command.json ? ResultsToJson(outcome.results[0]) : ResultsText(outcome.results[0]);
@@ -133,8 +193,15 @@ EvalOutcome RunMerge(const EvalCommand& command) {
 
 }  // namespace
 
-EvalOutcome RunEvalCommand(const EvalCommand& command) {
-  MakeFoldersOf(command);
+EvalOutcome RunEvalCommand(const EvalCommand& whole) {
+  EvalCommand command = whole;
+  if (command.merge.empty()) {
+    const Shard& shard = command.evaluate.shard;
+    for (std::string* path : {&command.out, &command.csv, &command.evaluate.journal}) {
+      *path = PartPath(*path, shard);
+    }
+  }
+  CheckOutputs(command);
   if (!command.merge.empty()) return RunMerge(command);
   EvaluateOptions options = command.evaluate;
   const size_t methods = options.gens.size();
@@ -179,6 +246,11 @@ EvalOutcome RunEvalCommand(const EvalCommand& command) {
     outcome.results.push_back(std::move(results));
   }
   outcome.text = Text(command, outcome);
+  if (!command.json) {
+    outcome.text += LastLine(options.shard);
+  } else {
+    NotePart(options.shard, options.progress);
+  }
   if (!options.journal.empty() && outcome.exit_code == 0) fs::remove(options.journal);
   return outcome;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "metrics/pairs/evaluate.h"
@@ -13,12 +14,15 @@ struct EvalCommand {
   std::string baseline;            // a second uncached run: its scores are the noise floor
   std::string compare;             // another method: differences to it, video by video
   std::vector<std::string> merge;  // results files of shards to join; instead of everything else
-  std::string out;                 // results.json; "" = none
-  std::string csv;                 // per_video.csv; "" = beside `out`
+  std::string out;                 // results.json; "" = none; of a part: see PartPath
+  std::string csv;                 // the table; "" = "results.per_video.csv" beside `out`
   std::string
       line_folder;  // with evaluate.teacache: where the script's text file goes; "" = nowhere
-  bool allow_missing = false;  // videos without a partner are no failure
-  bool json = false;           // print JSON instead of tables
+  // Other files that the call reads, by their flags: no output may be one of them.
+  std::vector<std::pair<std::string, std::string>> other_inputs;
+  bool allow_missing_parts = false;  // of `merge`: the result is marked as partial
+  bool allow_missing = false;        // videos without a partner are no failure
+  bool json = false;                 // print JSON instead of tables
 };
 
 struct EvalOutcome {

@@ -7,8 +7,9 @@
 #include <thread>
 
 #include "datasets/base/error.h"
+#include "datasets/base/parts.h"
+#include "datasets/base/work_loop.h"
 #include "metrics/pairs/collect_results.h"
-#include "metrics/pairs/item_loop.h"
 #include "metrics/pairs/pairing.h"
 
 namespace teacache {
@@ -19,6 +20,7 @@ namespace fs = std::filesystem;
 // H.264 decoders hold about a dozen frames of 4:2:0; the whole program stays below 300 MB.
 constexpr double kReaderBytesPerPixel = 20;
 constexpr double kFrameMemory = 1e8;
+constexpr const char* kUnit = "videos";
 
 // All generated videos that belong to one ground-truth video.
 struct Task {
@@ -29,6 +31,7 @@ struct Task {
 
 nlohmann::json JournalSettings(const EvaluateOptions& options) {
   nlohmann::json settings = Definitions(options.score, options.pooling);
+  settings.erase("ci95");  // other resamplings change no score
   settings["gt"] = fs::absolute(options.gt).lexically_normal().string();
   for (const std::string& gen : options.gens) {
     settings["gens"].push_back(fs::absolute(gen).lexically_normal().string());
@@ -102,6 +105,17 @@ std::vector<VideoScore> Score(const Task& task, const EvaluateOptions& options) 
   return rows;
 }
 
+std::vector<VideoScore> FailedRows(const Task& task, const std::string& error) {
+  std::vector<VideoScore> rows(task.gens.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    rows[i].name = task.name;
+    rows[i].gt.path = task.gt;
+    rows[i].gen.path = task.gens[i].second;
+    rows[i].error = error;
+  }
+  return rows;
+}
+
 // Null unless all of it succeeded: an error may be mended before the next run.
 nlohmann::json ToJournal(const std::vector<VideoScore>& rows) {
   nlohmann::json scores = nlohmann::json::array();
@@ -124,29 +138,44 @@ std::vector<VideoScore> FromJournal(const nlohmann::json& scores,
   return rows;
 }
 
-// rows[task][i] belongs to tasks[task].gens[i].
+// rows[task][i] belongs to tasks[task].gens[i]; those of other shards stay empty.
 std::vector<std::vector<VideoScore>> ScoreTasks(const std::vector<Task>& tasks,
                                                 const EvaluateOptions& options) {
   std::vector<std::vector<VideoScore>> rows(tasks.size());
-  std::vector<LoopItem> items;
-  for (const Task& task : tasks) items.push_back({task.name, Key(task)});
-  ItemLoopOptions loop;
-  loop.program = "eval-metrics";
-  loop.jobs = Jobs(tasks, options);
-  loop.journal = options.journal;
-  loop.settings = JournalSettings(options);
-  loop.progress = options.progress;
-  RunItems(
-      items,
-      loop,
-      [&](size_t i, const nlohmann::json& scores) {
-        rows[i] = FromJournal(scores, tasks[i], options.journal);
+  std::vector<std::string> names;
+  std::vector<std::string> keys;
+  for (const Task& task : tasks) {
+    names.push_back(task.name);
+    keys.push_back(Key(task));
+  }
+  ResultJournal journal(options.journal, "eval-metrics", JournalSettings(options));
+  WorkOptions work;
+  work.task = "scoring";
+  work.unit = kUnit;
+  work.jobs = Jobs(tasks, options);
+  work.shard = options.shard;
+  work.progress = options.progress;
+  work.in_order = false;
+  const WorkSummary summary = RunWork(
+      names,
+      work,
+      [&](size_t i) {
+        const nlohmann::json* scores = journal.Find(keys[i]);
+        if (scores) rows[i] = FromJournal(*scores, tasks[i], options.journal);
         return !rows[i].empty();
       },
       [&](size_t i) {
-        rows[i] = Score(tasks[i], options);
-        return ToJournal(rows[i]);
+        std::vector<VideoScore> scores = Score(tasks[i], options);
+        return [&, i, scores = std::move(scores)] {
+          rows[i] = scores;
+          const nlohmann::json result = ToJournal(scores);
+          if (!result.is_null()) journal.Keep(keys[i], names[i], result);
+        };
       });
+  ThrowIfInterrupted(summary, kUnit, !options.journal.empty());
+  for (const FailedItem& item : summary.failed) {
+    rows[item.index] = FailedRows(tasks[item.index], item.error);
+  }
   return rows;
 }
 
@@ -172,7 +201,7 @@ std::vector<Pairing> PairAll(const EvaluateOptions& options) {
 }
 
 // One task per ground-truth video, in the order in which pairings first name it.
-std::vector<Task> GroupByGt(const std::vector<Pairing>& pairings, const Shard& shard) {
+std::vector<Task> GroupByGt(const std::vector<Pairing>& pairings) {
   std::vector<Task> tasks;
   std::map<std::string, size_t> task_of;
   for (size_t folder = 0; folder < pairings.size(); ++folder) {
@@ -182,11 +211,7 @@ std::vector<Task> GroupByGt(const std::vector<Pairing>& pairings, const Shard& s
       tasks[found->second].gens.emplace_back(folder, pair.gen);
     }
   }
-  std::vector<Task> mine;
-  for (size_t i = 0; i < tasks.size(); ++i) {
-    if (shard.Contains(static_cast<int64_t>(i))) mine.push_back(std::move(tasks[i]));
-  }
-  return mine;
+  return tasks;
 }
 
 }  // namespace
@@ -216,17 +241,18 @@ std::vector<Results> EvaluateFolders(const EvaluateOptions& given) {
     options.score.psnr_cap = std::min(options.score.psnr_cap, 100.0);
     options.score.per_frame = true;  // TeaCacheLine needs them
   }
+  NotePart(options.shard, options.progress);
   const std::vector<Pairing> pairings = PairAll(options);
   if (options.progress != nullptr) {
     for (const std::string& note : options.notes) options.progress->Warn(note);
   }
-  std::vector<Task> tasks = GroupByGt(pairings, options.shard);
+  const std::vector<Task> tasks = GroupByGt(pairings);
   std::vector<std::vector<VideoScore>> rows = ScoreTasks(tasks, options);
 
   // Back into the order of each folder's pairs.
   std::vector<std::map<std::string, VideoScore>> by_path(options.gens.size());
   for (size_t i = 0; i < tasks.size(); ++i) {
-    for (size_t j = 0; j < tasks[i].gens.size(); ++j) {
+    for (size_t j = 0; j < rows[i].size(); ++j) {
       by_path[tasks[i].gens[j].first][tasks[i].gens[j].second] = std::move(rows[i][j]);
     }
   }

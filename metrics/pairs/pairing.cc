@@ -30,16 +30,35 @@ bool HasExtension(const fs::path& path, const std::set<std::string>& extensions)
 
 bool IsPictureFolder(const fs::path& folder) {
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (entry.path().filename().string()[0] != '.' &&
-        HasExtension(entry.path(), kPictureExtensions) && entry.is_regular_file(error)) {
+  fs::directory_iterator entries(folder, error);
+  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
+    std::error_code ignored;
+    if (entries->path().filename().string()[0] != '.' &&
+        HasExtension(entries->path(), kPictureExtensions) && entries->is_regular_file(ignored)) {
       return true;
     }
   }
   return false;
 }
 
-// Adds what lies in `folder`; `prefix` is its name below the searched one ("" or "a/b/").
+bool CanBeListed(const fs::path& folder) {
+  std::error_code error;
+  fs::directory_iterator(folder, error);
+  return !error;
+}
+
+// Whether a link leads back to one of the folders on its own path.
+bool IsLinkToAbove(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_symlink(path, error)) return false;
+  const fs::path target = fs::canonical(path, error);
+  const fs::path place = fs::canonical(path.parent_path(), error);
+  return !error && std::mismatch(target.begin(), target.end(), place.begin(), place.end()).first ==
+                       target.end();
+}
+
+// Adds what is in `folder`; `prefix` is its name below the searched one ("" or "a/b/"). A folder
+// that cannot be listed counts as a video, so that its row says why.
 void SearchFolder(const fs::path& folder,
                   const std::string& prefix,
                   bool recursive,
@@ -48,9 +67,9 @@ void SearchFolder(const fs::path& folder,
     const fs::path path = folder / name;
     std::error_code error;
     if (fs::is_directory(path, error)) {
-      if (IsPictureFolder(path)) {
+      if (IsPictureFolder(path) || !CanBeListed(path)) {
         videos->push_back({prefix + name, path.string()});
-      } else if (recursive) {
+      } else if (recursive && !IsLinkToAbove(path)) {
         SearchFolder(path, prefix + name + "/", recursive, videos);
       }
     } else if (HasExtension(path, kVideoExtensions)) {
@@ -66,7 +85,8 @@ std::vector<NamedVideo> ReadList(const std::string& file) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
     if (line.empty()) continue;
     const fs::path path = fs::path(file).parent_path() / line;
-    const bool folder = fs::is_directory(path);
+    std::error_code error;
+    const bool folder = fs::is_directory(path, error);
     videos.push_back({folder ? path.filename().string() : path.stem().string(), path.string()});
   }
   return videos;
@@ -95,6 +115,12 @@ std::string RemoveAll(std::string text, const std::string& what) {
 }
 
 }  // namespace
+
+std::vector<std::string> VideoFileEndings() {
+  std::vector<std::string> endings(kVideoExtensions.begin(), kVideoExtensions.end());
+  endings.insert(endings.end(), kPictureExtensions.begin(), kPictureExtensions.end());
+  return endings;
+}
 
 std::vector<NamedVideo> FindVideos(const std::string& source, bool recursive) {
   std::error_code error;

@@ -37,6 +37,9 @@ std::vector<NamedVideo> FindVideos(const std::string& source, bool recursive = f
 // Pairs by name. One video on each side is a pair whatever the names are.
 Pairing PairByName(const std::vector<NamedVideo>& gt, const std::vector<NamedVideo>& gen);
 
+// Endings of the files that FindVideos takes in folders, lower case: of videos and of pictures.
+std::vector<std::string> VideoFileEndings();
+
 // As TeaCache's eval.py pairs: the files of folder `gen` that end in ".mp4" (lower case), their
 // name with every ".mp4" removed, and the file of that name + ".mp4" in folder `gt`. Other files,
 // and extra files of `gt`, are ignored. `order`: names in the order of the listing to repeat (see

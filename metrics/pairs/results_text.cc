@@ -6,6 +6,8 @@
 #include <cmath>
 #include <map>
 
+#include "datasets/base/shard.h"
+
 namespace teacache {
 namespace {
 
@@ -119,6 +121,9 @@ void AddProblems(const Results& results, std::string* out) {
 
 std::string ResultsText(const Results& results, int worst_pairs) {
   std::string out;
+  if (const auto missing = results.context.find(kMissingParts); missing != results.context.end()) {
+    out += fmt::format("PARTIAL RESULT: parts {} are missing\n\n", missing->second);
+  }
   const std::vector<std::string> metrics = MetricsOf(results.summary);
   if (!metrics.empty()) {
     out += fmt::format("{:<28} {:>10} {:>22} {:>10} {:>9} {:>10} {:>6} {:>9}\n",

@@ -1,9 +1,11 @@
 #include "metrics/vbench/aggregate_command.h"
 
 #include <filesystem>
+#include <string_view>
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/base/outputs.h"
 
 namespace teacache {
 
@@ -15,18 +17,30 @@ std::string RunVbenchAggregate(const VbenchAggregateCommand& command) {
   if (command.partial && command.compat != VbenchCompat::kNone) {
     ThrowUserError("--partial", "cannot go with --compat, which says what missing scores mean");
   }
+  const std::string out = command.out.empty() && teacache ? command.scores[0] : command.out;
+  const auto path = [&](const char* name) { return (fs::path(out) / name).string(); };
+  if (!out.empty()) {
+    OutputCheck check;
+    for (const std::string& folder : command.scores) {
+      check.ReadsFolder("--scores", folder, {"_eval_results.json"});
+    }
+    check.WritesFolder("--out", out);
+    for (const char* name : {"all_results.json", "scaled_results.json", "vbench_totals.json"}) {
+      if ((std::string_view(name) == "vbench_totals.json") != teacache) {
+        check.WritesFile("--out", path(name));
+      }
+    }
+    check.Run();
+  }
   const VbenchTotals totals = AggregateVbench(
       ReadVbenchScores(command.scores, command.compat), command.compat, command.partial);
-  const std::string out = command.out.empty() && teacache ? command.scores[0] : command.out;
   if (!out.empty()) {
     MakeFolders(out);
-    const fs::path folder(out);
     if (teacache) {
-      AtomicWriteFile((folder / "all_results.json").string(), TeaCacheAllResults(totals));
-      AtomicWriteFile((folder / "scaled_results.json").string(), TeaCacheScaledResults(totals));
+      AtomicWriteFile(path("all_results.json"), TeaCacheAllResults(totals));
+      AtomicWriteFile(path("scaled_results.json"), TeaCacheScaledResults(totals));
     } else {
-      AtomicWriteFile((folder / "vbench_totals.json").string(),
-                      VbenchTotalsJson(totals, command.compat));
+      AtomicWriteFile(path("vbench_totals.json"), VbenchTotalsJson(totals, command.compat));
     }
   }
   return command.json ? VbenchTotalsJson(totals, command.compat) : VbenchTotalsText(totals);

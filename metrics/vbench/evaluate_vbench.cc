@@ -6,15 +6,16 @@
 #include <optional>
 
 #include "datasets/base/error.h"
+#include "datasets/base/parts.h"
 #include "datasets/base/version.h"
-#include "metrics/pairs/item_loop.h"
+#include "datasets/base/work_loop.h"
 
 namespace teacache {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kProgram = "vbench-score";
+constexpr const char* kUnit = "videos";
 
 std::map<std::string, std::string> Context(const VbenchOptions& options) {
   std::map<std::string, std::string> context;
@@ -30,9 +31,7 @@ std::map<std::string, std::string> Context(const VbenchOptions& options) {
   context["prompts"] = options.custom ? "custom" : options.full_info;
   context["samples"] = fmt::format("{}", options.samples);
   context["batch"] = fmt::format("{}", options.batch);
-  context["ci95"] = fmt::format("percentile bootstrap over videos, {} resamplings, seed {}",
-                                options.pooling.bootstrap_samples,
-                                options.pooling.seed);
+  context["ci95"] = IntervalText(options.pooling);
   context["tool_version"] = kVersion;
   if (options.shard.count > 1) {
     context["shard"] = fmt::format("{}/{}", options.shard.index, options.shard.count);
@@ -42,25 +41,36 @@ std::map<std::string, std::string> Context(const VbenchOptions& options) {
 
 nlohmann::json JournalSettings(const VbenchOptions& options) {
   nlohmann::json settings = Context(options);
+  settings.erase("ci95");  // other resamplings change no score
   settings["videos"] = fs::absolute(options.videos).lexically_normal().string();
   settings["recursive"] = options.recursive;
   settings["decoder"] = static_cast<int>(options.reader.decoder);
   return settings;
 }
 
+VbenchVideoScore EmptyScore(const SuiteVideo& video) {
+  VbenchVideoScore score;
+  score.name = video.name;
+  score.prompt = video.prompt;
+  score.auxiliary = video.auxiliary;
+  score.info.path = video.path;
+  for (const VbenchDimension* dimension : video.dimensions) {
+    score.dimensions.emplace_back(dimension->name);
+  }
+  return score;
+}
+
+VbenchVideoScore FailedScore(const SuiteVideo& video, const std::string& error) {
+  VbenchVideoScore score = EmptyScore(video);
+  score.errors = {{"", error}};
+  return score;
+}
+
 // The sessions of one video, fed from one decoding.
 class VideoRun {
  public:
   VideoRun(const VbenchOptions& options, const SuiteVideo& video)
-      : options_(options), video_(video) {
-    score_.name = video.name;
-    score_.prompt = video.prompt;
-    score_.auxiliary = video.auxiliary;
-    score_.info.path = video.path;
-    for (const VbenchDimension* dimension : video.dimensions) {
-      score_.dimensions.emplace_back(dimension->name);
-    }
-  }
+      : options_(options), video_(video), score_(EmptyScore(video)) {}
 
   VbenchVideoScore Run() {
     try {
@@ -203,6 +213,59 @@ SuitePairing Pair(const VbenchOptions& options, std::vector<std::string>* warnin
   return pairing;
 }
 
+// The same digits for the same key.
+std::string Key(const SuiteVideo& video) {
+  std::string key =
+      video.path + "\n" + FileStamp(video.path) + "\n" + video.prompt + "\n" + video.auxiliary;
+  for (const VbenchDimension* dimension : video.dimensions) {
+    key += "\n" + std::string(dimension->name);
+  }
+  return key;
+}
+
+// Those of the shard, in order.
+std::vector<VbenchVideoScore> ScoreAll(const std::vector<SuiteVideo>& videos,
+                                       const VbenchOptions& options) {
+  std::vector<std::optional<VbenchVideoScore>> scores(videos.size());
+  std::vector<std::string> names;
+  for (const SuiteVideo& video : videos) names.push_back(video.name);
+  ResultJournal journal(options.journal, "vbench-score", JournalSettings(options));
+  WorkOptions work;
+  work.task = "scoring";
+  work.unit = kUnit;
+  work.jobs = options.jobs;
+  work.shard = options.shard;
+  work.progress = options.progress;
+  work.in_order = false;
+  const WorkSummary summary = RunWork(
+      names,
+      work,
+      [&](size_t i) {
+        const nlohmann::json* found = journal.Find(Key(videos[i]));
+        if (found) scores[i] = VbenchVideoFromJson(found->dump(), options.journal);
+        return found != nullptr;
+      },
+      [&](size_t i) {
+        VbenchVideoScore score = ScoreVbenchVideo(options, videos[i]);
+        return [&, i, score = std::move(score)] {
+          scores[i] = score;
+          // An error may be mended before the next run.
+          if (score.ok()) {
+            journal.Keep(Key(videos[i]), names[i], nlohmann::json::parse(VbenchVideoToJson(score)));
+          }
+        };
+      });
+  ThrowIfInterrupted(summary, kUnit, !options.journal.empty());
+  for (const FailedItem& item : summary.failed) {
+    scores[item.index] = FailedScore(videos[item.index], item.error);
+  }
+  std::vector<VbenchVideoScore> mine;
+  for (std::optional<VbenchVideoScore>& score : scores) {
+    if (score) mine.push_back(std::move(*score));
+  }
+  return mine;
+}
+
 }  // namespace
 
 void VbenchOptions::Validate() const {
@@ -240,43 +303,10 @@ VbenchVideoScore ScoreVbenchVideo(const VbenchOptions& options, const SuiteVideo
 
 VbenchResults EvaluateVbench(const VbenchOptions& options) {
   options.Validate();
+  NotePart(options.shard, options.progress);
   VbenchResults results;
   SuitePairing pairing = Pair(options, &results.warnings);
-  std::vector<SuiteVideo> videos;
-  for (size_t i = 0; i < pairing.videos.size(); ++i) {
-    if (options.shard.Contains(static_cast<int64_t>(i))) {
-      videos.push_back(std::move(pairing.videos[i]));
-    }
-  }
-  std::vector<LoopItem> items;
-  for (const SuiteVideo& video : videos) {
-    std::string key =
-        video.path + "\n" + FileStamp(video.path) + "\n" + video.prompt + "\n" + video.auxiliary;
-    for (const VbenchDimension* dimension : video.dimensions) {
-      key += "\n" + std::string(dimension->name);
-    }
-    items.push_back({video.name, key});
-  }
-  results.videos.resize(videos.size());
-  ItemLoopOptions loop;
-  loop.program = kProgram;
-  loop.jobs = options.jobs;
-  loop.journal = options.journal;
-  loop.settings = JournalSettings(options);
-  loop.progress = options.progress;
-  RunItems(
-      items,
-      loop,
-      [&](size_t i, const nlohmann::json& entry) {
-        results.videos[i] = VbenchVideoFromJson(entry.dump(), options.journal);
-        return true;
-      },
-      [&](size_t i) {
-        results.videos[i] = ScoreVbenchVideo(options, videos[i]);
-        // An error may be mended before the next run.
-        return results.videos[i].ok() ? nlohmann::json::parse(VbenchVideoToJson(results.videos[i]))
-                                      : nlohmann::json();
-      });
+  results.videos = ScoreAll(pairing.videos, options);
   results.context = Context(options);
   results.missing = std::move(pairing.missing);
   results.extra = std::move(pairing.extra);

@@ -9,6 +9,7 @@
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/json_fields.h"
+#include "datasets/base/shard.h"
 #include "datasets/results_json.h"
 
 namespace teacache {
@@ -91,7 +92,7 @@ VbenchVideoScore VideoFromJson(const nlohmann::json& json, const std::string& wh
   if (!scores.is_object()) ThrowUserError(where, "\"scores\" must be an object");
   for (const auto& [name, score] : scores.items()) {
     if (FindVbenchDimension(name) == nullptr) {
-      ThrowUserError(where, "\"scores\" must name VBench's dimensions but has \"{}\"", name);
+      ThrowUserError(where, "\"scores\" must name VBench's dimensions but has {}", ShownText(name));
     }
     video.scores[name] = ScoreFromJson(score, where + ": " + name);
   }
@@ -144,16 +145,21 @@ int ShardIndex(const VbenchResults& results) {
 
 void CheckContexts(const VbenchResults& a, const VbenchResults& b) {
   std::map<std::string, std::string> first = a.context, second = b.context;
-  first.erase("shard");
-  second.erase("shard");
+  for (const char* key : {"shard", "ci95"}) {  // intervals are computed again
+    first.erase(key);
+    second.erase(key);
+  }
   for (const auto& [key, value] : first) {
     if (second[key] != value) {
-      ThrowUserError(
-          "merge", "settings must agree but \"{}\" is \"{}\" and \"{}\"", key, value, second[key]);
+      ThrowUserError("--merge",
+                     "settings must agree but \"{}\" is \"{}\" and \"{}\"",
+                     key,
+                     value,
+                     second[key]);
     }
   }
   if (first.size() != second.size()) {
-    ThrowUserError("merge", "settings must agree but one file has more of them");
+    ThrowUserError("--merge", "settings must agree but one file has more of them");
   }
 }
 
@@ -178,8 +184,13 @@ void SummarizeVbench(const PoolingOptions& pooling, VbenchResults* results) {
   }
 }
 
-VbenchResults MergeVbench(const std::vector<VbenchResults>& shards, const PoolingOptions& pooling) {
-  if (shards.empty()) ThrowUserError("merge", "needs at least one results file");
+VbenchResults MergeVbench(const std::vector<VbenchResults>& shards,
+                          const PoolingOptions& pooling,
+                          bool allow_missing_parts) {
+  if (shards.empty()) ThrowUserError("--merge", "needs at least one results file");
+  std::vector<std::string> parts;
+  for (const VbenchResults& shard : shards) parts.push_back(PartOf(shard.context));
+  const std::string missing = CheckParts(parts, allow_missing_parts);
   std::vector<const VbenchResults*> sorted;
   size_t longest = 0;
   for (const VbenchResults& shard : shards) {
@@ -193,6 +204,8 @@ VbenchResults MergeVbench(const std::vector<VbenchResults>& shards, const Poolin
   VbenchResults merged;
   merged.context = shards[0].context;
   merged.context.erase("shard");
+  merged.context["ci95"] = IntervalText(pooling);
+  if (!missing.empty()) merged.context[kMissingParts] = missing;
   std::set<std::string> names;
   for (size_t i = 0; i < longest; ++i) {
     for (const VbenchResults* shard : sorted) {
@@ -200,7 +213,7 @@ VbenchResults MergeVbench(const std::vector<VbenchResults>& shards, const Poolin
       const VbenchVideoScore& video = shard->videos[i];
       if (!names.insert(video.name).second) {
         ThrowUserError(
-            "merge", "a video must be in one file only but \"{}\" is in two", video.name);
+            "--merge", "a video must be in one file only but \"{}\" is in two", video.name);
       }
       merged.videos.push_back(video);
     }
@@ -315,7 +328,10 @@ std::string VbenchCsv(const VbenchResults& results) {
   for (const VbenchDimension& dimension : VbenchDimensions()) {
     if (used.contains(std::string(dimension.name))) csv += "," + std::string(dimension.name);
   }
-  csv += ",frames,path,codec,size,fps,error\n";
+  csv += ",frames,path,codec,size,fps,error";
+  const auto missing_parts = results.context.find(kMissingParts);
+  const bool partial = missing_parts != results.context.end();
+  csv += partial ? fmt::format(",{}\n", kMissingParts) : "\n";
   for (const VbenchVideoScore& video : results.videos) {
     csv += CsvField(video.name) + "," + CsvField(video.prompt);
     for (const VbenchDimension& dimension : VbenchDimensions()) {
@@ -329,14 +345,15 @@ std::string VbenchCsv(const VbenchResults& results) {
     for (const auto& [name, error] : video.errors) {
       errors += (errors.empty() ? "" : "; ") + (name.empty() ? "" : name + ": ") + error;
     }
-    csv += fmt::format(",{},{},{},{}x{},{},{}\n",
+    csv += fmt::format(",{},{},{},{}x{},{},{}{}\n",
                        video.frames,
                        CsvField(video.info.path),
                        CsvField(video.info.codec),
                        video.info.width,
                        video.info.height,
                        video.info.fps,
-                       CsvField(errors));
+                       CsvField(errors),
+                       partial ? "," + CsvField(missing_parts->second) : "");
   }
   return csv;
 }

@@ -46,9 +46,12 @@ struct VbenchResults {
 void SummarizeVbench(const PoolingOptions& pooling, VbenchResults* results);
 
 // One set of results from those of several shards. The videos are in the order in which the shards
-// would have taken them in turn. Throws UserError when a video is in two of them or their contexts
-// differ.
-VbenchResults MergeVbench(const std::vector<VbenchResults>& shards, const PoolingOptions& pooling);
+// would have taken them in turn. Throws UserError when a video is in two of them, their contexts
+// differ, or CheckParts refuses them. Of a result with missing parts context[kMissingParts] names
+// these.
+VbenchResults MergeVbench(const std::vector<VbenchResults>& shards,
+                          const PoolingOptions& pooling,
+                          bool allow_missing_parts = false);
 
 // One line of JSON for one video: what journals and "videos" hold.
 std::string VbenchVideoToJson(const VbenchVideoScore& video);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "datasets/base/shard.h"
 #include "metrics/vbench/results.h"
 
 namespace teacache {
@@ -21,13 +22,17 @@ void AddList(const std::vector<std::string>& names, const std::string& title, st
 }  // namespace
 
 std::string VbenchText(const VbenchResults& results) {
-  std::string text = fmt::format("{:<24} {:>10} {:>22} {:>10} {:>10} {:>7}\n",
-                                 "",
-                                 "score",
-                                 "95 % of the mean",
-                                 "median",
-                                 "worst 5 %",
-                                 "videos");
+  std::string text;
+  if (const auto missing = results.context.find(kMissingParts); missing != results.context.end()) {
+    text += fmt::format("PARTIAL RESULT: parts {} are missing\n\n", missing->second);
+  }
+  text += fmt::format("{:<24} {:>10} {:>22} {:>10} {:>10} {:>7}\n",
+                      "",
+                      "score",
+                      "95 % of the mean",
+                      "median",
+                      "worst 5 %",
+                      "videos");
   for (const VbenchDimension& dimension : VbenchDimensions()) {
     const auto found = results.summary.find(std::string(dimension.name));
     if (found == results.summary.end()) continue;

@@ -4,53 +4,101 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/base/outputs.h"
+#include "datasets/base/parts.h"
+#include "datasets/base/shard.h"
+#include "datasets/base/stale_files.h"
+#include "metrics/pairs/pairing.h"
 
 namespace teacache {
 namespace {
 
 namespace fs = std::filesystem;
 
-// "" or "shard-0-of-4."
-std::string ShardPrefix(const Shard& shard) {
-  return shard.count > 1 ? fmt::format("shard-{}-of-{}", shard.index, shard.count) : "";
+struct OutputFile {
+  const char* name;
+  std::string (*text)(const VbenchResults&);
+  bool upstream = false;  // VBench's own, with no place for a mark of missing parts
+};
+
+constexpr const char* kResults = "results.json";
+constexpr OutputFile kOutputs[] = {{kResults, VbenchResultsToJson},
+                                   {"per_video.csv", VbenchCsv},
+                                   {"vbench_full_info.json", VbenchFullInfo, true},
+                                   {"vbench_eval_results.json", VbenchEvalResults, true}};
+
+std::string PathIn(const std::string& folder, const std::string& name) {
+  return (fs::path(folder) / name).string();
 }
 
-void Write(const std::string& out, const std::string& shard, const VbenchResults& results) {
-  const fs::path folder(out);
-  if (!shard.empty()) {
-    AtomicWriteFile((folder / (shard + ".json")).string(), VbenchResultsToJson(results));
+void Write(const std::string& out, const Shard& shard, const VbenchResults& results) {
+  if (shard.count > 1) {
+    AtomicWriteFile(PartPath(PathIn(out, kResults), shard), VbenchResultsToJson(results));
     return;
   }
-  AtomicWriteFile((folder / "results.json").string(), VbenchResultsToJson(results));
-  AtomicWriteFile((folder / "per_video.csv").string(), VbenchCsv(results));
-  AtomicWriteFile((folder / "vbench_full_info.json").string(), VbenchFullInfo(results));
-  AtomicWriteFile((folder / "vbench_eval_results.json").string(), VbenchEvalResults(results));
+  const bool partial = results.context.contains(kMissingParts);
+  for (const OutputFile& file : kOutputs) {
+    if (!partial || !file.upstream) AtomicWriteFile(PathIn(out, file.name), file.text(results));
+  }
+}
+
+// Before any work. `journal` "" = none.
+void CheckOutputs(const VbenchScoreCommand& command,
+                  const Shard& shard,
+                  const std::string& journal) {
+  OutputCheck check;
+  for (const std::string& file : command.merge) {
+    for (const std::string& part : FindParts(file)) check.Reads("--merge", part);
+  }
+  if (command.merge.empty()) {
+    check.Reads("--full-info", command.evaluate.full_info);
+    check.Reads("--prompt-file", command.evaluate.prompt_file);
+    check.ReadsFolder("--videos", command.evaluate.videos, VideoFileEndings());
+  }
+  for (const auto& [flag, path] : command.other_inputs) check.Reads(flag, path);
+  check.WritesFolder("--out", command.out);
+  if (shard.count > 1) {
+    check.WritesFile("--out", PartPath(PathIn(command.out, kResults), shard));
+  } else {
+    for (const OutputFile& file : kOutputs) {
+      check.WritesFile("--out", PathIn(command.out, file.name));
+    }
+  }
+  check.WritesFile("journal of --out", journal);
+  check.Run();
 }
 
 }  // namespace
 
 VbenchScoreOutcome RunVbenchScore(const VbenchScoreCommand& command) {
   VbenchScoreOutcome outcome;
-  std::string shard, journal;
-  if (!command.out.empty()) MakeFolders(command.out);
+  std::string journal;
+  const Shard shard = command.merge.empty() ? command.evaluate.shard : Shard();
+  if (!command.out.empty()) {
+    if (command.merge.empty()) {
+      journal = PartPath(PathIn(command.out, "vbench.journal"), shard);
+    }
+    CheckOutputs(command, shard, journal);
+    MakeFolders(command.out);
+    RemoveStaleTemporaries(command.out);
+  }
   if (!command.merge.empty()) {
     std::vector<VbenchResults> shards;
-    for (const std::string& file : command.merge) shards.push_back(ReadVbenchResults(file));
-    outcome.results = MergeVbench(shards, command.evaluate.pooling);
+    for (const std::string& file : command.merge) {
+      for (const std::string& part : FindParts(file)) shards.push_back(ReadVbenchResults(part));
+    }
+    outcome.results = MergeVbench(shards, command.evaluate.pooling, command.allow_missing_parts);
   } else {
     VbenchOptions options = command.evaluate;
-    shard = ShardPrefix(options.shard);
-    if (!command.out.empty()) {
-      journal =
-          (fs::path(command.out) / ((shard.empty() ? "vbench" : shard) + ".journal")).string();
-    }
     options.journal = journal;
     outcome.results = EvaluateVbench(options);
   }
   if (!command.out.empty()) Write(command.out, shard, outcome.results);
   const bool missing = !outcome.results.missing.empty() && !command.allow_missing;
   outcome.exit_code = outcome.results.NumErrors() > 0 || missing ? 1 : 0;
-  outcome.text = command.json ? VbenchResultsToJson(outcome.results) : VbenchText(outcome.results);
+  outcome.text = command.json ? VbenchResultsToJson(outcome.results)
+                              : VbenchText(outcome.results) + LastLine(shard);
+  if (command.json) NotePart(shard, command.evaluate.progress);
   if (!journal.empty() && outcome.results.NumErrors() == 0) fs::remove(journal);
   return outcome;
 }

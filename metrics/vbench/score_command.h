@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "metrics/vbench/evaluate_vbench.h"
@@ -12,8 +13,11 @@ struct VbenchScoreCommand {
   VbenchOptions evaluate;
   std::vector<std::string> merge;  // results.json files of shards to join; instead of scoring
   std::string out;                 // folder; "" = only print
-  bool allow_missing = false;      // missing videos are no failure
-  bool json = false;               // print results.json instead of tables
+  // Other files that the call reads, by their flags: no output may be one of them.
+  std::vector<std::pair<std::string, std::string>> other_inputs;
+  bool allow_missing_parts = false;  // of `merge`: the result is marked as partial
+  bool allow_missing = false;        // missing videos are no failure
+  bool json = false;                 // print results.json instead of tables
 };
 
 struct VbenchScoreOutcome {
@@ -25,8 +29,9 @@ struct VbenchScoreOutcome {
 // Scores (or joins) and writes into `out`:
 //   results.json, per_video.csv                        see results.h
 //   vbench_eval_results.json, vbench_full_info.json    as VBench writes them
-// A shard writes shard-<i>-of-<n>.json alone. Finished videos are remembered in vbench.journal (of
-// a shard: its own) until everything is scored. Throws UserError.
+// VBench's files have no place for a mark: they are not written when parts are missing.
+// A part writes results.part-i-of-n.json alone. Finished videos are remembered in vbench.journal
+// (of a part: its own) until everything is scored. Throws UserError.
 VbenchScoreOutcome RunVbenchScore(const VbenchScoreCommand& command);
 
 }  // namespace teacache

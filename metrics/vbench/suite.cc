@@ -27,7 +27,8 @@ SuitePrompt ReadEntry(const nlohmann::json& json, const std::string& where) {
     const VbenchDimension* dimension =
         name.is_string() ? FindVbenchDimension(name.get<std::string>()) : nullptr;
     if (dimension == nullptr) {
-      ThrowUserError(where, "\"dimension\" must name VBench's dimensions but has {}", name.dump());
+      ThrowUserError(
+          where, "\"dimension\" must name VBench's dimensions but has {}", ShownJson(name));
     }
     entry.dimensions.push_back(dimension);
   }

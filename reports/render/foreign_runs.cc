@@ -12,6 +12,7 @@
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/journal.h"
+#include "datasets/base/json_fields.h"
 #include "metrics/pairs/pairing.h"
 
 namespace teacache {
@@ -61,7 +62,7 @@ double ParseNumber(const std::string& text, const std::string& where, std::strin
     end = 0;
   }
   if (end == 0 || end != text.size() || !std::isfinite(value)) {
-    ThrowUserError(where, "{} must be a number but is \"{}\"", key, text);
+    ThrowUserError(where, "{} must be a number but is {}", key, ShownText(text));
   }
   return value;
 }
@@ -97,8 +98,8 @@ void SetField(const std::string& key,
   } else {
     ThrowUserError(where,
                    "knows video, prompt, seed, seconds, transformer_seconds, decode_seconds, calls "
-                   "and computed_calls but has \"{}\"",
-                   key);
+                   "and computed_calls but has {}",
+                   ShownText(key));
   }
 }
 
@@ -189,7 +190,7 @@ std::vector<ForeignTime> ReadTimingJsonl(const std::string& path) {
     begin = end + 1;
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     const std::string where = fmt::format("{}: line {}", path, number);
-    const json entry = json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const json entry = TryParseJson(line);
     if (entry.is_discarded()) {
       if (begin >= text.size()) break;  // a cut last line: a run that was interrupted
       ThrowUserError(where, "must be JSON but is not");
@@ -233,15 +234,16 @@ void GuessFromName(const std::string& name, ForeignSetting* setting) {
 }
 
 void ReadSettingFile(const std::string& path, ForeignSetting* setting) {
-  const json j = json::parse(ReadFile(path), nullptr, /*allow_exceptions=*/false);
+  const json j = TryParseJson(ReadFile(path));
   if (!j.is_object()) ThrowUserError(path, "must be a JSON object but is not");
   const auto number = [&](const std::string& key, const json& value) {
     if (!value.is_number())
-      ThrowUserError(path, "{} must be a number but is {}", key, value.dump());
+      ThrowUserError(path, "{} must be a number but is {}", key, ShownJson(value));
     return value.get<double>();
   };
   const auto text = [&](const std::string& key, const json& value) {
-    if (!value.is_string()) ThrowUserError(path, "{} must be text but is {}", key, value.dump());
+    if (!value.is_string())
+      ThrowUserError(path, "{} must be text but is {}", key, ShownJson(value));
     return value.get<std::string>();
   };
   for (const auto& [key, value] : j.items()) {
@@ -264,15 +266,15 @@ void ReadSettingFile(const std::string& path, ForeignSetting* setting) {
     else {
       ThrowUserError(path,
                      "knows model, policy, label, coefficients, matches, threshold, computed_calls "
-                     "and calls but has \"{}\"",
-                     key);
+                     "and calls but has {}",
+                     ShownText(key));
     }
   }
 }
 
 // What generate-videos wrote about its run.
 void ReadRunFile(const std::string& path, ForeignSetting* setting) {
-  const json j = json::parse(ReadFile(path), nullptr, /*allow_exceptions=*/false);
+  const json j = TryParseJson(ReadFile(path));
   if (!j.is_object() || j.value("format", "") != "teacache-run") return;
   setting->model = j.value("model", "");
   const json policy = j.value("policy", json::object());

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <utility>
 
 #include "datasets/base/error.h"
 #include "datasets/base/interrupt.h"
+#include "datasets/base/work_loop.h"
 #include "datasets/prompts.h"
+#include "datasets/tensors/torch_threads.h"
 #include "reports/data/run_context.h"
 #include "reports/findings/join_reports.h"
 #include "reports/findings/sweep_summary.h"
@@ -21,7 +24,6 @@
 #include "reports/sweep/sweep_store.h"
 #include "reports/sweep/sweep_videos.h"
 #include "reports/sweep/trace_store.h"
-#include "runners/nn/scoped_threads.h"
 #include "runners/systems/system_list.h"
 
 namespace teacache {
@@ -41,7 +43,7 @@ class SweepRun {
         options_(options),
         threads_(options.threads),
         prompts_(ChooseSweepPrompts(system, options)),
-        traces_(system, Path("kept")),
+        traces_(system, Path("kept"), options.threads),
         store_(options.out, Machine(system)),
         progress_(options.progress ? *options.progress : NoProgress()) {}
 
@@ -117,14 +119,11 @@ class SweepRun {
     system_.Prepare(all, &progress_);
     CountWork();
     Report("");
-    for (const std::string& prompt : prompts_.fit) {
-      for (const int64_t seed : options_.seeds) {
-        if (Interrupted()) return false;
-        traces_.Record(prompt, seed);
-        ++done_;
-        Report(prompt);
-      }
-    }
+    const size_t seeds = options_.seeds.size();
+    std::vector<std::string> names;
+    for (const std::string& prompt : prompts_.fit) names.insert(names.end(), seeds, prompt);
+    const auto record = [&](size_t i) { traces_.Record(names[i], options_.seeds[i % seeds]); };
+    if (!RunInTurn(names, record)) return false;
     WriteTrace(Path("trace.jsonl"), traces_.Select(prompts_.fit, options_.seeds));
     calibration_ =
         Calibrate(system_, options_, prompts_.fit, Path("trace.jsonl"), Path("coeffs.json"));
@@ -170,17 +169,33 @@ class SweepRun {
     if (Interrupted()) return false;
     RecordTest(prompts_.test[prompt], seed);
     ++done_;
+    std::vector<std::string> names;
     for (int round = 0; round < options_.timed_runs; ++round) {
-      for (const SweepSetting& setting : settings_) {
-        if (Interrupted()) return false;
-        if (round == 0) videos_->Finish(setting, prompt, seed);
-        videos_->Time(setting, prompt, seed, round);
-        ++done_;
-        Report(setting.id);
-      }
-      store_.WriteTimes();
+      for (const SweepSetting& setting : settings_) names.push_back(setting.id);
     }
-    return true;
+    const auto run = [&](size_t i) {
+      const SweepSetting& setting = settings_[i % settings_.size()];
+      const int round = static_cast<int>(i / settings_.size());
+      if (round == 0) videos_->Finish(setting, prompt, seed);
+      videos_->Time(setting, prompt, seed, round);
+      if ((i + 1) % settings_.size() == 0) store_.WriteTimes();
+    };
+    return RunInTurn(names, run);
+  }
+
+  // One run after the other, since they are timed. False when interrupted.
+  bool RunInTurn(const std::vector<std::string>& names, const std::function<void(size_t)>& run) {
+    WorkOptions work;
+    work.stop_at_failure = true;
+    const WorkSummary summary = RunWork(names, work, {}, [&](size_t i) -> Commit {
+      run(i);
+      return [&, i] {
+        ++done_;
+        Report(names[i]);
+      };
+    });
+    for (const FailedItem& item : summary.failed) ThrowUserError(item.name, "{}", item.error);
+    return !summary.interrupted;
   }
 
   // A prompt that fails here fails again as a video, which then says why.
@@ -234,7 +249,7 @@ class SweepRun {
 
   const System& system_;
   const SweepOptions& options_;
-  ScopedThreads threads_;
+  TorchThreads threads_;
   Clock::time_point start_ = Clock::now();
   SweepPrompts prompts_;
   int prompts_used_ = 0;

@@ -8,10 +8,10 @@
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/prompts.h"
+#include "datasets/tensors/torch_threads.h"
 #include "reports/sweep/sweep.h"
 #include "reports/sweep/sweep_prompts.h"
 #include "runners/generate_videos.h"
-#include "runners/nn/scoped_threads.h"
 
 namespace teacache {
 namespace {
@@ -87,7 +87,7 @@ void Measure(const System& system, const SweepOptions& options, SweepPlan* plan)
   const std::unique_ptr<System> quick = QuickSystem(system);
   const System& measured = quick ? *quick : system;
   system.Prepare({prompts.test.front()}, options.progress);
-  const ScopedThreads threads(options.threads);  // as the sweep itself
+  const TorchThreads threads(options.threads);  // as the sweep itself
   const auto policy = MakeNoCachePolicy();
   // The first run pays for lazy initialisation.
   if (quick) GenerateVideo(measured, *policy, prompts.test.front(), options.seeds.front());

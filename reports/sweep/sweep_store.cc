@@ -6,6 +6,7 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/base/stale_files.h"
 #include "runners/sampling/policy_options.h"
 
 namespace teacache {
@@ -19,6 +20,7 @@ const json kSettings = {{"layout", 2}};
 
 std::string JournalPath(const std::string& folder) {
   MakeFolders(folder);
+  RemoveStaleTemporaries(folder);
   return (fs::path(folder) / "sweep.jsonl").string();
 }
 
@@ -143,14 +145,21 @@ std::string SweepStore::AsidePath(const std::string& key, const std::string& rel
   return Path("kept/" + key + fs::path(relative).extension().string());
 }
 
+// As it was written: one that was emptied or cut is made again.
+bool SweepStore::IsWhole(const std::string& path, const StoredVideo& video) {
+  std::error_code error;
+  const auto bytes = static_cast<int64_t>(fs::file_size(path, error));
+  return !error && bytes == video.bytes;
+}
+
 bool SweepStore::IsAside(const StoredVideo& video) const {
-  return fs::exists(AsidePath(video.key, video.video.scored_path));
+  return IsWhole(AsidePath(video.key, video.video.scored_path), video);
 }
 
 bool SweepStore::IsInPlace(const StoredVideo& video) const {
   const auto owner = owner_.find(video.video.scored_path);
   return owner != owner_.end() && owner->second == video.key &&
-         fs::exists(Path(video.video.scored_path));
+         IsWhole(Path(video.video.scored_path), video);
 }
 
 void SweepStore::PutAside(const StoredVideo& video) {

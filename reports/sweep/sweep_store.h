@@ -76,6 +76,7 @@ class SweepStore {
   void Load();
   std::string Path(const std::string& relative) const;
   std::string AsidePath(const std::string& key, const std::string& relative) const;
+  static bool IsWhole(const std::string& path, const StoredVideo& video);
   bool IsAside(const StoredVideo& video) const;
   bool IsInPlace(const StoredVideo& video) const;
   void PutAside(const StoredVideo& video);

@@ -8,10 +8,12 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/base/stale_files.h"
 #include "datasets/prompts.h"
 #include "reports/findings/vbench_scores.h"
 #include "reports/findings/video_scores.h"
 #include "runners/generate_videos.h"
+#include "runners/systems/pixel_key.h"
 
 namespace teacache {
 namespace {
@@ -21,19 +23,9 @@ using nlohmann::json;
 
 // What decides about the pixels of every setting.
 json SystemSettings(const SystemInfo& info, const SweepOptions& options) {
-  json settings = {{"model", info.name},
-                   {"weights_sha256", info.weights_digest},
-                   {"parts_sha256", info.parts_digest},
-                   {"scheduler", info.scheduler},
-                   {"steps", info.steps},
-                   {"guidance", info.guidance},
-                   {"dtype", info.dtype},
-                   {"device", info.device},
-                   {"threads", options.threads},
-                   {"size", {info.width, info.height, info.frames}},
-                   {"prompt_suffix", info.prompt_suffix},
-                   {"codec", options.lossy ? "h264" : "ffv1"},
-                   {"crf", options.crf}};
+  json settings = ToJson(MakePixelKey(info, options.threads));
+  settings["codec"] = options.lossy ? "h264" : "ffv1";
+  settings["crf"] = options.crf;
   return settings;
 }
 
@@ -151,7 +143,9 @@ void SweepVideos::Write(const std::string& relative,
                         const Video& video,
                         const VideoWriterOptions& writer) {
   const std::string path = Path(relative);
-  MakeFolders(fs::path(path).parent_path().string());
+  const std::string folder = fs::path(path).parent_path().string();
+  MakeFolders(folder);
+  RemoveStaleTemporaries(folder);
   WriteVideo(path, video, writer);
 }
 

@@ -10,6 +10,7 @@
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "runners/sampling/sampler.h"
+#include "runners/systems/pixel_key.h"
 
 namespace teacache {
 namespace {
@@ -20,20 +21,8 @@ TraceHeader StoreHeader(const System& system) {
   return header;
 }
 
-std::string StoreName(const SystemInfo& info) {
-  const nlohmann::json settings = {info.name,
-                                   info.weights_digest,
-                                   info.parts_digest,
-                                   info.scheduler,
-                                   info.steps,
-                                   info.guidance,
-                                   info.dtype,
-                                   info.device,
-                                   info.width,
-                                   info.height,
-                                   info.frames,
-                                   info.prompt_suffix};
-  return "trace-" + Sha256Hex(std::string_view(settings.dump())).substr(0, 12) + ".jsonl";
+std::string StoreName(const PixelKey& key) {
+  return "trace-" + Sha256Hex(std::string_view(ToJson(key).dump())).substr(0, 12) + ".jsonl";
 }
 
 using RunKey = std::pair<std::string, int64_t>;
@@ -46,8 +35,10 @@ std::map<RunKey, std::vector<TraceRow>> RowsByRun(const Trace& trace) {
 
 }  // namespace
 
-TraceStore::TraceStore(const System& system, const std::string& folder)
-    : system_(system), path_((std::filesystem::path(folder) / StoreName(system.info())).string()) {
+TraceStore::TraceStore(const System& system, const std::string& folder, int threads)
+    : system_(system),
+      path_((std::filesystem::path(folder) / StoreName(MakePixelKey(system.info(), threads)))
+                .string()) {
   MakeFolders(folder);
   writer_.emplace(path_, StoreHeader(system));
 }

@@ -13,8 +13,8 @@ namespace teacache {
 // stay, so that a sweep with other prompts records only what is missing.
 class TraceStore {
  public:
-  // The file is `folder`/trace-DIGEST.jsonl, the digest being of what decides about the runs.
-  TraceStore(const System& system, const std::string& folder);
+  // The file is `folder`/trace-DIGEST.jsonl, the digest being of the system's PixelKey.
+  TraceStore(const System& system, const std::string& folder, int threads);
 
   bool Has(const std::string& prompt, int64_t seed) const;
   // Records the run unless it is there.

@@ -6,6 +6,7 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/base/json_fields.h"
 
 namespace teacache {
 namespace {
@@ -25,7 +26,7 @@ std::vector<double> Resampled(const std::vector<double>& ratios, int calls) {
 }  // namespace
 
 std::vector<double> ReadMagRatios(const std::string& path) {
-  const auto json = nlohmann::json::parse(ReadFile(path), nullptr, /*allow_exceptions=*/false);
+  const auto json = TryParseJson(ReadFile(path));
   const auto list = json.is_object() ? json.find("mag_ratios") : json.end();
   if (!json.is_object() || list == json.end() || !list->is_array() || list->empty()) {
     ThrowUserError(path, "must be JSON with a list \"mag_ratios\" (fit-coeffs --emit magcache)");

@@ -102,7 +102,8 @@ void CheckpointSystem::CheckParts() {
   plan_ = parts_->text->Plan();
   CheckPart(parts_->transformer, [&](CheckpointParameters* source) { MakeTransformer(source); });
   info_.parameters = plan_.back().parameters;
-  info_.parts_digest = Sha256Hex(decoder_checkpoint().Digest() + parts_->text->EncoderDigest());
+  info_.text_encoder_digest = parts_->text->EncoderDigest();
+  info_.decoder_digest = decoder_checkpoint().Digest();
   CheckPart(parts_->decoder, [&](CheckpointParameters* source) { MakeDecoder(source); });
 }
 

@@ -95,6 +95,7 @@ class ShapesSystem : public System {
     info_.name = "shapes";
     info_.description = "embedded text-to-video model of moving shapes";
     info_.weights_digest = model_->transformer_digest;
+    info_.decoder_digest = model_->autoencoder_digest;
     info_.parameters = model_->transformer_parameters;
     info_.scheduler = "rflow";
     info_.dtype = options.dtype.empty() ? "float32" : options.dtype;

@@ -6,6 +6,7 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/base/json_fields.h"
 #include "datasets/tensors/safetensors.h"
 #include "datasets/tensors/torch_tensors.h"
 
@@ -107,7 +108,7 @@ LoadedFile LoadChecked(const std::string& folder,
   LoadedFile file;
   file.metadata = SafetensorsFile::Open(path).metadata();
   file.tensors = LoadTensors(path);
-  file.config = json::parse(file.metadata[kConfigKey], nullptr, /*allow_exceptions=*/false);
+  file.config = TryParseJson(file.metadata[kConfigKey]);
   if (!file.config.is_object())
     ThrowUserError(path, "metadata must hold the model's config as JSON");
   return file;
@@ -174,6 +175,7 @@ ShapesModel LoadShapesModel(const std::string& folder, at::ScalarType dtype, at:
                                device),
       std::move(metadata),
       sums.at(kTransformerFile),
+      sums.at(kAutoencoderFile),
       parameters};
 }
 

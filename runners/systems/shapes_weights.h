@@ -18,6 +18,7 @@ struct ShapesModel {
   ShapesTransformer transformer;
   std::map<std::string, std::string> metadata;  // of transformer.safetensors
   std::string transformer_digest;               // sha256 of that file
+  std::string autoencoder_digest;               // of autoencoder.safetensors
   int64_t transformer_parameters = 0;
 };
 

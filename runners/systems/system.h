@@ -55,13 +55,15 @@ struct PartPlan {
   int64_t memory_bytes = 0;  // of its weights on the device, in the dtype chosen
 };
 
-// Facts of a loaded system, for traces, reports and file names.
+// Facts of a loaded system, for traces, reports and file names. Those that decide about pixels are
+// in PixelKey too (pixel_key.h).
 struct SystemInfo {
   std::string name;
   std::string description;
-  std::string weights_digest;  // sha256 of the transformer's file; "" = unknown
-  std::string parts_digest;    // of the text encoder and the decoder; "" = unknown
-  int64_t parameters = 0;      // of the transformer
+  std::string weights_digest;       // sha256 of the transformer's file; "" = unknown
+  std::string text_encoder_digest;  // "" = unknown, or part of the transformer
+  std::string decoder_digest;       // "" = unknown
+  int64_t parameters = 0;           // of the transformer
   std::string scheduler;
   std::string dtype;
   std::string device;
@@ -115,9 +117,5 @@ class System {
   virtual std::optional<Polynomial> PublishedCoefficients() const { return std::nullopt; }
 };
 
-// The header of traces recorded with a system; `prompts` are those of all shards.
-TraceHeader MakeTraceHeader(const SystemInfo& info,
-                            const std::vector<std::string>& prompts,
-                            const Shard& shard = {});
 
 }  // namespace teacache

@@ -108,7 +108,8 @@ const std::set<std::string> kPrivateHeaders = {
 const std::set<std::string> kTensorBoundary = {"datasets/tensors/torch_device.h",
                                                "datasets/tensors/torch_device.cc",
                                                "datasets/tensors/torch_tensors.h",
-                                               "datasets/tensors/torch_tensors.cc"};
+                                               "datasets/tensors/torch_tensors.cc",
+                                               "datasets/tensors/torch_threads.h"};
 
 const std::vector<SourceFile>& Tree() {
   static const std::vector<SourceFile> tree = ReadSourceTree(SourceDir());

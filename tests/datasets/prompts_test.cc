@@ -89,6 +89,17 @@ TEST_F(ReadPromptsTest, EntriesAsVBenchPublishesThem) {
       << "as long as VBench's longest";
 }
 
+TEST_F(ReadPromptsTest, AByteOrderMarkIsNoPartOfThePrompt) {
+  AtomicWriteFile(folder_ / "p.txt",
+                  "\xEF\xBB\xBF"
+                  "a cat\r\na dog\r\n");
+  EXPECT_THAT(ReadPrompts(folder_ / "p.txt"), ElementsAre("a cat", "a dog"));
+  AtomicWriteFile(folder_ / "p.json",
+                  "\xEF\xBB\xBF"
+                  R"(["a cat"])");
+  EXPECT_THAT(ReadPrompts(folder_ / "p.json"), ElementsAre("a cat"));
+}
+
 TEST_F(ReadPromptsTest, TextThatIsNotUtf8) {
   EXPECT_THAT(ErrorIn("p.txt", "a cat\na \xff dog\n"),
               AllOf(HasSubstr("p.txt"), HasSubstr("line 2"), HasSubstr("UTF-8")));

@@ -115,6 +115,11 @@ TEST(ReadResults, OtherFilesAreRefused) {
   refused(R"({"format": "teacache-results", "version": 1, "videos": [],
               "summary": {"psnr": {"ci95": [1]}}})",
           "ci95");
+  const std::string deep = std::string(200000, '[') + std::string(200000, ']');
+  refused(R"({"format": "teacache-results", "version": 1,
+              "videos": [{"name": "a", "frames": 1, "psnr": )" +
+              deep + "}]}",
+          "at most 64 levels");
 }
 
 }  // namespace

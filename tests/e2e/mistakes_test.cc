@@ -7,6 +7,7 @@
 
 #include "datasets/base/files.h"
 #include "tests/e2e/programs.h"
+#include "tests/support/paths.h"
 
 namespace teacache {
 namespace {
@@ -53,6 +54,52 @@ TEST(Programs, UnknownFlagsAreMistakes) {
     EXPECT_EQ(result.out, "") << program;
     EXPECT_NE(result.err, "") << program;
   }
+}
+
+TEST(Programs, OutputThatIsLostIsAnError) {
+  for (const std::string& program : kAllPrograms) {
+    for (const char* flag : {"--help", "--version"}) {
+      const ProcessResult fine = RunTool(program, {flag});
+      if (fine.exit_code != 0) continue;  // not every program has --version
+      for (const char* lost : {"> /dev/full", ">&-"}) {
+        const std::string path = BinDir() + "/" + program;
+        const ProcessResult result = RunProcess({"/bin/sh", "-c", path + " " + flag + " " + lost});
+        EXPECT_EQ(result.exit_code, 1) << program << " " << flag << " " << lost;
+        EXPECT_THAT(result.err, HasSubstr(program + ": standard output cannot be written"));
+      }
+    }
+  }
+}
+
+// A folder of the user's where a file is to be written stays, and is refused before any work.
+TEST_F(MistakesTest, AFolderIsNoOutputFile) {
+  MakeFolders(folder_ / "G");
+  AtomicWriteFile(folder_ / "G/mine", "mine");
+  AtomicWriteFile(folder_ / "pairs.csv", "x,y\n0.1,0.2\n0.2,0.3\n0.3,0.5\n");
+  const std::string pairs = folder_ / "pairs.csv", bytes = ReadFile(pairs);
+  const Arguments model = {"--weights", Weights(), "--steps", "4", "--prompt", prompt_};
+  const auto refused = [&](const std::string& program, Arguments arguments, const Arguments& more) {
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    ExpectMistake(RunTool(program, arguments), {more[0], "must be a file but"});
+  };
+  refused("record-diffs", model, {"--out", folder_ / "G"});
+  for (const char* flag : {"--out", "--report", "--json"}) {
+    refused("fit-coeffs", {pairs}, {flag, folder_ / "G"});
+    ExpectMistake(RunTool("fit-coeffs", {pairs, flag, pairs}), {flag, "must be no input"});
+    ExpectMistake(RunTool("fit-coeffs", {pairs, flag, "/proc/x"}), {flag, "cannot be written"});
+  }
+  MakeFolders(folder_ / "emitted/sglang.json");
+  ExpectMistake(
+      RunTool("fit-coeffs",
+              {pairs, "--threshold", "0.1", "--emit", "sglang", "--emit-dir", folder_ / "emitted"}),
+      {"--emit sglang", "must be a file but"});
+  MakeFolders(folder_ / ("out/videos/" + prompt_ + "-0.mp4/mine"));
+  ExpectMistake(Generate({"--prompt", prompt_}), {prompt_, "must be a file but"});
+  ExpectMistake(Record({"--prompt", prompt_, "--prompt-embeddings", folder_ / "t.jsonl"}),
+                {"--out", "must be no input"});
+  EXPECT_EQ(ReadFile(folder_ / "G/mine"), "mine");
+  EXPECT_EQ(ReadFile(pairs), bytes);
+  EXPECT_TRUE(fs::is_directory(folder_ / ("out/videos/" + prompt_ + "-0.mp4/mine")));
 }
 
 TEST_F(MistakesTest, UnknownWordInAPrompt) {

@@ -19,6 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::AnyOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 int VideosIn(const std::string& run) {
@@ -158,6 +159,10 @@ TEST_F(ResumeTest, InterruptedByTheUser) {
   ASSERT_EQ(stopped.exit_code, 1) << stopped.signal << " " << stopped.err;
   const int there = VideosIn(folder_ / "stopped");
   EXPECT_LT(there, 16);
+  EXPECT_THAT(
+      stopped.out,
+      HasSubstr(fmt::format(
+          "interrupted after {} of 16 videos; run the same command again to go on\n", there)));
   // What it says is what is there, and every video is whole.
   EXPECT_THAT(stopped.out,
               HasSubstr(std::to_string(there) + " videos made, 0 were there, 16 in all"));
@@ -174,6 +179,7 @@ TEST_F(ResumeTest, ShardsMakeTheWhole) {
     const ProcessResult result = RunTool("generate-videos", Generate("parts", {"--shard", shard}));
     ASSERT_EQ(result.exit_code, 0) << result.err;
     EXPECT_THAT(result.out, HasSubstr("8 videos made"));
+    EXPECT_THAT(result.out, EndsWith("of 2, by --shard (--shard 0/1 does all of it).\n"));
   }
   EXPECT_EQ(FilesIn(folder_ / "parts/videos"), FilesIn(folder_ / "whole/videos"));
   // From a job array's variables too, and the parts of a trace fit like the whole.
@@ -199,8 +205,8 @@ TEST_F(ResumeTest, ShardsMakeTheWhole) {
     const ProcessResult result = RunTool("fit-coeffs", arguments);
     EXPECT_EQ(result.exit_code, 0) << result.err;
   };
-  fit({folder_ / "part.0-of-2.jsonl",
-       folder_ / "part.1-of-2.jsonl",
+  fit({folder_ / "part.part-0-of-2.jsonl",
+       folder_ / "part.part-1-of-2.jsonl",
        "--out",
        folder_ / "parts.json"});
   fit({folder_ / "whole/trace.jsonl", "--out", folder_ / "whole.json"});

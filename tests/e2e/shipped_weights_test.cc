@@ -1,6 +1,7 @@
 // The weights that the product ships: what they draw, and how caching behaves on them.
 
 #include <ATen/Functions.h>
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,9 +15,9 @@
 #include "calib/fit/fit.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/base/work_loop.h"
 #include "datasets/shapes/shapes_scene.h"
 #include "runners/generate_videos.h"
-#include "runners/ordered_jobs.h"
 #include "runners/systems/shapes_weights.h"
 #include "runners/systems/system_list.h"
 #include "runners/training/shapes_samples.h"
@@ -58,12 +59,15 @@ class ShippedWeights : public ::testing::Test {
   template <typename Result>
   static std::vector<Result> ForEach(const std::vector<ShapesPrompt>& prompts,
                                      const std::function<Result(const ShapesPrompt&)>& make) {
-    std::vector<Result> results;
-    ForEachInOrder<Result>(
-        prompts.size(),
-        {2, 1, {}},
-        [&](size_t i) { return make(prompts[i]); },
-        [&](size_t, Result&& result) { results.push_back(std::move(result)); });
+    std::vector<Result> results(prompts.size());
+    WorkOptions work;
+    work.jobs = 2;
+    work.start_thread = [] { at::set_num_threads(1); };
+    const WorkSummary summary =
+        RunWork(std::vector<std::string>(prompts.size()), work, {}, [&](size_t i) {
+          return [&, i, result = make(prompts[i])] { results[i] = result; };
+        });
+    EXPECT_TRUE(summary.complete()) << SummaryText(summary, "prompts");
     return results;
   }
 

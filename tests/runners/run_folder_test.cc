@@ -103,7 +103,7 @@ TEST_F(RunFolder, HoldsVideosRunAndTiming) {
   options.record = true;
   options.argv = {"generate-videos", "--record"};
   const GenerateSummary summary = GenerateVideos(*system_, options);
-  EXPECT_EQ(summary.generated, 6);
+  EXPECT_EQ(summary.done, 6);
   EXPECT_EQ(summary.resumed, 0);
   EXPECT_EQ(summary.total, 6);
   EXPECT_FALSE(summary.interrupted);
@@ -190,13 +190,41 @@ TEST_F(RunFolder, RunningAgainKeepsAndFillsUp) {
   options.prompts = kPrompts;
   const GenerateSummary again = GenerateVideos(*system_, options);
   EXPECT_EQ(again.resumed, 1);
-  EXPECT_EQ(again.generated, 2);
+  EXPECT_EQ(again.done, 2);
   EXPECT_EQ(fs::last_write_time(first), before);
   EXPECT_EQ(ReadFile(second), bytes);
   const GenerateSummary nothing = GenerateVideos(*system_, options);
-  EXPECT_EQ(nothing.generated, 0);
+  EXPECT_EQ(nothing.done, 0);
   EXPECT_EQ(nothing.resumed, 3);
   EXPECT_EQ(nothing.videos.size(), 3u);
+}
+
+// Emptied, cut, or with other bytes of the same number: all are made again, to the same bytes.
+TEST_F(RunFolder, AFinishedVideoThatChangedIsMadeAgain) {
+  const GenerateOptions options = Generate("run");
+  GenerateVideos(*system_, options);
+  const auto before = Videos("run");
+  const auto path = [&](int i) { return folder_ / ("run/videos/" + kPrompts[i] + "-0.mp4"); };
+  fs::resize_file(path(0), 0);
+  std::string bytes = ReadFile(path(1));
+  fs::resize_file(path(1), bytes.size() / 2);
+  bytes = ReadFile(path(2));
+  bytes[bytes.size() / 2] ^= 1;
+  AtomicWriteFile(path(2), std::string_view(bytes));
+  EXPECT_EQ(GenerateVideos(*system_, options).done, 3);
+  EXPECT_EQ(Videos("run"), before);
+  EXPECT_EQ(GenerateVideos(*system_, options).resumed, 3);
+}
+
+TEST_F(RunFolder, AMissingTraceIsMadeAgain) {
+  GenerateOptions options = Generate("run");
+  options.record = true;
+  GenerateVideos(*system_, options);
+  const Trace before = ReadTrace(folder_ / "run/trace.jsonl");
+  fs::remove(folder_ / "run/trace.jsonl");
+  EXPECT_EQ(GenerateVideos(*system_, options).done, 3);
+  ExpectSameRows(ReadTrace(folder_ / "run/trace.jsonl").rows, before.rows);
+  EXPECT_EQ(GenerateVideos(*system_, options).resumed, 3);
 }
 
 TEST_F(RunFolder, OtherSettingsAreRefused) {
@@ -219,7 +247,7 @@ TEST_F(RunFolder, ShardsMakeTheWhole) {
   int total = 0;
   for (int i = 0; i < 2; ++i) {
     options.shard = {i, 2, "--shard"};
-    total += GenerateVideos(*system_, options).generated;
+    total += GenerateVideos(*system_, options).done;
   }
   EXPECT_EQ(total, 6);
   EXPECT_EQ(Videos("parts"), Videos("whole"));
@@ -259,7 +287,7 @@ TEST_F(RunFolder, RecordsTraces) {
   RecordOptions options = Record("trace.jsonl");
   options.lookback = 4;
   const RecordSummary summary = RecordDiffs(*system_, options);
-  EXPECT_EQ(summary.recorded, 3);
+  EXPECT_EQ(summary.done, 3);
   EXPECT_EQ(summary.path, folder_ / "trace.jsonl");
   const Trace trace = ReadTrace(summary.path);
   EXPECT_THAT(trace.warnings, IsEmpty());
@@ -298,8 +326,8 @@ TEST_F(RunFolder, RecordingGoesOnAndShards) {
   fs::resize_file(options.out, fs::file_size(options.out) * 2 / 3);
   const RecordSummary summary = RecordDiffs(*system_, options);
   EXPECT_GT(summary.resumed, 0);
-  EXPECT_EQ(summary.resumed + summary.recorded, 6);
-  EXPECT_LT(summary.recorded, 6);
+  EXPECT_EQ(summary.resumed + summary.done, 6);
+  EXPECT_LT(summary.done, 6);
   ExpectSameRows(ReadTrace(options.out).rows, whole.rows);
   // Parts of the runs, merged.
   options.out = folder_ / "part.jsonl";
@@ -307,8 +335,8 @@ TEST_F(RunFolder, RecordingGoesOnAndShards) {
   for (int i = 0; i < 2; ++i) {
     options.shard = {i, 2, "--shard"};
     const RecordSummary part = RecordDiffs(*system_, options);
-    EXPECT_EQ(part.recorded, 3);
-    EXPECT_EQ(part.path, folder_ / ("part." + std::to_string(i) + "-of-2.jsonl"));
+    EXPECT_EQ(part.done, 3);
+    EXPECT_EQ(part.path, folder_ / ("part.part-" + std::to_string(i) + "-of-2.jsonl"));
     parts.push_back(ReadTrace(part.path));
     EXPECT_EQ(parts.back().header.part, i);
     EXPECT_EQ(parts.back().header.parts, 2);
@@ -352,14 +380,13 @@ class Broken : public System {
 TEST_F(RunFolder, AVideoThatCannotBeMadeDoesNotEndTheRun) {
   const GenerateOptions options = Generate("run");
   const GenerateSummary summary = GenerateVideos(Broken(*system_), options);
-  EXPECT_EQ(summary.generated, 2);
+  EXPECT_EQ(summary.done, 2);
   EXPECT_FALSE(summary.interrupted);
   ASSERT_EQ(summary.failed.size(), 1u);
-  EXPECT_EQ(summary.failed[0].prompt, kPrompts[1]);
-  EXPECT_EQ(summary.failed[0].seed, 0);
+  EXPECT_EQ(summary.failed[0].name, "\"" + kPrompts[1] + "\", seed 0");
   EXPECT_EQ(summary.videos.size(), 2u);
   const GenerateSummary again = GenerateVideos(*system_, options);
-  EXPECT_EQ(again.generated, 1);
+  EXPECT_EQ(again.done, 1);
   EXPECT_EQ(again.resumed, 2);
   EXPECT_THAT(again.failed, IsEmpty());
   EXPECT_EQ(Videos("run").size(), 3u);
@@ -404,18 +431,18 @@ TEST_F(RunFolder, FullDiskLeavesNoHalfVideo) {
     for (const auto& entry : fs::directory_iterator(options.out + "/videos")) {
       ADD_FAILURE() << "left behind: " << entry.path();
     }
-    EXPECT_EQ(GenerateVideos(*system_, options).generated, 3);
+    EXPECT_EQ(GenerateVideos(*system_, options).done, 3);
   }
 }
 
 TEST_F(RunFolder, ARunThatFailsIsRecordedNextTime) {
   const RecordSummary summary = RecordDiffs(Broken(*system_), Record("trace.jsonl"));
-  EXPECT_EQ(summary.recorded, 2);
+  EXPECT_EQ(summary.done, 2);
   ASSERT_EQ(summary.failed.size(), 1u);
-  EXPECT_EQ(summary.failed[0].prompt, kPrompts[1]);
+  EXPECT_EQ(summary.failed[0].index, 1u);
   EXPECT_FALSE(summary.interrupted);
   const RecordSummary again = RecordDiffs(*system_, Record("trace.jsonl"));
-  EXPECT_EQ(again.recorded, 1);
+  EXPECT_EQ(again.done, 1);
   EXPECT_EQ(again.resumed, 2);
 }
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "datasets/base/error.h"
-#include "metrics/pairs/one_thread.h"
+#include "datasets/tensors/torch_threads.h"
 #include "metrics/vbench/networks/network_parts.h"
 
 namespace teacache {
@@ -16,7 +16,7 @@ class NetworkSession : public VbenchSession {
       : parts_(std::move(parts)) {}
 
   void Add(std::span<const Frame> frames) override {
-    const OneThread one_thread;
+    const TorchThreads one_thread(1);
     FrameBatch batch(frames);
     for (const auto& part : parts_) {
       if (!part->done()) Guarded(*part, [&] { part->Add(batch); });
@@ -24,7 +24,7 @@ class NetworkSession : public VbenchSession {
   }
 
   bool Finish(int64_t total, VbenchVideoScore* score) override {
-    const OneThread one_thread;
+    const TorchThreads one_thread(1);
     bool again = false;
     for (const auto& part : parts_) {
       if (part->done()) continue;

@@ -11,7 +11,7 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "metrics/pairs/one_thread.h"
+#include "datasets/tensors/torch_threads.h"
 
 namespace teacache {
 namespace {
@@ -94,7 +94,7 @@ ScriptNetwork::ScriptNetwork(const std::string& path, at::Device device)
 ScriptNetwork::~ScriptNetwork() = default;
 
 at::Tensor ScriptNetwork::Call(const std::vector<at::Tensor>& inputs) const {
-  const OneThread one_thread;
+  const TorchThreads one_thread(1);
   const c10::InferenceMode inference;
   if (only_size_ &&
       (inputs[0].size(-2) != only_size_->height || inputs[0].size(-1) != only_size_->width)) {

@@ -229,6 +229,10 @@ TEST(Emit, EveryFormatHasAProvenance) {
     const auto files = Emit(format.name, Input());
     ASSERT_EQ(files.size(), 2u);
     EXPECT_EQ(files[1].name, files[0].name + ".provenance.json");
+    EmitInput input = Input();
+    input.rule = FindEngineRule(format.rule);
+    const auto made = Emit(format.name, input);
+    EXPECT_THAT(EmittedNames(format.name), ElementsAre(made[0].name, made[1].name));
     const json j = json::parse(files[1].text);
     EXPECT_EQ(j["engine"], format.name);
     EXPECT_EQ(j["file"], files[0].name);

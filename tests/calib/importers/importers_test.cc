@@ -187,7 +187,11 @@ TEST(ImportJson, SyntaxErrorsNameLineAndColumn) {
   ExpectRefused("[[0.1, 0.2]]\n]", "file:2:1: must be valid JSON");
   // Valid, but beyond what is read.
   ExpectRefused("[[123456789012345678901234567890, 1]]", "must be JSON that can be read");
-  ExpectRefused(std::string(5000, '[') + std::string(5000, ']'), "must be JSON that can be read");
+  // As deep as the other reader of JSON takes it (see kMaxJsonDepth).
+  for (const size_t depth : {65, 5000, 200000}) {
+    ExpectRefused(std::string(depth, '[') + std::string(depth, ']'), "at most 64 levels");
+  }
+  ExpectRefused(std::string(64, '[') + std::string(64, ']'), "is none of them");
 }
 
 TEST(ImportJson, ByteOrderMarkAndLongValuesInMessages) {

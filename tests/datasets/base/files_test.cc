@@ -1,7 +1,10 @@
 #include "datasets/base/files.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -18,6 +21,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::ThrowsMessage;
+using testing::UnorderedElementsAre;
 
 std::vector<std::string> AllNames(const fs::path& folder) {
   std::vector<std::string> names;
@@ -59,16 +63,90 @@ TEST(PendingPath, WithoutCommitNothingRemains) {
   EXPECT_THAT(AllNames(dir.path()), ElementsAre("a"));
 }
 
-TEST(PendingPath, ReplacesAFullFolder) {
-  const TempDir dir;
-  MakeFolders(dir / "out/deep");
-  AtomicWriteFile(dir / "out/deep/old", "old");
-  PendingPath pending(dir / "out/");
+std::string MakeFolderVersion(const std::string& path, const std::string& name) {
+  PendingPath pending(path);
   MakeFolders(pending.temp());
-  AtomicWriteFile(pending.temp() + "/new", "new");
+  AtomicWriteFile(pending.temp() + "/" + name, name);
   pending.Commit();
-  EXPECT_THAT(AllNames(dir.path()), ElementsAre("out"));
-  EXPECT_THAT(AllNames(dir.path() / "out"), ElementsAre("new"));
+  return pending.temp();
+}
+
+TEST(PendingPath, AFileNeverReplacesAFolder) {
+  const TempDir dir;
+  MakeFolders(dir / "full/deep");
+  AtomicWriteFile(dir / "full/deep/old", "old");
+  MakeFolders(dir / "empty");
+  fs::create_directory_symlink("full", dir / "link");
+  MakeFolderVersion(dir / "ours", "new");
+  for (const char* name : {"full", "full/", "empty", "link", "link/", "ours", "new/"}) {
+    EXPECT_THAT([&] { AtomicWriteFile(dir / name, "x"); },
+                ThrowsMessage<UserError>(
+                    HasSubstr("must be a file but \"" + dir / name + "\" is a folder")))
+        << name;
+    PendingPath pending(dir / name);
+    std::ofstream(pending.temp()) << "x";
+    if (!fs::exists(dir / name)) continue;
+    EXPECT_THROW(pending.Commit(), UserError) << name;
+  }
+  EXPECT_EQ(ReadFile(dir / "full/deep/old"), "old");
+  EXPECT_THAT(AllNames(dir.path()), UnorderedElementsAre("full", "empty", "link", "ours"));
+}
+
+TEST(PendingPath, AFolderReplacesOnlyOursAndEmptyOnes) {
+  const TempDir dir;
+  MakeFolders(dir / "theirs/deep");
+  AtomicWriteFile(dir / "theirs/deep/old", "old");
+  AtomicWriteFile(dir / "file", "old");
+  EXPECT_THAT([&] { MakeFolderVersion(dir / "theirs", "new"); },
+              ThrowsMessage<UserError>(HasSubstr("made by this program")));
+  EXPECT_THAT([&] { MakeFolderVersion(dir / "file", "new"); },
+              ThrowsMessage<UserError>(HasSubstr("but is a file")));
+  EXPECT_EQ(ReadFile(dir / "theirs/deep/old"), "old");
+  EXPECT_EQ(ReadFile(dir / "file"), "old");
+  MakeFolders(dir / "ours");
+  MakeFolderVersion(dir / "ours", "a");
+  MakeFolderVersion(dir / "ours/", "b");
+  EXPECT_THAT(AllNames(dir.path() / "ours"), UnorderedElementsAre("b", kFolderMarker));
+  EXPECT_THAT(AllNames(dir.path()), UnorderedElementsAre("theirs", "file", "ours"));
+}
+
+TEST(AtomicWriteFile, WritesThroughLinks) {
+  const TempDir dir;
+  MakeFolders(dir / "data");
+  AtomicWriteFile(dir / "data/old", "old");
+  fs::create_symlink("data/old", dir / "link");
+  fs::create_symlink("data/new", dir / "dangling");
+  fs::create_symlink("loop", dir / "loop");
+  AtomicWriteFile(dir / "link", "1");
+  AtomicWriteFile(dir / "dangling", "2");
+  EXPECT_EQ(ReadFile(dir / "data/old"), "1");
+  EXPECT_EQ(ReadFile(dir / "data/new"), "2");
+  EXPECT_TRUE(fs::is_symlink(dir / "link") && fs::is_symlink(dir / "dangling"));
+  EXPECT_THROW(AtomicWriteFile(dir / "loop", "3"), UserError);
+  EXPECT_THAT(AllNames(dir.path() / "data"), UnorderedElementsAre("old", "new"));
+}
+
+TEST(AtomicWriteFile, StreamsAreWrittenAndNotReplaced) {
+  const TempDir dir;
+  AtomicWriteFile("/dev/null", "x");
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+  EXPECT_THAT([&] { AtomicWriteFile("/dev/full", "x"); },
+              ThrowsMessage<UserError>(HasSubstr("/dev/full: cannot be written")));
+  ASSERT_EQ(mkfifo((dir / "pipe").c_str(), 0600), 0);
+  const int fd = open((dir / "pipe").c_str(), O_RDWR);
+  AtomicWriteFile(dir / "pipe", "abc");
+  char text[3];
+  EXPECT_EQ(read(fd, text, 3), 3);
+  close(fd);
+  EXPECT_TRUE(fs::is_fifo(dir / "pipe"));
+  EXPECT_THROW(PendingPath(dir / "pipe"), UserError);
+  // What the shell opened stays one file: "program --out /dev/stdout > file".
+  const int file = open((dir / "file").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  ASSERT_EQ(write(file, "a", 1), 1);
+  AtomicWriteFile("/dev/fd/" + std::to_string(file), "b");
+  ASSERT_EQ(write(file, "c", 1), 1);
+  close(file);
+  EXPECT_EQ(ReadFile(dir / "file"), "abc");
 }
 
 TEST(PendingPath, CommitWithoutFileThrows) {

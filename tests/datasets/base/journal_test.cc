@@ -83,7 +83,8 @@ TEST(Journal, GarbageInTheMiddleIsRefused) {
   { Journal(dir / "j", "k", kSettings).Append({{"i", 0}}); }
   AtomicWriteFile(dir / "j", ReadFile(dir / "j") + "{\n{\"i\":1}\n");
   EXPECT_THAT([&] { Journal(dir / "j", "k", kSettings); },
-              ThrowsMessage<UserError>(HasSubstr("j: line 3 must be a JSON object")));
+              ThrowsMessage<UserError>(AllOf(HasSubstr("j: line 3 must be a JSON object"),
+                                             HasSubstr("remove the file to start over"))));
 }
 
 TEST(Journal, OtherSettingsAreRefusedByName) {
@@ -93,7 +94,7 @@ TEST(Journal, OtherSettingsAreRefusedByName) {
   other["threshold"] = 0.2;
   EXPECT_THAT([&] { Journal(dir / "j", "k", other); },
               ThrowsMessage<UserError>(AllOf(HasSubstr("threshold was 0.1 and is 0.2"),
-                                             HasSubstr("remove the file to start anew"))));
+                                             HasSubstr("remove the file to start over"))));
   other = kSettings;
   other["extra"] = 1;
   EXPECT_THAT([&] { Journal(dir / "j", "k", other); },

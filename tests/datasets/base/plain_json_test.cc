@@ -1,10 +1,14 @@
 #include "datasets/base/plain_json.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
+
+#include "datasets/base/error.h"
+#include "datasets/base/json_fields.h"
 
 namespace teacache {
 namespace {
@@ -46,6 +50,53 @@ TEST(PlainJson, GivesUpOnWhatIsNoJson) {
   }
   json quick;
   EXPECT_FALSE(ParsePlainJson(std::string(1000, '['), &quick));
+}
+
+std::string Nested(int depth, const std::string& inside = "") {
+  return std::string(depth, '[') + inside + std::string(depth, ']');
+}
+
+TEST(ParseJson, DepthIsLimited) {
+  // "\\u00e9" makes the quick reader give up, so that both readers are asked.
+  for (const char* inside : {"1", "\"\\u00e9\"", "\"[[[[[[{{{\""}) {
+    EXPECT_NO_THROW(ParseJson(Nested(kMaxJsonDepth, inside), "x")) << inside;
+    EXPECT_FALSE(TryParseJson(Nested(kMaxJsonDepth, inside)).is_discarded()) << inside;
+    for (const int depth : {kMaxJsonDepth + 1, 200000}) {
+      const std::string text = Nested(depth, inside);
+      EXPECT_TRUE(TryParseJson(text).is_discarded()) << depth;
+      EXPECT_THAT([&] { ParseJson(text, "x"); },
+                  testing::ThrowsMessage<UserError>("x: must be JSON of at most 64 levels but is "
+                                                    "deeper"));
+    }
+  }
+  std::string objects;
+  for (int i = 0; i <= kMaxJsonDepth; ++i) objects += "{\"a\":";
+  EXPECT_THROW(ParseJson(objects + "1" + std::string(kMaxJsonDepth + 1, '}'), "x"), UserError);
+  EXPECT_THROW(ParseJson(std::string(200000, '['), "x"), UserError);
+}
+
+TEST(ParseJson, MessagesAreShort) {
+  const std::string long_text(100000, 'a');
+  const auto message = [](const auto& call) {
+    try {
+      call();
+    } catch (const UserError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  for (const json& value : {json(long_text), json(std::vector<int>(10000)), json("a\nb\x1b\xff")}) {
+    EXPECT_LE(ShownJson(value).size(), 60u);
+    const std::string said = message([&] {
+      JsonFields(json{{"number", value}}, "x").Number("number");
+    });
+    EXPECT_LE(said.size(), 120u);
+    EXPECT_GT(said.size(), 20u);
+    EXPECT_EQ(said.find_first_of("\n\x1b\xff"), std::string::npos);
+  }
+  EXPECT_LE(ShownText(long_text).size(), 60u);
+  EXPECT_EQ(ShownText("a\nb"), R"("a\nb")");
+  EXPECT_LE(message([&] { ParseJson("[\"" + long_text, "x"); }).size(), 250u);
 }
 
 TEST(PlainJson, AgreesOnDamagedTexts) {

@@ -111,5 +111,37 @@ TEST(ShardFromEnvironment, RanksInsideAnArrayAreDistinct) {
 
 TEST(ChooseShard, TheFlagWins) { EXPECT_EQ(ChooseShard("1/3").source, "--shard"); }
 
+std::string ErrorOfParts(const std::vector<std::string>& parts) {
+  try {
+    CheckParts(parts, false);
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(CheckParts, NamesWhatIsMissing) {
+  EXPECT_EQ(ErrorOfParts({"1/3", "0/3", "2/3"}), "");
+  EXPECT_EQ(ErrorOfParts({"", ""}), "");  // no parts
+  EXPECT_THAT(ErrorOfParts({"0/4", "2/4"}),
+              testing::AllOf(testing::StartsWith("--merge: must have all parts but lacks 1/4, 3/4"),
+                             testing::HasSubstr("--allow-missing-parts")));
+  EXPECT_EQ(CheckParts({"0/4", "2/4"}, true), "1/4, 3/4");
+  EXPECT_EQ(CheckParts({"0/2", "1/2"}, true), "");
+  EXPECT_THAT(CheckParts({"0/1000000"}, true), testing::EndsWith("20/1000000 and 999979 more"));
+}
+
+TEST(CheckParts, PartsFitTogether) {
+  for (const bool allow_missing : {false, true}) {
+    for (const std::vector<std::string>& parts : std::vector<std::vector<std::string>>{
+             {"0/2", "0/2"}, {"0/2", "1/3"}, {"0/2", ""}, {"", "1/2"}, {"x"}, {"2/2"}}) {
+      EXPECT_THROW(CheckParts(parts, allow_missing), UserError) << parts[0];
+    }
+  }
+  EXPECT_EQ(PartOf({{"shard", "1/2"}}), "1/2");
+  EXPECT_EQ(PartOf({}), "");
+  EXPECT_THROW(PartOf({{kMissingParts, "1/2"}}), UserError);
+}
+
 }  // namespace
 }  // namespace teacache

@@ -153,6 +153,7 @@ TEST(SafetensorsFile, RefusesWhatIsNotExact) {
       {"leading space", Raw(" {}", 0), "must begin with '{'"},
       {"broken JSON", Raw("{\"x\":", 0), "valid JSON"},
       {"text after the object", Raw("{} {}", 0), "valid JSON"},
+      {"too deep", Raw("{\"x\":" + std::string(200000, '['), 0), "at most 64 levels"},
       {"not UTF-8", Raw("{\"\xff\":{}}", 0), "valid JSON"},
       {"name twice",
        Raw(R"({"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},)"

@@ -32,6 +32,8 @@ TraceHeader Header() {
   header.frames = 8;
   header.dtype = "float32";
   header.modulated = "input";
+  header.weights_sha256 = "w";
+  header.text_encoder_sha256 = "t";
   header.prompts_digest = "abc";
   header.tool_version = "0.1.0";
   return header;
@@ -197,6 +199,18 @@ TEST(TraceWriter, ContinuesAFile) {
   EXPECT_EQ(ReadTrace(path).rows.size(), 6u);
 }
 
+TEST(TraceWriter, OneWriterAtATime) {
+  TempDir dir;
+  const std::string path = dir / "t.jsonl";
+  TraceWriter first(path, Header());
+  first.Append(RunOf("a", 0));
+  EXPECT_THAT([&] { TraceWriter(path, Header()); },
+              ThrowsMessage<UserError>(HasSubstr("another process holds it")));
+  first.Append(RunOf("b", 0));
+  { const TraceWriter ended = std::move(first); }
+  EXPECT_EQ(TraceWriter(path, Header()).runs().size(), 2u);
+}
+
 TEST(TraceWriter, RefusesOtherSettings) {
   TempDir dir;
   const std::string path = dir / "t.jsonl";
@@ -218,8 +232,14 @@ TEST(TraceWriter, RefusesOtherSettings) {
   expect_refused([](TraceHeader* h) { h->frames = 1; }, "frames");
   expect_refused([](TraceHeader* h) { h->dtype = "bfloat16"; }, "dtype");
   expect_refused([](TraceHeader* h) { h->modulated = "time"; }, "modulated");
+  expect_refused([](TraceHeader* h) { h->weights_sha256 = "w2"; }, "weights_sha256");
+  expect_refused([](TraceHeader* h) { h->text_encoder_sha256 = "t2"; }, "text_encoder_sha256");
   expect_refused([](TraceHeader* h) { h->prompts_digest = "def"; }, "prompts_digest");
   EXPECT_EQ(Slurp(path), before);
+  // Digests that are unknown do not count.
+  TraceHeader unknown = Header();
+  unknown.weights_sha256 = unknown.text_encoder_sha256 = "";
+  EXPECT_EQ(TraceWriter(path, unknown).runs().size(), 1u);
 }
 
 TEST(TraceWriter, EveryCutIsRepaired) {
@@ -284,6 +304,9 @@ TEST(TraceWriter, RefusesWhatIsNoTrace) {
   Spit(dir / "x", "hello\nworld\n");
   EXPECT_THROW(TraceWriter(dir / "x", Header()), UserError);
   EXPECT_EQ(Slurp(dir / "x"), "hello\nworld\n");
+  Spit(dir / "line", "a line without an end");
+  EXPECT_THROW(TraceWriter(dir / "line", Header()), UserError);
+  EXPECT_EQ(Slurp(dir / "line"), "a line without an end");
   EXPECT_THROW(TraceWriter(dir / "none/x", Header()), UserError);
   TraceHeader bad = Header();
   bad.calls = 0;

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cmath>
 #include <cstring>
@@ -193,6 +194,19 @@ TEST(WriteVideo, WrongArguments) {
   EXPECT_THAT(Leftovers(dir), testing::IsEmpty());
 }
 
+TEST(WriteVideo, AFolderOfThatNameStays) {
+  const TempDir dir;
+  MakeFolders(dir / "a.mp4");
+  AtomicWriteFile(dir / "a.mp4/mine", "mine");
+  EXPECT_THAT([&] { WriteVideo(dir / "a.mp4", MakeTestVideo(16, 16, 2)); },
+              ThrowsMessage<UserError>(HasSubstr("must be a file but")));
+  // Pictures that this program did not write.
+  MakeFolders(dir / "p");
+  AtomicWriteFile(dir / "p/0000.png", "mine");
+  EXPECT_THROW(WriteVideo(dir / "p", MakeTestVideo(16, 16, 2), With(Codec::kPng)), UserError);
+  EXPECT_EQ(ReadFile(dir / "a.mp4/mine") + ReadFile(dir / "p/0000.png"), "minemine");
+}
+
 TEST(WriteVideo, OnlyFoldersOfPicturesAreReplaced) {
   const TempDir dir;
   WriteVideo(dir / "p", MakeTestVideo(8, 8, 3), With(Codec::kPng));
@@ -338,6 +352,40 @@ TEST(OpenVideo, JpegFoldersAndCutJpegs) {
   EXPECT_EQ(OpenVideo(dir / "j")->info().lossless, false);
   write("2.JPG", coded.size() - 3);
   EXPECT_THAT(TryRead(dir / "j").error, HasSubstr("2.JPG: must be a whole picture"));
+}
+
+// Judged by their headers, so that no memory is taken for them.
+TEST(OpenVideo, PicturesBeyondTheLimitAreRefused) {
+  const TempDir dir;
+  for (const std::string ending : {".png", ".jpg"}) {
+    for (const auto& [width, height] : {std::pair{40000, 1}, std::pair{1, 40000}}) {
+      std::vector<uint8_t> coded;
+      cv::imencode(ending, cv::Mat(height, width, CV_8UC1, cv::Scalar(7)), coded);
+      MakeFolders(dir / ending);
+      AtomicWriteFile(dir / (ending + "/0000" + ending),
+                      std::as_bytes(std::span<const uint8_t>(coded)));
+      EXPECT_THAT(
+          [&] { OpenVideo(dir / ending); },
+          ThrowsMessage<UserError>(AllOf(HasSubstr("0000" + ending),
+                                         HasSubstr("32768"),
+                                         HasSubstr(fmt::format("but is {}x{}", width, height)))));
+    }
+  }
+}
+
+// Nothing waits for somebody to write into a pipe.
+TEST(OpenVideo, PipesAreRefused) {
+  const TempDir dir;
+  ASSERT_EQ(mkfifo((dir / "a.mp4").c_str(), 0600), 0);
+  EXPECT_THAT([&] { OpenVideo(dir / "a.mp4"); },
+              ThrowsMessage<UserError>(HasSubstr("is a pipe, socket or device")));
+  EXPECT_THROW(OpenVideo("/dev/null"), UserError);
+  WriteVideo(dir / "p", MakeTestVideo(16, 16, 1), With(Codec::kPng));
+  ASSERT_EQ(mkfifo((dir / "p/0001.png").c_str(), 0600), 0);
+  EXPECT_THAT(TryRead(dir / "p").error, HasSubstr("0001.png: must be a picture file"));
+  fs::create_symlink("loop.mp4", dir.path() / "loop.mp4");
+  EXPECT_THAT([&] { OpenVideo(dir / "loop.mp4"); },
+              ThrowsMessage<UserError>(HasSubstr("loop.mp4: must be a video file")));
 }
 
 class TensorVideo : public testing::Test {

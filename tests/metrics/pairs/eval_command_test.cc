@@ -24,6 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::ElementsAre;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
@@ -92,7 +93,7 @@ TEST_F(EvalCommandTest, WritesResultsThatReadBack) {
   EXPECT_EQ(read.videos[1].gen.num_frames, kFrames);
   EXPECT_EQ(ResultsToJson(read), ReadFile(command.out));
   EXPECT_EQ(ResultsToJson(outcome.results[0]), ReadFile(command.out));
-  const std::string csv = ReadFile(dir_ / "per_video.csv");
+  const std::string csv = ReadFile(fs::path(command.out).replace_extension(".per_video.csv"));
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 4);
   EXPECT_THAT(csv, HasSubstr("clip 2-0,"));
   EXPECT_THAT(csv, HasSubstr("ffv1"));
@@ -217,20 +218,26 @@ TEST_F(EvalCommandTest, TruncatedVideoIsNoPartialResult) {
   }
 }
 
-TEST_F(EvalCommandTest, ShardsMergeToTheWhole) {
+// Ranks have one command line: none replaces another's results, and each says that it is a part.
+TEST_F(EvalCommandTest, PartsMergeToTheWhole) {
   WriteFolders(5);
   EvalCommand whole = Command();
   whole.out = dir_ / "whole.json";
-  RunEvalCommand(whole);
-  EvalCommand merge = Command();
+  EXPECT_THAT(RunEvalCommand(whole).text, Not(HasSubstr("This is part")));
   for (int i = 0; i < 3; ++i) {
     EvalCommand part = Command();
-    part.evaluate.shard = {i, 3, "test"};
-    part.out = dir_ / fmt::format("part{}.json", i);
-    part.csv = dir_ / fmt::format("part{}.csv", i);
-    RunEvalCommand(part);
-    merge.merge.push_back(part.out);
+    part.evaluate.shard = {i, 3, "RANK"};
+    part.evaluate.pooling.bootstrap_samples = 10 * i;  // intervals are computed again
+    part.out = dir_ / "parts.json";
+    EXPECT_THAT(
+        RunEvalCommand(part).text,
+        EndsWith(fmt::format("This is part {} of 3, by RANK (--shard 0/1 does all of it).\n", i)));
+    EXPECT_TRUE(fs::exists(dir_ / fmt::format("parts.part-{}-of-3.json", i)));
+    EXPECT_TRUE(fs::exists(dir_ / fmt::format("parts.part-{}-of-3.per_video.csv", i)));
   }
+  EXPECT_FALSE(fs::exists(dir_ / "parts.json"));
+  EvalCommand merge = Command();
+  merge.merge = {dir_ / "parts.json"};
   merge.out = dir_ / "merged.json";
   RunEvalCommand(merge);
   EXPECT_EQ(ReadFile(dir_ / "merged.json"), ReadFile(dir_ / "whole.json"));
@@ -423,6 +430,46 @@ TEST_F(EvalCommandTest, ChangedPicturesAreScoredAgain) {
   std::ofstream(dir_ / "fast/0/0001.png", std::ios::binary | std::ios::trunc) << bytes;
   const double after = RunEvalCommand(command).results[0].videos[0].scores.at("psnr");
   EXPECT_LT(after, before - 3);
+}
+
+// Ground truth, list and results survive every name that an output can have.
+TEST_F(EvalCommandTest, NoInputIsHarmed) {
+  WriteFolders(2);
+  AtomicWriteFile(dir_ / "fast.txt", std::string_view("fast/clip 0-0.mkv\nfast/clip 1-0.mkv\n"));
+  MakeFolders(dir_ / "folder.json");
+  std::map<std::string, std::string> before;
+  for (const char* side : {"gt", "fast"}) {
+    for (const std::string& name : ListFolder(dir_ / side)) {
+      before[dir_ / side + "/" + name] = ReadFile(dir_ / side + "/" + name);
+    }
+  }
+  const auto refused = [&](const std::string& out,
+                           const std::string& csv,
+                           const std::string& text,
+                           const std::string& gen = "fast") {
+    EvalCommand command = Command(gen);
+    command.out = out;
+    command.csv = csv;
+    EXPECT_THAT([&] { RunEvalCommand(command); }, ThrowsMessage<UserError>(HasSubstr(text)))
+        << out << " " << csv;
+  };
+  refused(dir_ / "gt", "", "--out: must be a file but");
+  refused("", dir_ / "gt", "--csv: must be a file but");
+  refused(dir_ / "folder.json", "", "--out: must be a file but");
+  refused("", dir_ / "gt/clip 0-0.mkv", "--csv: must be no input");
+  refused(dir_ / "fast/new.mp4", "", "--out: must not be among the files that --gen reads");
+  refused(dir_ / "r", dir_ / "r", "--csv: must be another file than --out");
+  refused(dir_ / "r.json", dir_ / "r.json", "must be another file");
+  refused("", dir_ / "fast.txt", "--csv: must be no input", "fast.txt");
+  refused("", dir_ / "fast/clip 1-0.mkv", "--csv: must be no input", "fast.txt");
+  EvalCommand compat = Command();
+  compat.line_folder = dir_.path().string();
+  MakeFolders(dir_ / "slow.txt");
+  compat.evaluate.gens = {dir_ / "slow"};
+  EXPECT_THAT([&] { RunEvalCommand(compat); },
+              ThrowsMessage<UserError>(HasSubstr("--compat: must be a file but")));
+  for (const auto& [path, bytes] : before) EXPECT_EQ(ReadFile(path), bytes) << path;
+  EXPECT_TRUE(fs::is_directory(dir_ / "folder.json"));
 }
 
 TEST_F(EvalCommandTest, FoldersOfTheOutputAreMade) {

@@ -9,6 +9,7 @@
 #include "datasets/base/error.h"
 #include "metrics/frames/psnr.h"
 #include "metrics/pairs/collect_results.h"
+#include "metrics/pairs/results_text.h"
 #include "metrics/pairs/teacache_line.h"
 #include "tests/metrics/frames/plain_metrics.h"
 
@@ -242,6 +243,22 @@ TEST(MergeResults, ShardsGiveTheSameAsTheWhole) {
   EXPECT_THROW(MergeResults({first, first}), UserError);
   second.context["ssim"] = "another";
   EXPECT_THROW(MergeResults({first, second}), UserError);
+}
+
+TEST(MergeResults, APartSaysThatItIsAPart) {
+  std::vector<Results> parts;
+  for (const char* shard : {"0/3", "2/3"}) {
+    parts.push_back(CollectResults({Row(std::string("v") + shard[0], {20})}));
+    parts.back().context["shard"] = shard;
+  }
+  EXPECT_THROW(MergeResults(parts), UserError);
+  const Results merged = MergeResults(parts, {}, /*allow_missing_parts=*/true);
+  EXPECT_EQ(merged.videos.size(), 2u);
+  EXPECT_THAT(ResultsToJson(merged), HasSubstr(R"("missing_parts": "1/3")"));
+  EXPECT_THAT(ResultsText(merged), testing::StartsWith("PARTIAL RESULT: parts 1/3 are missing\n"));
+  EXPECT_THAT(ResultsToCsv(merged), HasSubstr(",missing_parts\n"));
+  EXPECT_THAT(ResultsToCsv(merged), HasSubstr(",1/3\n"));
+  EXPECT_THROW(MergeResults({merged, parts[0]}, {}, true), UserError);
 }
 
 TEST(TeaCacheLine, IsTheMeanOfMeansOfBatchesOf16) {

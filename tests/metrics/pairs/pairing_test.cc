@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -59,6 +60,24 @@ TEST_F(FindVideosTest, FoldersOfPicturesAreVideos) {
               ElementsAre("clip 1", "clip 2", "deep/er", "deep/x"));
   EXPECT_THAT(Names(FindVideos(dir_ / "clip 1")), ElementsAre("clip 1"));
   EXPECT_THAT(Names(FindVideos(dir_ / "clip 1/")), ElementsAre("clip 1"));
+}
+
+TEST_F(FindVideosTest, LinksThatLeadBackAreNotFollowed) {
+  Touch("deep/x.mp4");
+  fs::create_directory_symlink(dir_.path(), dir_.path() / "deep/again");
+  fs::create_directory_symlink(dir_.path() / "deep", dir_.path() / "deep/self");
+  fs::create_symlink(dir_.path() / "loop.mp4", dir_.path() / "loop.mp4");
+  fs::create_symlink("round", dir_.path() / "round");
+  EXPECT_THAT(Names(FindVideos(dir_.path().string(), true)), ElementsAre("deep/x", "loop"));
+}
+
+TEST_F(FindVideosTest, AFolderThatCannotBeListedIsAnItem) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may list every folder";
+  Touch("closed/0000.png");
+  Touch("x.mp4");
+  fs::permissions(dir_.path() / "closed", fs::perms::none);
+  EXPECT_THAT(Names(FindVideos(dir_.path().string(), true)), ElementsAre("closed", "x"));
+  fs::permissions(dir_.path() / "closed", fs::perms::owner_all);
 }
 
 TEST_F(FindVideosTest, ListOfPaths) {

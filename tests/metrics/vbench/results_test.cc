@@ -94,6 +94,22 @@ TEST(VbenchResults, FileIsReadBack) {
   EXPECT_THROW(ReadVbenchResults(folder / "r.json"), UserError);
 }
 
+TEST(VbenchResults, APartSaysThatItIsAPart) {
+  std::vector<VbenchResults> shards(2);
+  shards[0].context = {{"shard", "0/3"}};
+  shards[0].videos = {Row("a-0", 0.9, 0.5, 1)};
+  shards[1].context = {{"shard", "1/3"}};
+  shards[1].videos = {Row("b-0", 0.9, 0.5, 1)};
+  EXPECT_THROW(MergeVbench(shards, {}), UserError);
+  const VbenchResults merged = MergeVbench(shards, {}, /*allow_missing_parts=*/true);
+  EXPECT_THAT(VbenchResultsToJson(merged), HasSubstr(R"("missing_parts": "2/3")"));
+  EXPECT_THAT(VbenchText(merged), testing::StartsWith("PARTIAL RESULT: parts 2/3 are missing\n"));
+  EXPECT_THAT(VbenchCsv(merged), HasSubstr(",missing_parts\n"));
+  EXPECT_THAT(VbenchCsv(merged), HasSubstr(",2/3\n"));
+  shards[1].context["shard"] = "1/2";
+  EXPECT_THROW(MergeVbench(shards, {}, true), UserError);
+}
+
 TEST(VbenchResults, ShardsAreTakenInTurn) {
   std::vector<VbenchResults> shards(2);
   shards[1].context = {{"device", "cpu"}, {"shard", "0/2"}};

@@ -29,6 +29,7 @@ struct FakeOptions {
   bool can_change_steps = true;
   std::string failing_prompt = {};  // its runs throw
   std::string prompt_suffix = {};
+  std::string decoder_digest = {};
   int* runs = nullptr;  // counts Begin()
 };
 
@@ -46,6 +47,7 @@ class FakeSystem : public System {
     info_.frames = 3;
     info_.fps = 8;
     info_.prompt_suffix = options.prompt_suffix;
+    info_.decoder_digest = options.decoder_digest;
   }
 
   const SystemInfo& info() const override { return info_; }
@@ -179,6 +181,19 @@ TEST(RunSweep, AFailedPromptIsShownAndTriedAgain) {
   EXPECT_EQ(runs, 1 + 2 * 11);
 }
 
+TEST(RunSweep, AVideoThatWasCutIsMadeAgain) {
+  const TempDir folder;
+  const SweepOptions options = Options(folder);
+  const SweepReport first = RunSweep(FakeSystem({}), options).report;
+  const std::string path = options.out + "/" + Row(first, "teacache-0.25").videos[1].scored_path;
+  const auto size = std::filesystem::file_size(path);
+  std::filesystem::resize_file(path, size / 2);
+  int runs = 0;
+  EXPECT_EQ(RunSweep(FakeSystem({.runs = &runs}), options).failed, 0);
+  EXPECT_EQ(runs, 1);
+  EXPECT_EQ(std::filesystem::file_size(path), size);
+}
+
 TEST(RunSweep, FewerStepsNeedASystemThatCanChangeThem) {
   const TempDir folder;
   const SweepOutcome outcome = RunSweep(FakeSystem({.can_change_steps = false}), Options(folder));
@@ -229,8 +244,8 @@ TEST(RunSweep, MoreTimedRunsAddOnlyWhatIsMissing) {
   EXPECT_EQ(Row(report, "teacache-0.1").total.n, 9);
 }
 
-// Another text behind every prompt makes other videos, and other traces to fit.
-TEST(RunSweep, AnotherPromptSuffixMakesAllAnew) {
+// Another text after every prompt makes other videos, and other traces to fit; another decoder too.
+TEST(RunSweep, AnotherSystemMakesAllAgain) {
   const TempDir folder;
   const SweepOptions options = Options(folder);
   int first = 0;
@@ -240,6 +255,8 @@ TEST(RunSweep, AnotherPromptSuffixMakesAllAnew) {
   EXPECT_EQ(again, 0);
   RunSweep(FakeSystem({.prompt_suffix = " motion score: 4.", .runs = &again}), options);
   EXPECT_EQ(again, first);
+  RunSweep(FakeSystem({.decoder_digest = "d2", .runs = &again}), options);
+  EXPECT_EQ(again, 2 * first);
 }
 
 TEST(RunSweep, SeveralCoefficientSets) {

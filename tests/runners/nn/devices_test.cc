@@ -167,7 +167,7 @@ TEST_P(Devices, PromptsEncodedInAdvance) {
   encode.system = options;
   encode.prompts = {Prompt()};
   encode.out = folder_ / "prompts.safetensors";
-  EXPECT_EQ(EncodePrompts(encode).encoded, 1);
+  EXPECT_EQ(EncodePrompts(encode).done, 1);
   options.prompt_embeddings = encode.out;
   ExpectSame(Make(options), whole, 0);
 }

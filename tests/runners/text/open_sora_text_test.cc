@@ -7,6 +7,7 @@
 
 #include "runners/encode_prompts.h"
 #include "runners/generate_videos.h"
+#include "runners/record_diffs.h"
 #include "runners/systems/system_list.h"
 #include "runners/text/prompt_encoder.h"
 #include "tests/support/open_sora_folder.h"
@@ -115,6 +116,52 @@ TEST_F(OpenSoraText, ARunFolderKeepsToItsSizeAndText) {
   EXPECT_THAT(error_with([](SystemOptions* o) { o->width = 32; }), HasSubstr("width"));
   EXPECT_THAT(error_with([](SystemOptions* o) { o->motion_score = 2; }),
               HasSubstr("prompt_suffix"));
+}
+
+// A folder of weights like `from` with other values.
+std::string WriteOtherWeights(const std::string& folder,
+                              const nlohmann::json& config,
+                              TensorMap weights) {
+  for (auto& [name, tensor] : weights) tensor = tensor * 1.25;
+  WriteComponent(folder, config, weights, "model.safetensors");
+  return folder;
+}
+
+TEST_F(OpenSoraText, ARunFolderKeepsToItsDecoderAndTextEncoder) {
+  const GoldenCase vae = OwnGoldenCase("opensora_vae");
+  const GoldenCase t5 = OwnGoldenCase("t5");
+  options_.steps = 1;
+  options_.width = options_.height = 16;
+  options_.frames = 1;
+  GenerateOptions run;
+  run.prompts = {"a cat"};
+  run.out = folder_ / "run";
+  GenerateVideos(*LoadSystem("open-sora", options_), run);
+  const std::string before = ReadFile(folder_ / "run/run.json");
+  const auto error_with = [&](const SystemOptions& other) {
+    return ErrorOf([&] { GenerateVideos(*LoadSystem("open-sora", other), run); });
+  };
+  SystemOptions other = options_;
+  other.vae =
+      WriteOtherWeights(folder_ / "other-vae", TinyOpenSoraVaeConfig(vae), GoldenWeights(vae));
+  EXPECT_THAT(error_with(other), AllOf(HasSubstr("timing.jsonl"), HasSubstr("decoder_sha256 was")));
+  other = options_;
+  other.text_encoder =
+      WriteOtherWeights(folder_ / "other-t5", t5.json.at("config"), GoldenWeights(t5));
+  other.tokenizer = folder_ / "t5-v1_1-xxl";
+  EXPECT_THAT(error_with(other),
+              AllOf(HasSubstr("timing.jsonl"), HasSubstr("text_encoder_sha256 was")));
+  EXPECT_EQ(ReadFile(folder_ / "run/run.json"), before);
+  // A trace depends on the text encoder, but not on the decoder.
+  RecordOptions record;
+  record.prompts = run.prompts;
+  record.out = folder_ / "trace.jsonl";
+  RecordDiffs(*LoadSystem("open-sora", options_), record);
+  EXPECT_THAT(ErrorOf([&] { RecordDiffs(*LoadSystem("open-sora", other), record); }),
+              HasSubstr("text_encoder_sha256"));
+  other = options_;
+  other.vae = folder_ / "other-vae";
+  EXPECT_EQ(RecordDiffs(*LoadSystem("open-sora", other), record).resumed, 1);
 }
 
 }  // namespace

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "datasets/base/progress.h"
+#include "datasets/base/shard.h"
+
+namespace teacache {
+
+// The loop over work of every program: a list of items, of which this process does its shard. Items
+// that were finished before are kept, the others are worked on by several threads. An item that
+// fails does not end the run and is tried again by the next one. An interruption (InterruptGuard)
+// ends the loop after the items in work. What is written depends neither on the number of jobs nor
+// on interruptions.
+
+// An item that could not be finished.
+struct FailedItem {
+  size_t index = 0;
+  std::string name;
+  std::string error;
+};
+
+// What became of the items of this shard.
+struct WorkSummary {
+  int64_t total = 0;
+  int64_t resumed = 0;  // finished before
+  int64_t done = 0;     // finished now
+  bool interrupted = false;
+  std::vector<FailedItem> failed;  // in the order of the items
+
+  bool complete() const { return !interrupted && failed.empty(); }
+};
+
+struct WorkOptions {
+  std::string task;                  // for progress: "scoring"
+  std::string unit;                  // in plural: "videos"
+  int jobs = 1;                      // items in work at the same time; 0 = one per processor
+  Shard shard;                       // which of the items are done
+  ProgressSink* progress = nullptr;  // none = silent
+  // Commits in the order of the items, which decides about the bytes of files that grow item by
+  // item. Otherwise at once, so that nothing that is finished waits for a slow item.
+  bool in_order = true;
+  bool stop_at_failure = false;  // begins no further item after a failed one
+  // Called by every thread before its first item. LibTorch's threads within an item are set here.
+  std::function<void()> start_thread;
+  // Called once with the items that are to be done, before the first of them.
+  std::function<void(const std::vector<size_t>&)> prepare;
+};
+
+// What keeps the result of a finished item.
+using Commit = std::function<void()>;
+
+// Does the items `names`. finished(i) says whether item i was finished before; it is asked once, in
+// order, and may be empty. work(i) does one item on any thread and returns its commit, which is
+// called by one thread at a time. An exception of either makes the item a failed one.
+WorkSummary RunWork(const std::vector<std::string>& names,
+                    const WorkOptions& options,
+                    const std::function<bool(size_t)>& finished,
+                    const std::function<Commit(size_t)>& work);
+
+// "interrupted after 3 of 10 videos; run the same command again to go on\n" and a line for every
+// failed item; "" for a complete run. With `resumable` false the second half is left out.
+std::string SummaryText(const WorkSummary& summary, const std::string& unit, bool resumable = true);
+// Throws Interruption with that text where the work was interrupted.
+void ThrowIfInterrupted(const WorkSummary& summary, const std::string& unit, bool resumable);
+
+// Results of finished items by key, in a journal, so that they are kept when the work goes on. A
+// key names everything that the result depends on, such as paths and FileStamps.
+class ResultJournal {
+ public:
+  // `path` "" = remembers nothing. Throws UserError, as Journal does.
+  ResultJournal(const std::string& path,
+                const std::string& program,
+                const nlohmann::json& settings);
+  ~ResultJournal();
+  ResultJournal(const ResultJournal&) = delete;
+  ResultJournal& operator=(const ResultJournal&) = delete;
+
+  // nullptr = not finished.
+  const nlohmann::json* Find(const std::string& key) const;
+  void Keep(const std::string& key, const std::string& name, const nlohmann::json& result);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Size and time of the last change of a file, or of a folder and the files in it: whether a
+// finished result still belongs to it. "" for a missing one, or one that cannot be looked at.
+std::string FileStamp(const std::string& path);
+
+}  // namespace teacache

@@ -1,0 +1,83 @@
+#include "datasets/base/program.h"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include "datasets/base/files.h"
+#include "tests/support/temp_dir.h"
+
+namespace teacache {
+namespace {
+
+// The exit code of a program that runs `run` with `out` as standard output ("" = closed).
+int ExitCodeWith(const std::string& out,
+                 const std::vector<const char*>& more,
+                 const std::function<int()>& run) {
+  std::fflush(stdout);  // or the child would write it, too
+  const pid_t child = fork();
+  if (child == 0) {
+    close(STDOUT_FILENO);
+    if (!out.empty() && open(out.c_str(), O_WRONLY) != STDOUT_FILENO) _exit(99);
+    CLI::App app("Tries", "try");
+    app.set_version_flag("--version", "1");
+    std::vector<const char*> arguments = {"try"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    _exit(RunProgram(&app, static_cast<int>(arguments.size()), arguments.data(), run));
+  }
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(RunProgram, OutputThatIsLostIsAnError) {
+  const auto print = [] {
+    fmt::print("result\n");
+    return 0;
+  };
+  const auto print_much = [] {
+    fmt::print("{}", std::string(1 << 20, 'x'));
+    return 0;
+  };
+  const auto stream = [] {
+    std::cout << "result\n";
+    return 0;
+  };
+  EXPECT_EQ(ExitCodeWith("/dev/null", {}, print), 0);
+  for (const char* lost : {"/dev/full", ""}) {
+    EXPECT_EQ(ExitCodeWith(lost, {}, print), 1) << lost;
+    EXPECT_EQ(ExitCodeWith(lost, {}, print_much), 1) << lost;
+    EXPECT_EQ(ExitCodeWith(lost, {}, stream), 1) << lost;
+    EXPECT_EQ(ExitCodeWith(lost, {"--help"}, print), 1) << lost;
+    EXPECT_EQ(ExitCodeWith(lost, {"--version"}, print), 1) << lost;
+    EXPECT_EQ(ExitCodeWith(lost, {}, [] { return 0; }), 0) << lost;  // nothing is lost
+    EXPECT_EQ(ExitCodeWith(lost,
+                           {},
+                           []() -> int {
+                             fmt::print("result\n");
+                             ThrowUserError("x", "must be y");
+                           }),
+              2)
+        << lost;
+  }
+  EXPECT_EQ(ExitCodeWith("/dev/null", {"--help"}, print), 0);
+  EXPECT_EQ(ExitCodeWith("/dev/null", {"--none"}, print), 2);
+}
+
+// The first file that a program opens must not become its standard output.
+TEST(RunProgram, AClosedOutputDoesNotEndUpInAFile) {
+  const TempDir dir;
+  EXPECT_EQ(ExitCodeWith("",
+                         {},
+                         [&] {
+                           const int fd = open((dir / "a").c_str(), O_WRONLY | O_CREAT, 0600);
+                           fmt::print("result\n");
+                           std::fflush(stdout);
+                           close(fd);
+                           return 0;
+                         }),
+            1);
+  EXPECT_EQ(ReadFile(dir / "a"), "");
+}
+
+}  // namespace
+}  // namespace teacache
