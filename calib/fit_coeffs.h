@@ -8,8 +8,8 @@
 #include "calib/fit/fit.h"
 #include "calib/read_calibration.h"
 #include "calib/replay/engine_warnings.h"
-#include "calib/replay/replay.h"
 #include "calib/replay/threshold.h"
+#include "calib/replay/threshold_sweep.h"
 #include "datasets/coefficients.h"
 
 namespace teacache {

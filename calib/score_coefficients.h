@@ -7,7 +7,7 @@
 #include "calib/diagnosis/diagnostics.h"
 #include "calib/published_coefficients.h"
 #include "calib/read_calibration.h"
-#include "calib/replay/replay.h"
+#include "calib/replay/threshold_sweep.h"
 #include "datasets/coefficients.h"
 
 namespace teacache {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "calib/fit/polynomial.h"
-#include "calib/replay/replay.h"
+#include "calib/rules/engine_rules.h"
 #include "datasets/coefficients.h"
 
 namespace teacache {

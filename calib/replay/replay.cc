@@ -1,13 +1,12 @@
 #include "calib/replay/replay.h"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <random>
 #include <utility>
 
 #include "calib/diagnosis/statistics.h"
-#include "calib/replay/replay_decisions.h"
+#include "calib/rules/skip_rule.h"
 
 namespace teacache {
 namespace {
@@ -59,47 +58,30 @@ double Disagreement(const ReplayInput& input, const std::vector<ReplayedRun>& ru
 
 // What is computed once the branches' own decisions are joined.
 void JoinDecisions(const ReplayInput& input, const EngineRule& rule, ReplaySummary* summary) {
-  for (const std::vector<size_t>& group : DecidedTogether(input, rule)) {
-    if (group.size() < 2) continue;
-    const int decider = Decider(input, rule, group);
-    std::vector<bool> computed(input.calls, false);
-    for (size_t i = 0; i < group.size(); ++i) {
-      if (decider >= 0 && static_cast<int>(i) != decider) continue;
-      for (int call = 0; call < input.calls; ++call) {
-        computed[call] = computed[call] || summary->runs[group[i]].computed[call];
-      }
+  for (const RunGroup& group : GroupRuns(input, rule)) {
+    if (group.runs.size() < 2) continue;
+    std::vector<bool> joined(input.calls);
+    for (int call = 0; call < input.calls; ++call) {
+      std::vector<bool> skips;
+      for (size_t i : group.runs) skips.push_back(!summary->runs[i].computed[call]);
+      joined[call] = !SkipTogether(group.deciding, skips);
     }
-    for (size_t i : group) summary->runs[i].computed = computed;
+    for (size_t i : group.runs) summary->runs[i].computed = joined;
   }
 }
 
 }  // namespace
 
 std::vector<bool> ReplayRun(const SignalRun& run, const ReplayOptions& options) {
-  const int calls = static_cast<int>(run.x.size());
   const EngineRule& rule = options.rule;
-  const std::vector<bool> forced = ForcedCalls(rule, calls);
-  const std::vector<bool> always = AlwaysComputed(rule, calls);
-  std::vector<bool> computed(calls, true);
-  double sum = 0;
-  int streak = 0;
+  const SkipLimits limits = LimitsOf(rule);
+  const int calls = static_cast<int>(run.x.size());
+  std::vector<bool> computed;
+  SkipState state;
   for (int call = 0; call < calls; ++call) {
-    if (always[call]) {
-      if (!(forced[call] && rule.keeps_sum_when_forced)) sum = 0;
-      streak = 0;
-      continue;
-    }
-    const double value = Contribution(run.x[call], options);
-    bool skip = false;
-    if (!std::isnan(value) && options.threshold > 0) {
-      sum += value;
-      if (rule.cap > 0) sum = std::min(sum, rule.cap * options.threshold);
-      skip = sum < options.threshold;
-      if (rule.max_consecutive_skips > 0 && streak >= rule.max_consecutive_skips) skip = false;
-    }
-    if (!skip) sum = 0;
-    streak = skip ? streak + 1 : 0;
-    computed[call] = !skip;
+    const double value = SkipValue(run.x[call], rule, options.polynomial, options.range);
+    const SkipCall step = MakeSkipCall(rule, KindOfCall(rule, call, calls), value);
+    computed.push_back(!StepSkipRule(step, options.threshold, limits, &state).skip);
   }
   return computed;
 }
@@ -135,12 +117,6 @@ std::string ScheduleText(const std::vector<bool>& computed) {
   std::string text;
   for (bool c : computed) text += c ? 'C' : 'S';
   return text;
-}
-
-double SpeedUp(const ReplayInput& input, double skips) {
-  const double calls = input.calls;
-  const double skipped = input.ms_call > 0 ? input.ms_skipped / input.ms_call : 0;
-  return calls / (calls - skips + skips * skipped);
 }
 
 }  // namespace teacache

@@ -1,4 +1,4 @@
-// The runs that are replayed, from traces or pairs.
+#include "calib/replay/replay_input.h"
 
 #include <fmt/format.h>
 
@@ -9,27 +9,13 @@
 #include <tuple>
 #include <utility>
 
-#include "calib/replay/replay.h"
+#include "calib/rules/skip_rule.h"
 #include "datasets/base/error.h"
 
 namespace teacache {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-double ApplyEpsilon(const L1Sums& sums, const EngineRule& rule) {
-  if (!sums.measured()) return kNan;
-  const double n = static_cast<double>(sums.n);
-  double denominator = sums.prev_l1 / n;
-  if (rule.epsilon_kind == EngineRule::Epsilon::kAdd) denominator += rule.epsilon;
-  if (rule.epsilon_kind == EngineRule::Epsilon::kFloor) {
-    denominator = std::max(denominator, rule.epsilon);
-  }
-  if (!(denominator > 0)) return kNan;
-  // Without an epsilon exactly the ratio that was fitted.
-  return rule.epsilon_kind == EngineRule::Epsilon::kNone ? sums.Ratio()
-                                                         : sums.diff_l1 / n / denominator;
-}
 
 bool IsTimeOnly(const ReplayInput& input) {
   if (input.runs.size() < 2) return false;
@@ -102,7 +88,7 @@ ReplayInput MakeReplayInput(const Trace& trace,
         prompts.try_emplace(row.prompt, static_cast<int>(input.prompts.size()));
     if (inserted) input.prompts.push_back(row.prompt);
     index.Get(it->second, row.seed, row.branch)->x[row.call] =
-        row.call == 0 ? 0 : ApplyEpsilon(row.mod, rule);
+        row.call == 0 ? 0 : RelativeChange(row.mod, rule);
     if (row.ms_embed >= 0 && row.ms_blocks >= 0 && row.ms_head >= 0) {
       ++timed;
       ms_call += row.ms_embed + row.ms_blocks + row.ms_head;
@@ -139,6 +125,31 @@ ReplayInput MakeReplayInput(const PairSet& pairs, std::vector<std::string>* warn
   KeepComplete(&input, index.seen, warnings);
   input.time_only = IsTimeOnly(input);
   return input;
+}
+
+std::vector<RunGroup> GroupRuns(const ReplayInput& input, const EngineRule& rule) {
+  std::vector<RunGroup> groups;
+  std::map<std::pair<int, int64_t>, size_t> index;
+  for (size_t i = 0; i < input.runs.size(); ++i) {
+    size_t group = groups.size();
+    if (rule.branches != EngineRule::Branches::kSeparate) {
+      group = index.try_emplace({input.runs[i].prompt, input.runs[i].seed}, group).first->second;
+    }
+    if (group == groups.size()) groups.emplace_back();
+    groups[group].runs.push_back(i);
+  }
+  for (RunGroup& group : groups) {
+    std::vector<std::string> branches;
+    for (const size_t i : group.runs) branches.push_back(input.runs[i].branch);
+    group.deciding = DecidingBranch(rule, branches);
+  }
+  return groups;
+}
+
+double SpeedUp(const ReplayInput& input, double skips) {
+  const double calls = input.calls;
+  const double skipped = input.ms_call > 0 ? input.ms_skipped / input.ms_call : 0;
+  return calls / (calls - skips + skips * skipped);
 }
 
 }  // namespace teacache

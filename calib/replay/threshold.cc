@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "calib/diagnosis/statistics.h"
+#include "calib/replay/threshold_sweep.h"
 #include "datasets/base/error.h"
 #include "datasets/results.h"
 

@@ -46,15 +46,17 @@ class NoCachePolicy : public CachePolicy {
 
 class TeaCachePolicy : public CachePolicy {
  public:
-  explicit TeaCachePolicy(TeaCacheOptions options) : options_(std::move(options)) {}
+  explicit TeaCachePolicy(TeaCacheOptions options)
+      : options_(std::move(options)), limits_(LimitsOf(options_.rule)) {}
 
   std::string name() const override { return "teacache"; }
   bool needs_signal() const override { return true; }
 
   PolicyDecision Decide(const PolicyCall& call, PolicyState* state) const override {
     CheckPosition(call);
-    if (call.call == 0 || call.is_first || call.is_last) {
-      state->accumulated = 0;
+    const CallKind kind = Kind(call);
+    if (kind != CallKind::kDecided) {
+      StepSkipRule(MakeSkipCall(options_.rule, kind, 0), options_.threshold, limits_, &state->skip);
       return Position(true);
     }
     if (!std::isfinite(call.r)) {
@@ -63,17 +65,19 @@ class TeaCachePolicy : public CachePolicy {
                      call.r,
                      call.call);
     }
-    PolicyDecision decision;
-    decision.forced = false;
-    decision.rescaled = options_.polynomial(call.r);
-    decision.accumulated = state->accumulated + decision.rescaled;
-    decision.compute = options_.threshold == 0 || !(decision.accumulated < options_.threshold);
-    state->accumulated = decision.compute ? 0 : decision.accumulated;
-    return decision;
+    const double value = SkipValue(call.r, options_.rule, options_.polynomial, options_.range);
+    const SkipStep step = StepSkipRule({value, false}, options_.threshold, limits_, &state->skip);
+    return {!step.skip, false, std::isnan(value) ? 0 : value, step.sum};
   }
 
  private:
+  CallKind Kind(const PolicyCall& call) const {
+    if (!call.forced) return KindOfCall(options_.rule, call.call, call.calls);
+    return *call.forced || call.call == 0 ? CallKind::kForced : CallKind::kDecided;
+  }
+
   TeaCacheOptions options_;
+  SkipLimits limits_;
 };
 
 class UniformPolicy : public CachePolicy {
@@ -143,15 +147,12 @@ class MagCachePolicy : public CachePolicy {
       return Position(true);
     }
     state->ratio *= options_.ratios[call.call];
-    ++state->skipped;
-    state->accumulated += std::abs(1 - state->ratio);
-    PolicyDecision decision;
-    decision.forced = false;
-    decision.accumulated = state->accumulated;
-    decision.compute =
-        !(state->accumulated < options_.threshold) || state->skipped > options_.max_skips;
-    if (decision.compute) *state = {};
-    return decision;
+    const double value = std::abs(1 - state->ratio);
+    SkipLimits limits;
+    limits.skips = options_.max_skips;
+    const SkipStep step = StepSkipRule({value, false}, options_.threshold, limits, &state->skip);
+    if (!step.skip) state->ratio = 1;
+    return {!step.skip, false, 0, step.sum};
   }
 
  private:
@@ -159,10 +160,6 @@ class MagCachePolicy : public CachePolicy {
 };
 
 }  // namespace
-
-PolicyCall PositionalCall(int call, int calls, double r) {
-  return {call, calls, r, call == 0, call == calls - 1};
-}
 
 std::unique_ptr<CachePolicy> MakeNoCachePolicy() { return std::make_unique<NoCachePolicy>(); }
 

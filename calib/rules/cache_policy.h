@@ -1,42 +1,40 @@
 #pragma once
 
-#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "calib/fit/polynomial.h"
+#include "calib/rules/engine_rules.h"
+#include "calib/rules/skip_rule.h"
 
 namespace teacache {
 
 // Cache policies as pure functions: whether call i of a run is computed or skipped depends on the
 // call's position, the relative change r of the modulated input, and a small state that belongs to
-// one sample (and one guidance branch). The sampler and the offline replay use the same functions.
+// one sample (and one guidance branch). Those that accumulate (TeaCache by any engine's rule,
+// MagCache) step through skip_rule.h, as the replay of traces and the sweep over thresholds do.
 
 // What a policy sees of one transformer call.
 struct PolicyCall {
   int call = 0;   // 0-based
   int calls = 0;  // calls of the whole run
-  double r = 0;   // relative L1 change of the modulated input; 0 at call 0
-  // The reference implementation compares timesteps by value to find the first and last step;
-  // models fill these. PositionalCall() fills them by position, which is right for most.
-  bool is_first = false;
-  bool is_last = false;
+  double r = 0;   // relative L1 change of the modulated input; not looked at in forced calls
+  // Whether the model's reference implementation, which compares timesteps by value, computes this
+  // call for sure. Without a value the rule decides by the call's position.
+  std::optional<bool> forced = std::nullopt;
 };
 
-// `is_first` at call 0 and `is_last` at call `calls - 1`.
-PolicyCall PositionalCall(int call, int calls, double r);
-
 struct PolicyState {
-  double accumulated = 0;
+  SkipState skip;
   double ratio = 1;  // of MagCache: the residual's size now over its size when it was computed
-  int skipped = 0;   // calls since the last computed one, of MagCache
 };
 
 struct PolicyDecision {
   bool compute = true;
   bool forced = false;     // no signal was evaluated
-  double rescaled = 0;     // f(r); 0 when forced
+  double rescaled = 0;     // v of skip_rule.h; 0 when forced
   double accumulated = 0;  // the value compared with the threshold; 0 when forced
 };
 
@@ -52,20 +50,20 @@ class CachePolicy {
   virtual PolicyDecision Decide(const PolicyCall& call, PolicyState* state) const = 0;
 };
 
-// TeaCache (arXiv 2411.19108, eq. 5; reference behaviour: ali-vilab/TeaCache experiments):
-//   forced at the first and last call: compute, acc = 0
-//   otherwise acc += f(r); skip iff acc < threshold, else compute and acc = 0.
-// f is not clamped: where it is negative the accumulator falls, as in the reference. threshold 0
-// computes every call even then.
+// TeaCache (arXiv 2411.19108, eq. 5) by the rule of an engine; by default that of the reference
+// (ali-vilab/TeaCache experiments): first and last call computed, f not clamped, so that the
+// accumulator falls where f is negative.
 struct TeaCacheOptions {
   double threshold = 0.1;  // >= 0; 0 = never skip
   Polynomial polynomial;   // highest power first
+  EngineRule rule = FindEngineRule("teacache");
+  Range range = {};  // calibrated r, for rules that guard it; empty (0, 0) = no guard
 };
 
 // MagCache (arXiv 2506.09045; reference behaviour: Zehong-Ma/MagCache, MagCache4Wan2.1):
 //   forced for the first int(calls * retention) calls: compute
-//   otherwise ratio *= ratios[call], skipped += 1, acc += |1 - ratio|;
-//   skip iff acc < threshold and skipped <= max_skips, else compute and start over (1, 0, 0).
+//   otherwise ratio *= ratios[call], v = |1 - ratio|, skipped as in skip_rule.h, at most max_skips
+//   in a row; a computed call sets the ratio back to 1.
 // No signal is looked at. The last call is not forced, as in the reference. Its code for Open-Sora
 // differs in adding 1 - ratio without the absolute value and in skipping at equality.
 struct MagCacheOptions {

@@ -94,11 +94,13 @@ const EngineRule& FindEngineRule(const std::string& name) {
   ThrowUserError("engine", "must be one of {} but is \"{}\"", fmt::join(names, ", "), name);
 }
 
+bool IsForcedCall(const EngineRule& rule, int call, int calls) {
+  return call < std::max(1, rule.first_computed) || call >= calls - rule.last_computed;
+}
+
 std::vector<bool> ForcedCalls(const EngineRule& rule, int calls) {
   std::vector<bool> forced(calls, false);
-  for (int call = 0; call < calls; ++call) {
-    forced[call] = call < std::max(1, rule.first_computed) || call >= calls - rule.last_computed;
-  }
+  for (int call = 0; call < calls; ++call) forced[call] = IsForcedCall(rule, call, calls);
   return forced;
 }
 

@@ -5,11 +5,7 @@
 
 namespace teacache {
 
-// What an engine does with f(x): the rules that the same coefficients meet in different engines.
-//   forced call:  computed, accumulator to 0 (unless keeps_sum_when_forced)
-//   other calls:  acc += sign(f(x)); acc = min(acc, cap * threshold);
-//                 skip iff acc < threshold, else compute and acc = 0
-// A threshold of 0 computes everything.
+// What an engine does with f(x): the settings of the rule in skip_rule.h, by which engines differ.
 struct EngineRule {
   enum class Sign { kRaw, kAbsolute, kClamp };  // f, |f|, max(0, f)
   enum class Epsilon { kNone, kAdd, kFloor };   // denominator mean|prev|: + epsilon, or at least it
@@ -42,7 +38,9 @@ const std::vector<EngineRule>& EngineRules();
 // Throws UserError listing the names for one that is not known.
 const EngineRule& FindEngineRule(const std::string& name);
 
-// Which calls of a run the engine computes whatever the signal.
+// Whether the engine computes this call of a run whatever the signal, 0 <= call < calls.
+bool IsForcedCall(const EngineRule& rule, int call, int calls);
+// The same for every call of a run.
 std::vector<bool> ForcedCalls(const EngineRule& rule, int calls);
 
 }  // namespace teacache

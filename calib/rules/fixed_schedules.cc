@@ -159,7 +159,7 @@ std::vector<bool> MagCacheSchedule(const MagCacheOptions& options) {
   std::vector<bool> computed;
   const int calls = static_cast<int>(options.ratios.size());
   for (int call = 0; call < calls; ++call) {
-    computed.push_back(policy->Decide(PositionalCall(call, calls, 0), &state).compute);
+    computed.push_back(policy->Decide({call, calls}, &state).compute);
   }
   return computed;
 }

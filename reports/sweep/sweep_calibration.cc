@@ -8,6 +8,7 @@
 #include "calib/diagnosis/statistics.h"
 #include "calib/emitters/emit.h"
 #include "calib/published_coefficients.h"
+#include "calib/replay/threshold_sweep.h"
 #include "calib/rules/fixed_schedules.h"
 #include "datasets/base/error.h"
 #include "datasets/prompts.h"

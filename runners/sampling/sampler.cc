@@ -128,9 +128,8 @@ class SamplingLoop {
       state->modulated = modulated;
     }
     const int calls = scheduler_->num_calls();
-    PolicyCall position = PositionalCall(call, calls, record->r);
-    position.is_first = run_->IsFirst(call, calls) || (!reference() && position.is_first);
-    position.is_last = run_->IsLast(call, calls) || (!reference() && position.is_last);
+    PolicyCall position{call, calls, record->r};
+    if (reference()) position.forced = run_->IsFirst(call, calls) || run_->IsLast(call, calls);
     return policy_.Decide(position, &state->policy);
   }
 

@@ -7,7 +7,7 @@
 
 #include "calib/diagnosis/diagnostics.h"
 #include "calib/fit/fit.h"
-#include "calib/replay/replay.h"
+#include "calib/replay/threshold_sweep.h"
 
 namespace teacache {
 namespace {

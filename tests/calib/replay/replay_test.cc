@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
 
+#include "calib/replay/threshold_sweep.h"
 #include "calib/rules/cache_policy.h"
 #include "datasets/base/error.h"
 #include "tests/calib/krea.h"
@@ -46,17 +48,27 @@ std::string Schedule(const std::string& engine,
   return ScheduleText(ReplayRun({0, 0, "", x}, {FindEngineRule(engine), f, threshold, range}));
 }
 
-TEST(ReplayRun, EqualsTheRuntimePolicy) {
+// The three ways through the rule, for every engine: live, replayed, and many thresholds at once.
+TEST(ReplayRun, EqualsTheRuntimePolicyAndTheSweep) {
   const Polynomial f({-5.0, 6.0, -0.4, 0.05});
-  for (double threshold : {0.0, 0.05, 0.2, 0.7, 3.0}) {
-    const auto policy = MakeTeaCachePolicy({threshold, f});
-    for (const SignalRun& run : RandomInput(20, 40, 5).runs) {
-      PolicyState state;
-      std::vector<bool> computed;
-      for (int call = 0; call < 40; ++call) {
-        computed.push_back(policy->Decide(PositionalCall(call, 40, run.x[call]), &state).compute);
+  const Range range = {0.02, 0.45};
+  ReplayInput input = RandomInput(20, 40, 5);
+  for (const EngineRule& rule : EngineRules()) {
+    for (double threshold : {0.0, 0.05, 0.2, 0.7, 3.0}) {
+      const auto policy = MakeTeaCachePolicy({threshold, f, rule, range});
+      double skips = 0;
+      for (const SignalRun& run : input.runs) {
+        PolicyState state;
+        std::vector<bool> computed;
+        for (int call = 0; call < 40; ++call) {
+          computed.push_back(policy->Decide({call, 40, run.x[call]}, &state).compute);
+        }
+        EXPECT_EQ(ReplayRun(run, {rule, f, threshold, range}), computed) << rule.name;
+        skips += static_cast<double>(std::count(computed.begin(), computed.end(), false));
       }
-      EXPECT_EQ(ReplayRun(run, {FindEngineRule("teacache"), f, threshold, {}}), computed);
+      const SweepPoint point = Sweep(input, {rule, f, 0, range}, {threshold})[0];
+      EXPECT_EQ(point.mean_skips * 20, skips) << rule.name << " " << threshold;
+      EXPECT_EQ(skips > 0, threshold > 0.1) << rule.name << " " << threshold;
     }
   }
 }

@@ -28,7 +28,7 @@ std::string Schedule(const CachePolicy& policy, const std::vector<double>& signa
   std::string schedule;
   const int calls = static_cast<int>(signals.size());
   for (int i = 0; i < calls; ++i) {
-    schedule += policy.Decide(PositionalCall(i, calls, signals[i]), &state).compute ? 'C' : 'S';
+    schedule += policy.Decide({i, calls, signals[i]}, &state).compute ? 'C' : 'S';
   }
   return schedule;
 }
@@ -41,19 +41,19 @@ TEST(TeaCache, SkipsWhileTheSumIsBelowTheThreshold) {
 TEST(TeaCache, DecisionTellsWhatWasCompared) {
   const auto policy = MakeTeaCachePolicy({1.0, Polynomial({2, 0.25})});
   PolicyState state;
-  PolicyDecision first = policy->Decide(PositionalCall(0, 9, 0), &state);
+  PolicyDecision first = policy->Decide({0, 9, 0}, &state);
   EXPECT_TRUE(first.compute);
   EXPECT_TRUE(first.forced);
   EXPECT_EQ(first.rescaled, 0);
-  PolicyDecision second = policy->Decide(PositionalCall(1, 9, 0.25), &state);
+  PolicyDecision second = policy->Decide({1, 9, 0.25}, &state);
   EXPECT_FALSE(second.compute);
   EXPECT_FALSE(second.forced);
   EXPECT_EQ(second.rescaled, 0.75);
   EXPECT_EQ(second.accumulated, 0.75);
-  PolicyDecision third = policy->Decide(PositionalCall(2, 9, 0.25), &state);
+  PolicyDecision third = policy->Decide({2, 9, 0.25}, &state);
   EXPECT_TRUE(third.compute);
   EXPECT_EQ(third.accumulated, 1.5);
-  EXPECT_EQ(state.accumulated, 0);
+  EXPECT_EQ(state.skip.sum, 0);
 }
 
 TEST(TeaCache, NegativeValuesLowerTheSum) {
@@ -69,23 +69,26 @@ TEST(TeaCache, ThresholdZeroComputesEvenWhereFIsNegative) {
 
 TEST(TeaCache, ForcedCallsNeedNoSignalAndResetTheSum) {
   const auto policy = Identity(1);
-  PolicyState state{0.9};
-  PolicyCall forced{3, 9, kNan, false, true};
-  EXPECT_TRUE(policy->Decide(forced, &state).compute);
-  EXPECT_EQ(state.accumulated, 0);
+  PolicyState state{{0.9}};
+  EXPECT_TRUE(policy->Decide({3, 9, kNan, true}, &state).compute);
+  EXPECT_EQ(state.skip.sum, 0);
 }
 
-TEST(TeaCache, LastCallIsForcedOnlyWhenTheModelSaysSo) {
+TEST(TeaCache, TheModelMayDecideWhichCallsAreForced) {
   PolicyState state;
-  EXPECT_FALSE(Identity(1)->Decide({8, 9, 0.1, false, false}, &state).compute);
-  EXPECT_TRUE(Identity(1)->Decide(PositionalCall(8, 9, 0.1), &state).compute);
+  EXPECT_FALSE(Identity(1)->Decide({8, 9, 0.1, false}, &state).compute);
+  EXPECT_TRUE(Identity(1)->Decide({0, 9, 0.1, false}, &state).compute);
+  EXPECT_TRUE(Identity(1)->Decide({8, 9, 0.1}, &state).compute);
 }
 
 TEST(TeaCache, RefusesNonFiniteSignals) {
   PolicyState state;
   for (double r : {kNan, kInfinity, -kInfinity}) {
-    EXPECT_THAT([&] { Identity(1)->Decide(PositionalCall(2, 9, r), &state); },
-                ThrowsMessage<UserError>(HasSubstr("at call 2")));
+    EXPECT_THAT(
+        [&] {
+          Identity(1)->Decide({2, 9, r}, &state);
+        },
+        ThrowsMessage<UserError>(HasSubstr("at call 2")));
   }
 }
 
@@ -145,13 +148,13 @@ TEST(Uniform, AgreesWithTheMaskForAllSmallSizes) {
 
 TEST(Uniform, RefusesMoreComputedThanCalls) {
   PolicyState state;
-  EXPECT_THROW(MakeUniformPolicy(6)->Decide(PositionalCall(0, 5, 0), &state), UserError);
+  EXPECT_THROW(MakeUniformPolicy(6)->Decide({0, 5, 0}, &state), UserError);
   EXPECT_THROW(MakeUniformPolicy(0), UserError);
 }
 
 TEST(Mask, MustFitTheRun) {
   PolicyState state;
-  EXPECT_THROW(MakeMaskPolicy({true, false})->Decide(PositionalCall(0, 5, 0), &state), UserError);
+  EXPECT_THROW(MakeMaskPolicy({true, false})->Decide({0, 5, 0}, &state), UserError);
   EXPECT_THROW(MakeMaskPolicy({}), UserError);
   EXPECT_THROW(MakeMaskPolicy({false, true}), UserError);
 }

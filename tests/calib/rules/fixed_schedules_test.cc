@@ -196,7 +196,7 @@ TEST(MagCache, RefusesWhatMakesNoSense) {
   EXPECT_THROW(MakeMagCachePolicy(with([](auto* o) { o->retention = 1.5; })), UserError);
   EXPECT_THROW(MakeMagCachePolicy(with([](auto* o) { o->ratios[1] = 0; })), UserError);
   PolicyState state;
-  EXPECT_THROW(MakeMagCachePolicy(options)->Decide(PositionalCall(0, 3, 0), &state), UserError);
+  EXPECT_THROW(MakeMagCachePolicy(options)->Decide({0, 3, 0}, &state), UserError);
 }
 
 }  // namespace

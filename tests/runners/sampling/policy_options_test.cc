@@ -104,7 +104,7 @@ std::string Schedule(const PolicyOptions& options, int calls) {
   PolicyState state;
   std::string text;
   for (int call = 0; call < calls; ++call) {
-    text += policy->Decide(PositionalCall(call, calls, 0), &state).compute ? 'C' : 'S';
+    text += policy->Decide({call, calls, 0}, &state).compute ? 'C' : 'S';
   }
   return text;
 }
