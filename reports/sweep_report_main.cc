@@ -10,7 +10,7 @@
 #include "datasets/base/files.h"
 #include "datasets/base/interrupt.h"
 #include "reports/data/report_json.h"
-#include "reports/findings/diff_reports.h"
+#include "reports/findings/diff.h"
 #include "reports/render/render.h"
 #include "reports/sweep/metric_flags.h"
 #include "reports/sweep/model_flags.h"

@@ -9,7 +9,7 @@ namespace teacache {
 
 // report.json: {"format": "teacache-sweep", "version": 1, "context": {...}, "models": [...],
 // "fits": [...], "rows": [...], "comparisons": [...], "conclusions": [...]}, keys named as the
-// members in sweep_data.h. What is not known is null (numbers are never NaN or Infinity); a
+// members in report.h. What is not known is null (numbers are never NaN or Infinity); a
 // schedule (SweepVideo::computed) is a string with one '1' (computed) or '0' (skipped) per call.
 // `indent` spaces per level; -1 = all in one line.
 std::string ReportJson(const SweepReport& report, int indent = 1);

@@ -16,7 +16,7 @@
 #include "metrics/pairs/evaluate.h"
 #include "metrics/pairs/pairing.h"
 #include "reports/findings/labels.h"
-#include "reports/findings/vbench_scores.h"
+#include "reports/findings/scores.h"
 #include "reports/findings/video_scores.h"
 
 namespace teacache {

@@ -7,7 +7,7 @@
 #include "datasets/base/progress.h"
 #include "metrics/lpips/perceptual_metric.h"
 #include "reports/data/report.h"
-#include "reports/findings/vbench_scores.h"
+#include "reports/findings/scores.h"
 
 namespace teacache {
 

@@ -9,7 +9,7 @@
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/prompts.h"
-#include "reports/findings/vbench_scores.h"
+#include "reports/findings/scores.h"
 #include "reports/findings/video_scores.h"
 #include "runners/generate_videos.h"
 

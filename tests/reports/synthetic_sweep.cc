@@ -6,7 +6,7 @@
 #include <cmath>
 #include <random>
 
-#include "reports/findings/sweep_summary.h"
+#include "reports/findings/summaries.h"
 
 namespace teacache {
 namespace {

@@ -12,9 +12,9 @@
 
 #include "datasets/base/files.h"
 #include "reports/charts/figures.h"
-#include "reports/findings/join_reports.h"
+#include "reports/findings/join.h"
 #include "reports/findings/labels.h"
-#include "reports/findings/sweep_summary.h"
+#include "reports/findings/summaries.h"
 #include "reports/pages/html_report.h"
 #include "tests/reports/synthetic_sweep.h"
 #include "tests/support/chromium.h"

@@ -1,4 +1,4 @@
-#include "reports/findings/vbench_scores.h"
+#include "reports/findings/scores.h"
 
 #include <fmt/format.h>
 

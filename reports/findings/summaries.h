@@ -17,7 +17,7 @@ struct SweepSummaryOptions {
 //                over all timed runs), speed-ups, psnr, ssim, lpips and extra where any video has
 //                them, adherence, scene_iou, failed, and notes about all this
 //   comparisons  every row with `matches` against the teacache row it matches, pair by pair
-//   fronts, decisions (sweep_decisions.h) and conclusions (conclusions.h)
+//   fronts, decisions (decisions.h) and conclusions (conclusions.h)
 // Videos with an error count nowhere. Scores are pooled in natural order of the files' names, as
 // eval-metrics pools them, so that the figures are its figures to the digit. A speed-up is the
 // ratio of the medians of uncached and cached seconds over the prompts and seeds that both have;

@@ -1,4 +1,4 @@
-#include "reports/findings/sweep_summary.h"
+#include "reports/findings/summaries.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,10 +13,10 @@
 #include "datasets/base/files.h"
 #include "metrics/pooling.h"
 #include "reports/findings/conclusions.h"
+#include "reports/findings/decisions.h"
 #include "reports/findings/labels.h"
-#include "reports/findings/row_notes.h"
+#include "reports/findings/notes.h"
 #include "reports/findings/row_summary.h"
-#include "reports/findings/sweep_decisions.h"
 
 namespace teacache {
 namespace {

@@ -1,4 +1,4 @@
-#include "reports/findings/row_notes.h"
+#include "reports/findings/notes.h"
 
 #include <fmt/format.h>
 

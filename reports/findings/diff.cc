@@ -1,4 +1,4 @@
-#include "reports/findings/diff_reports.h"
+#include "reports/findings/diff.h"
 
 #include <fmt/format.h>
 

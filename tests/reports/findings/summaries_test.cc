@@ -1,4 +1,4 @@
-#include "reports/findings/sweep_summary.h"
+#include "reports/findings/summaries.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,8 +10,8 @@
 #include "metrics/pooling.h"
 #include "reports/data/report_json.h"
 #include "reports/findings/conclusions.h"
+#include "reports/findings/decisions.h"
 #include "reports/findings/labels.h"
-#include "reports/findings/sweep_decisions.h"
 #include "tests/reports/synthetic_sweep.h"
 
 namespace teacache {

@@ -1,4 +1,4 @@
-#include "reports/findings/sweep_decisions.h"
+#include "reports/findings/decisions.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "reports/findings/join_reports.h"
+#include "reports/findings/join.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <set>
 
 #include "datasets/base/error.h"
-#include "reports/findings/sweep_summary.h"
+#include "reports/findings/summaries.h"
 
 namespace teacache {
 namespace {
