@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "reports/data/report.h"
 
@@ -33,6 +34,12 @@ std::string SpeedupText(const SweepSpeedup& speedup);
 
 // "+2.1 dB", "−0.004": always with a sign (U+2212 for minus).
 std::string Signed(double value, int digits);
+
+// "a", "a and b", "a, b and c".
+std::string Listed(const std::vector<std::string>& words);
+
+// With a large first letter.
+std::string Capital(std::string text);
 
 // Whether so many computed calls (means over videos) are as good as equal: a quarter of a call.
 bool EqualCost(double computed_a, double computed_b);

@@ -3,10 +3,20 @@
 #include <string>
 #include <vector>
 
+#include "datasets/results.h"
+#include "metrics/pairs/score_video.h"
 #include "metrics/vbench/evaluate_vbench.h"
 #include "reports/data/report.h"
 
 namespace teacache {
+
+// What eval-metrics and vbench-score say of videos, as a report holds it.
+
+// Writes what eval-metrics says of one pair into a video of a report: scores, identical, error.
+void SetScores(const VideoScore& score, SweepVideo* video);
+
+// Names everything that decides about scores: two equal texts, equal digits.
+std::string ScoresDefinition(const ScoreOptions& options);
 
 // VBench's dimensions in a report, with the figures of `vbench-score --custom`: every video in
 // every dimension, whatever VBench's own prompts are for.

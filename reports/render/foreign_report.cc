@@ -17,7 +17,7 @@
 #include "metrics/pairs/pairing.h"
 #include "reports/findings/labels.h"
 #include "reports/findings/scores.h"
-#include "reports/findings/video_scores.h"
+#include "reports/findings/scores.h"
 
 namespace teacache {
 namespace {

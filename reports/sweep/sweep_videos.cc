@@ -10,7 +10,7 @@
 #include "datasets/base/files.h"
 #include "datasets/prompts.h"
 #include "reports/findings/scores.h"
-#include "reports/findings/video_scores.h"
+#include "reports/findings/scores.h"
 #include "runners/generate_videos.h"
 
 namespace teacache {
