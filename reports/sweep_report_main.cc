@@ -61,7 +61,7 @@ std::vector<std::string> Split(const std::string& list) {
   return words;
 }
 
-int PrintOutcome(const SweepReport& report, const std::string& page, int failed) {
+int PrintOutcome(const Report& report, const std::string& page, int failed) {
   for (const std::string& sentence : report.conclusions) fmt::print("* {}\n", sentence);
   fmt::print("{}\n", page);
   for (const std::string& warning : report.context.warnings) {
@@ -206,7 +206,7 @@ int RenderMain(int argc, char** argv) {
 }
 
 // A report by its file or its folder.
-SweepReport ReadReport(const std::string& path) {
+Report ReadReport(const std::string& path) {
   return ReadReportJson(std::filesystem::is_directory(path) ? path + "/report.json" : path);
 }
 
@@ -222,7 +222,7 @@ int DiffMain(int argc, char** argv) {
   app.add_option("B", b, "the other one")->required();
   app.add_option("--json", json, "write all figures into this file; - = standard output");
   return RunProgram(&app, argc - 1, argv + 1, [&] {
-    const ReportDifference difference = DiffReports(ReadReport(a), ReadReport(b));
+    const ReportDiff difference = DiffReports(ReadReport(a), ReadReport(b));
     if (!json.empty() && json != "-") AtomicWriteFile(json, DifferenceJson(difference));
     fmt::print("{}", json == "-" ? DifferenceJson(difference) : DifferenceText(difference));
     return 0;

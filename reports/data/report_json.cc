@@ -149,42 +149,40 @@ void CheckHeader(const Json& json, const std::string& where) {
   if (version == json.end() || !version->is_number_integer()) {
     ThrowUserError(where, "must have a whole number as \"version\"");
   }
-  if (version->get<int>() > SweepReport::kVersion) {
+  if (version->get<int>() > Report::kVersion) {
     ThrowUserError(where,
                    "must have version {} or lower but has {}; it was written by a newer tool",
-                   SweepReport::kVersion,
+                   Report::kVersion,
                    version->get<int>());
   }
 }
 
 }  // namespace
 
-std::string ReportJson(const SweepReport& report, int indent) {
+std::string ReportJson(const Report& report, int indent) {
   Writer writer;
   writer.json["format"] = kFormat;
-  writer.json["version"] = SweepReport::kVersion;
+  writer.json["version"] = Report::kVersion;
   // Visit is written for both directions and therefore takes a mutable struct; a Writer only reads.
-  Visit(writer, const_cast<SweepReport&>(report));
+  Visit(writer, const_cast<Report&>(report));
   // File names and messages may hold bytes that are no UTF-8: replaced instead of thrown.
   return writer.json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-SweepReport ParseReportJson(std::string_view text, std::string_view where) {
+Report ParseReportJson(std::string_view text, std::string_view where) {
   const std::string file(where);
   const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (json.is_discarded()) ThrowUserError(where, "must be JSON but is not (cut or damaged?)");
   CheckHeader(json, file);
-  SweepReport report;
+  Report report;
   Reader{json, file, ""}.Read(report);
   return report;
 }
 
-void WriteReportJson(const std::string& path, const SweepReport& report) {
+void WriteReportJson(const std::string& path, const Report& report) {
   AtomicWriteFile(path, ReportJson(report));
 }
 
-SweepReport ReadReportJson(const std::string& path) {
-  return ParseReportJson(ReadFile(path), path);
-}
+Report ReadReportJson(const std::string& path) { return ParseReportJson(ReadFile(path), path); }
 
 }  // namespace teacache

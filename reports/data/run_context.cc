@@ -54,10 +54,10 @@ std::string UtcTime(int64_t seconds) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(seconds)));
 }
 
-SweepContext DescribeRun(const std::vector<std::string>& argv,
-                         const std::string& device,
-                         int threads) {
-  SweepContext context;
+ReportContext DescribeRun(const std::vector<std::string>& argv,
+                          const std::string& device,
+                          int threads) {
+  ReportContext context;
   context.tool_version = kVersion;
   context.git_commit = kGitCommit;
   context.started = UtcTime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()));

@@ -13,10 +13,8 @@ namespace teacache {
 namespace {
 
 // With several coefficient sets TeaCache is named with the one it used.
-std::string TeaCacheName(const SweepReport& report,
-                         const SweepModel& model,
-                         const std::string& fit) {
-  const auto sets = std::ranges::count(report.fits, model.name, &SweepFit::model);
+std::string TeaCacheName(const Report& report, const ReportModel& model, const std::string& fit) {
+  const auto sets = std::ranges::count(report.fits, model.name, &ReportFit::model);
   return sets > 1 && !fit.empty() ? fmt::format("TeaCache with the {} coefficients", fit)
                                   : "TeaCache";
 }
@@ -34,15 +32,15 @@ struct Tally {
   size_t total() const { return better.size() + same.size() + worse.size(); }
 };
 
-Tally Count(const SweepReport& report,
-            const SweepModel& model,
+Tally Count(const Report& report,
+            const ReportModel& model,
             const std::string& fit,
             const std::string& policy) {
   Tally tally;
-  for (const SweepRow& row : report.rows) {
+  for (const ReportRow& row : report.rows) {
     if (row.model != model.name || row.fit != fit || row.policy != "teacache" || !row.threshold)
       continue;
-    const SweepComparison* comparison = FindComparison(report, row.id, policy);
+    const ReportComparison* comparison = FindComparison(report, row.id, policy);
     if (!comparison) continue;
     if (!EqualCost(comparison->computed_a, comparison->computed_b)) {
       tally.unequal.push_back(*row.threshold);
@@ -81,8 +79,8 @@ std::string At(const std::vector<Entry>& list, const Tally& tally) {
 // "At equal computed calls TeaCache beats uniform skipping at ..., cannot be told from it at ...":
 // how the rows of a model and coefficient set do against the baseline `policy`, with the thresholds
 // at which the baseline could not have as many calls. "" = they were not compared.
-std::string AgainstBaseline(const SweepReport& report,
-                            const SweepModel& model,
+std::string AgainstBaseline(const Report& report,
+                            const ReportModel& model,
                             const std::string& fit,
                             const std::string& policy) {
   const Tally tally = Count(report, model, fit, policy);
@@ -123,24 +121,22 @@ std::string Plural(size_t count, std::string_view noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
-bool IsTeaCache(const SweepRow& row) { return row.policy == kTeaCache && row.threshold; }
+bool IsTeaCache(const ReportRow& row) { return row.policy == kTeaCache && row.threshold; }
 
 // With several models in one report every sentence says which one it is about.
-std::string Prefix(const SweepReport& report, const SweepModel& model) {
+std::string Prefix(const Report& report, const ReportModel& model) {
   return report.models.size() > 1 ? model.name + ": " : "";
 }
 
-bool EqualCost(const SweepComparison& comparison) {
+bool EqualCost(const ReportComparison& comparison) {
   return teacache::EqualCost(comparison.computed_a, comparison.computed_b);
 }
 
 // How the baseline of `policy` does at the calls of `row`; empty when it was not run.
-std::string BaselineThere(const SweepReport& report,
-                          const SweepRow& row,
-                          const std::string& policy) {
-  const SweepComparison* comparison = FindComparison(report, row.id, policy);
+std::string BaselineThere(const Report& report, const ReportRow& row, const std::string& policy) {
+  const ReportComparison* comparison = FindComparison(report, row.id, policy);
   if (!comparison || !comparison->psnr) return "";
-  const SweepDifference& difference = *comparison->psnr;
+  const ReportDifference& difference = *comparison->psnr;
   const int verdict = Verdict(*comparison);
   return fmt::format(" {} at {} {} (TeaCache − {}: {} dB, {} to {}).",
                      Capital(PolicyLabel(policy)),
@@ -157,9 +153,9 @@ std::string BaselineThere(const SweepReport& report,
 }
 
 // Every policy that a row of `model` was compared with, in the order of the rows.
-std::vector<std::string> Baselines(const SweepReport& report, const SweepModel& model) {
+std::vector<std::string> Baselines(const Report& report, const ReportModel& model) {
   std::vector<std::string> policies;
-  for (const SweepRow& row : report.rows) {
+  for (const ReportRow& row : report.rows) {
     if (row.model == model.name && !row.matches.empty() &&
         std::ranges::find(policies, row.policy) == policies.end()) {
       policies.push_back(row.policy);
@@ -168,8 +164,8 @@ std::vector<std::string> Baselines(const SweepReport& report, const SweepModel& 
   return policies;
 }
 
-std::string LimitText(const SweepReport& report, const SweepRow& row) {
-  for (const SweepDecision& decision : report.decisions) {
+std::string LimitText(const Report& report, const ReportRow& row) {
+  for (const ReportDecision& decision : report.decisions) {
     if (decision.model != row.model || decision.fit != row.fit || !decision.reached ||
         !decision.ci95) {
       continue;
@@ -184,13 +180,13 @@ std::string LimitText(const SweepReport& report, const SweepRow& row) {
   return "";
 }
 
-std::string Recommendation(const SweepReport& report, const SweepModel& model) {
+std::string Recommendation(const Report& report, const ReportModel& model) {
   const double floor = report.context.psnr_floor;
-  const bool any = std::ranges::any_of(report.rows, [&model](const SweepRow& row) {
+  const bool any = std::ranges::any_of(report.rows, [&model](const ReportRow& row) {
     return row.model == model.name && IsTeaCache(row) && row.psnr;
   });
   if (!any) return "";
-  const SweepRow* row = RecommendedRow(report, model.name);
+  const ReportRow* row = RecommendedRow(report, model.name);
   if (!row) {
     return fmt::format(
         "No threshold of this sweep keeps the worst 5 % of the videos at {} dB or more; choose "
@@ -215,13 +211,13 @@ std::string Recommendation(const SweepReport& report, const SweepModel& model) {
   return text + LimitText(report, *row);
 }
 
-std::string FrontSentence(const SweepReport& report, const SweepModel& model) {
-  for (const SweepFront& front : report.fronts) {
+std::string FrontSentence(const Report& report, const ReportModel& model) {
+  for (const ReportFront& front : report.fronts) {
     if (front.model != model.name || front.metric != "psnr" || front.rows.size() < 2) continue;
     std::vector<std::string> policies;
     std::map<std::string, int> count;
     for (const std::string& id : front.rows) {
-      const SweepRow* row = FindRow(report, id);
+      const ReportRow* row = FindRow(report, id);
       if (!row) continue;
       if (count[row->policy]++ == 0) policies.push_back(row->policy);
     }
@@ -229,7 +225,7 @@ std::string FrontSentence(const SweepReport& report, const SweepModel& model) {
     for (const std::string& policy : policies) {
       words.push_back(fmt::format("{} of {}", count[policy], PolicyLabel(policy)));
     }
-    const SweepRow* knee = FindRow(report, front.knee);
+    const ReportRow* knee = FindRow(report, front.knee);
     return fmt::format("{} settings are beaten by no other in speed and PSNR at once: {}{}.",
                        front.rows.size(),
                        Listed(words),
@@ -242,10 +238,10 @@ std::string FrontSentence(const SweepReport& report, const SweepModel& model) {
   return "";
 }
 
-std::string ReplaySentence(const SweepReport& report, const SweepModel& model) {
-  const SweepRow* worst = nullptr;
+std::string ReplaySentence(const Report& report, const ReportModel& model) {
+  const ReportRow* worst = nullptr;
   int rows = 0;
-  for (const SweepRow& row : report.rows) {
+  for (const ReportRow& row : report.rows) {
     if (row.model != model.name || !IsTeaCache(row) || !row.replayed_agrees) continue;
     ++rows;
     if (!worst || *row.replayed_agrees < *worst->replayed_agrees) worst = &row;
@@ -267,10 +263,10 @@ std::string ReplaySentence(const SweepReport& report, const SweepModel& model) {
 }
 
 // Thresholds that do nothing, or all they can.
-std::string ExtremesSentence(const SweepReport& report, const SweepModel& model) {
+std::string ExtremesSentence(const Report& report, const ReportModel& model) {
   std::vector<std::string> nothing;
   std::vector<std::string> everything;
-  for (const SweepRow& row : report.rows) {
+  for (const ReportRow& row : report.rows) {
     if (row.model != model.name || !IsTeaCache(row) || row.computed_max == 0) continue;
     if (row.computed_min >= row.calls) {
       nothing.push_back(Short(*row.threshold));
@@ -292,7 +288,7 @@ std::string ExtremesSentence(const SweepReport& report, const SweepModel& model)
   return text;
 }
 
-std::string SignalSentence(const SweepFit& fit) {
+std::string SignalSentence(const ReportFit& fit) {
   if (!fit.r2) return "";
   if (!fit.source.empty() && *fit.r2 < 0) {
     return fmt::format(
@@ -326,7 +322,7 @@ std::string SignalSentence(const SweepFit& fit) {
 }
 
 // Where the saved calls go: calls / computed calls against the measured speed-up.
-std::string OverheadSentence(const SweepRow& row) {
+std::string OverheadSentence(const ReportRow& row) {
   if (row.computed_mean <= 0 || !(row.speedup_total.value > 0) ||
       !(row.speedup_transformer.value > 0)) {
     return "";
@@ -345,16 +341,16 @@ std::string OverheadSentence(const SweepRow& row) {
       Fixed(row.total.median, 3));
 }
 
-double MeanShare(const SweepRow& row) {
+double MeanShare(const ReportRow& row) {
   double sum = 0;
-  for (const SweepShare& share : row.adherence) sum += share.share;
+  for (const ReportShare& share : row.adherence) sum += share.share;
   return sum / static_cast<double>(row.adherence.size());
 }
 
-std::string AdherenceSentence(const SweepReport& report, const SweepModel& model) {
-  const SweepRow* uncached = nullptr;
-  const SweepRow* worst = nullptr;
-  for (const SweepRow& row : report.rows) {
+std::string AdherenceSentence(const Report& report, const ReportModel& model) {
+  const ReportRow* uncached = nullptr;
+  const ReportRow* worst = nullptr;
+  for (const ReportRow& row : report.rows) {
     if (row.model != model.name || row.adherence.empty()) continue;
     if (row.policy == "none") uncached = &row;
     if (IsTeaCache(row) && (!worst || MeanShare(row) < MeanShare(*worst))) worst = &row;
@@ -369,7 +365,7 @@ std::string AdherenceSentence(const SweepReport& report, const SweepModel& model
       Short(*worst->threshold));
 }
 
-std::string PromptSentence(const SweepContext& context) {
+std::string PromptSentence(const ReportContext& context) {
   if (context.fit_prompts.empty() || context.test_prompts.empty()) return "";
   const std::set<std::string> fit(context.fit_prompts.begin(), context.fit_prompts.end());
   const auto shared = std::ranges::count_if(
@@ -390,7 +386,7 @@ std::string PromptSentence(const SweepContext& context) {
 }
 
 // Seconds are worth as much as the machine was quiet.
-std::string TimingSentence(const SweepContext& context) {
+std::string TimingSentence(const ReportContext& context) {
   if (context.timed_runs == 0) return "";
   std::string text = fmt::format(
       "Seconds are medians of {} of every video, settings in turn, warm-up left out.",
@@ -406,13 +402,13 @@ std::string TimingSentence(const SweepContext& context) {
   return text;
 }
 
-std::string FailureSentence(const SweepReport& report) {
+std::string FailureSentence(const Report& report) {
   size_t failed = 0;
   size_t all = 0;
-  for (const SweepRow& row : report.rows) {
+  for (const ReportRow& row : report.rows) {
     all += row.videos.size();
     failed += std::ranges::count_if(row.videos,
-                                    [](const SweepVideo& video) { return !video.error.empty(); });
+                                    [](const ReportVideo& video) { return !video.error.empty(); });
   }
   if (failed == 0) return "";
   return fmt::format(
@@ -421,19 +417,19 @@ std::string FailureSentence(const SweepReport& report) {
 
 }  // namespace
 
-int Verdict(const SweepComparison& comparison) {
+int Verdict(const ReportComparison& comparison) {
   const auto& difference = comparison.psnr ? comparison.psnr : comparison.ssim;
   if (!difference) return 0;
   return difference->ci95.lo > 0 ? 1 : difference->ci95.hi < 0 ? -1 : 0;
 }
 
-const SweepRow* RecommendedRow(const SweepReport& report, const std::string& model) {
-  const auto keeps = [&report](const SweepMetric& psnr) {
+const ReportRow* RecommendedRow(const Report& report, const std::string& model) {
+  const auto keeps = [&report](const ReportMetric& psnr) {
     if (psnr.p5) return *psnr.p5 >= report.context.psnr_floor;
     return psnr.identical > 0;
   };
-  const SweepRow* best = nullptr;
-  for (const SweepRow& row : report.rows) {
+  const ReportRow* best = nullptr;
+  for (const ReportRow& row : report.rows) {
     if (row.model != model || !IsTeaCache(row) || !row.psnr || !keeps(*row.psnr)) continue;
     const bool better = !best || (row.fit == best->fit ? *row.threshold > *best->threshold
                                                        : row.computed_mean < best->computed_mean);
@@ -442,16 +438,16 @@ const SweepRow* RecommendedRow(const SweepReport& report, const std::string& mod
   return best;
 }
 
-std::vector<std::string> DrawConclusions(const SweepReport& report) {
+std::vector<std::string> DrawConclusions(const Report& report) {
   std::vector<std::string> sentences;
   const auto add = [&sentences](const std::string& prefix, const std::string& sentence) {
     if (!sentence.empty()) sentences.push_back(prefix + sentence);
   };
-  for (const SweepModel& model : report.models) {
+  for (const ReportModel& model : report.models) {
     const std::string prefix = Prefix(report, model);
     add(prefix, Recommendation(report, model));
     std::vector<std::string> fits;
-    for (const SweepRow& row : report.rows) {
+    for (const ReportRow& row : report.rows) {
       if (row.model == model.name && IsTeaCache(row) &&
           std::ranges::find(fits, row.fit) == fits.end()) {
         fits.push_back(row.fit);
@@ -463,10 +459,10 @@ std::vector<std::string> DrawConclusions(const SweepReport& report) {
       }
     }
     add(prefix, FrontSentence(report, model));
-    if (const SweepRow* row = RecommendedRow(report, model.name)) {
+    if (const ReportRow* row = RecommendedRow(report, model.name)) {
       add(prefix, OverheadSentence(*row));
     }
-    for (const SweepFit& fit : report.fits) {
+    for (const ReportFit& fit : report.fits) {
       if (fit.model == model.name) add(prefix, SignalSentence(fit));
     }
     add(prefix, ExtremesSentence(report, model));

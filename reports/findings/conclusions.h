@@ -12,14 +12,14 @@ namespace teacache {
 // Differences between TeaCache and a baseline count only beyond the 95 % interval of
 // report.comparisons; where the baseline is as good or better the sentence says so. Every number in
 // a sentence is one of the report's.
-std::vector<std::string> DrawConclusions(const SweepReport& report);
+std::vector<std::string> DrawConclusions(const Report& report);
 
 // How a teacache row does against its baseline: +1 better, -1 worse beyond the interval, 0 neither.
 // PSNR decides; SSIM where PSNR is missing.
-int Verdict(const SweepComparison& comparison);
+int Verdict(const ReportComparison& comparison);
 
 // The teacache row of `model` that keeps the PSNR floor with the fewest computed calls; of those
 // with one coefficient set that is the largest threshold. nullptr when there is none.
-const SweepRow* RecommendedRow(const SweepReport& report, const std::string& model);
+const ReportRow* RecommendedRow(const Report& report, const std::string& model);
 
 }  // namespace teacache

@@ -12,7 +12,7 @@
 
 namespace teacache {
 
-void SetScores(const VideoScore& score, SweepVideo* video) {
+void SetScores(const VideoScore& score, ReportVideo* video) {
   video->identical = false;
   video->psnr.reset();
   video->ssim.reset();
@@ -49,10 +49,10 @@ VbenchOptions NativeVbench() {
   return options;
 }
 
-std::vector<SweepMetricInfo> VbenchMetrics(const VbenchOptions& options) {
-  std::vector<SweepMetricInfo> metrics;
+std::vector<ReportMetricInfo> VbenchMetrics(const VbenchOptions& options) {
+  std::vector<ReportMetricInfo> metrics;
   for (const VbenchDimension* dimension : options.dimensions) {
-    SweepMetricInfo info;
+    ReportMetricInfo info;
     info.name = dimension->name;
     info.label = dimension->name;
     std::ranges::replace(info.label, '_', ' ');
@@ -78,12 +78,12 @@ std::string VbenchDefinition(const VbenchOptions& options) {
   return text;
 }
 
-std::vector<SweepScore> VbenchScores(const VbenchVideoScore& score) {
+std::vector<ReportScore> VbenchScores(const VbenchVideoScore& score) {
   // Through the summary of one video, which knows the scales and what does not count.
   VbenchResults one;
   one.videos = {score};
   SummarizeVbench({.bootstrap_samples = 0}, &one);
-  std::vector<SweepScore> scores;
+  std::vector<ReportScore> scores;
   for (const auto& [name, summary] : one.summary) scores.push_back({name, summary.videos.mean});
   return scores;
 }

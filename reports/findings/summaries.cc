@@ -24,15 +24,15 @@
 namespace teacache {
 namespace {
 
-bool Good(const SweepVideo& video) { return video.error.empty(); }
+bool Good(const ReportVideo& video) { return video.error.empty(); }
 
 std::optional<double> Finite(double value) {
   return std::isfinite(value) ? std::optional(value) : std::nullopt;
 }
 
-std::optional<SweepInterval> FiniteInterval(double lo, double hi) {
+std::optional<ReportInterval> FiniteInterval(double lo, double hi) {
   if (!std::isfinite(lo) || !std::isfinite(hi)) return std::nullopt;
-  return SweepInterval{lo, hi};
+  return ReportInterval{lo, hi};
 }
 
 int LongestSkip(const std::vector<bool>& computed) {
@@ -46,7 +46,7 @@ int LongestSkip(const std::vector<bool>& computed) {
 }
 
 // 95 % interval of a share of `n` videos (Wilson 1927).
-SweepInterval WilsonInterval(double share, double n) {
+ReportInterval WilsonInterval(double share, double n) {
   constexpr double kZ = 1.959963984540054;
   const double center = share + kZ * kZ / (2 * n);
   const double half = kZ * std::sqrt(share * (1 - share) / n + kZ * kZ / (4 * n * n));
@@ -55,7 +55,7 @@ SweepInterval WilsonInterval(double share, double n) {
 }
 
 // The name that eval-metrics gives a video: of its file, without folders and extension.
-std::string_view StemOf(const SweepVideo& video) {
+std::string_view StemOf(const ReportVideo& video) {
   std::string_view name = video.scored_path.empty() ? video.path : video.scored_path;
   if (const size_t slash = name.rfind('/'); slash != std::string_view::npos) {
     name.remove_prefix(slash + 1);
@@ -64,16 +64,16 @@ std::string_view StemOf(const SweepVideo& video) {
   return dot == std::string_view::npos || dot == 0 ? name : name.substr(0, dot);
 }
 
-SweepMetric Pool(const std::vector<double>& values, const PoolingOptions& options) {
+ReportMetric Pool(const std::vector<double>& values, const PoolingOptions& options) {
   const MetricSummary summary = Summarize(values, {}, options);
-  SweepMetric metric{Finite(summary.mean),
-                     Finite(summary.median),
-                     Finite(summary.std),
-                     FiniteInterval(summary.ci95_lo, summary.ci95_hi),
-                     Finite(summary.p5),
-                     std::nullopt,
-                     static_cast<int>(summary.n),
-                     static_cast<int>(summary.identical)};
+  ReportMetric metric{Finite(summary.mean),
+                      Finite(summary.median),
+                      Finite(summary.std),
+                      FiniteInterval(summary.ci95_lo, summary.ci95_hi),
+                      Finite(summary.p5),
+                      std::nullopt,
+                      static_cast<int>(summary.n),
+                      static_cast<int>(summary.identical)};
   std::vector<double> finite;
   std::ranges::copy_if(
       values, std::back_inserter(finite), [](double value) { return std::isfinite(value); });
@@ -83,13 +83,13 @@ SweepMetric Pool(const std::vector<double>& values, const PoolingOptions& option
   return metric;
 }
 
-void SummarizeCalls(SweepRow* row) {
+void SummarizeCalls(ReportRow* row) {
   row->computed_min = row->calls;
   row->computed_max = 0;
   row->longest_skip = 0;
   int64_t sum = 0;
   int64_t videos = 0;
-  for (const SweepVideo& video : row->videos) {
+  for (const ReportVideo& video : row->videos) {
     if (!Good(video) || video.computed.empty()) continue;
     const auto computed = static_cast<int>(std::ranges::count(video.computed, true));
     row->computed_min = std::min(row->computed_min, computed);
@@ -101,12 +101,12 @@ void SummarizeCalls(SweepRow* row) {
   if (videos > 0) row->computed_mean = static_cast<double>(sum) / static_cast<double>(videos);
 }
 
-void SummarizeReplay(SweepRow* row) {
+void SummarizeReplay(ReportRow* row) {
   int64_t computed = 0;
   int64_t agree = 0;
   int64_t calls = 0;
   int64_t videos = 0;
-  for (const SweepVideo& video : row->videos) {
+  for (const ReportVideo& video : row->videos) {
     if (!Good(video) || video.replayed.empty() || video.replayed.size() != video.computed.size()) {
       continue;
     }
@@ -125,18 +125,18 @@ void SummarizeReplay(SweepRow* row) {
 }
 
 // Rows whose videos were not judged keep what they have.
-void SummarizeScenes(SweepRow* row) {
+void SummarizeScenes(ReportRow* row) {
   std::vector<std::pair<std::string, int>> right;
   std::map<std::string, int> judged;
   double overlap = 0;
   int overlaps = 0;
-  for (const SweepVideo& video : row->videos) {
+  for (const ReportVideo& video : row->videos) {
     if (!Good(video)) continue;
     if (video.scene_iou) {
       overlap += *video.scene_iou;
       ++overlaps;
     }
-    for (const SweepRight& shows : video.shows) {
+    for (const ReportRight& shows : video.shows) {
       if (judged[shows.axis]++ == 0) right.emplace_back(shows.axis, 0);
       for (auto& [axis, count] : right) {
         if (axis == shows.axis) count += shows.right;
@@ -152,13 +152,13 @@ void SummarizeScenes(SweepRow* row) {
   }
 }
 
-using Seconds = double SweepVideo::*;
-using Runs = std::vector<double> SweepVideo::*;
+using Seconds = double ReportVideo::*;
+using Runs = std::vector<double> ReportVideo::*;
 
 // Of all timed runs; of the videos' own seconds where there are no runs (`runs` may be nullptr).
-SweepTiming SummarizeTiming(const SweepRow& row, Seconds seconds, Runs runs) {
+ReportTiming SummarizeTiming(const ReportRow& row, Seconds seconds, Runs runs) {
   std::vector<double> values;
-  for (const SweepVideo& video : row.videos) {
+  for (const ReportVideo& video : row.videos) {
     if (!Good(video)) continue;
     if (runs && !(video.*runs).empty()) {
       values.insert(values.end(), (video.*runs).begin(), (video.*runs).end());
@@ -174,27 +174,27 @@ SweepTiming SummarizeTiming(const SweepRow& row, Seconds seconds, Runs runs) {
 }
 
 // The videos without error, in the order in which eval-metrics pools them.
-std::vector<const SweepVideo*> InOrderOfNames(const SweepRow& row) {
-  std::vector<const SweepVideo*> videos;
-  for (const SweepVideo& video : row.videos) {
+std::vector<const ReportVideo*> InOrderOfNames(const ReportRow& row) {
+  std::vector<const ReportVideo*> videos;
+  for (const ReportVideo& video : row.videos) {
     if (Good(video)) videos.push_back(&video);
   }
-  std::ranges::stable_sort(videos, [](const SweepVideo* a, const SweepVideo* b) {
+  std::ranges::stable_sort(videos, [](const ReportVideo* a, const ReportVideo* b) {
     return NaturalLess(StemOf(*a), StemOf(*b));
   });
   return videos;
 }
 
-using Score = std::optional<double> SweepVideo::*;
+using Score = std::optional<double> ReportVideo::*;
 
-std::optional<SweepMetric> SummarizeMetric(const std::vector<const SweepVideo*>& videos,
-                                           Score score,
-                                           const PoolingOptions& options) {
+std::optional<ReportMetric> SummarizeMetric(const std::vector<const ReportVideo*>& videos,
+                                            Score score,
+                                            const PoolingOptions& options) {
   std::vector<double> values;
-  for (const SweepVideo* video : videos) {
+  for (const ReportVideo* video : videos) {
     if (video->*score) {
       values.push_back(*(video->*score));
-    } else if (score == &SweepVideo::psnr && video->identical) {
+    } else if (score == &ReportVideo::psnr && video->identical) {
       values.push_back(std::numeric_limits<double>::infinity());
     }
   }
@@ -202,14 +202,14 @@ std::optional<SweepMetric> SummarizeMetric(const std::vector<const SweepVideo*>&
   return Pool(values, options);
 }
 
-std::vector<SweepExtra> SummarizeExtra(const std::vector<const SweepVideo*>& videos,
-                                       const std::vector<SweepMetricInfo>& metrics,
-                                       PoolingOptions options) {
-  std::vector<SweepExtra> extra;
-  for (const SweepMetricInfo& info : metrics) {
+std::vector<ReportExtra> SummarizeExtra(const std::vector<const ReportVideo*>& videos,
+                                        const std::vector<ReportMetricInfo>& metrics,
+                                        PoolingOptions options) {
+  std::vector<ReportExtra> extra;
+  for (const ReportMetricInfo& info : metrics) {
     std::vector<double> values;
-    for (const SweepVideo* video : videos) {
-      for (const SweepScore& score : video->extra) {
+    for (const ReportVideo* video : videos) {
+      for (const ReportScore& score : video->extra) {
         if (score.name == info.name) values.push_back(score.value);
       }
     }
@@ -225,17 +225,17 @@ constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 constexpr size_t kManyRows = 500;
 constexpr int kSamplesOfMany = 1000;
 
-void CheckReport(const SweepReport& report) {
+void CheckReport(const Report& report) {
   std::set<std::string> ids;
-  for (const SweepRow& row : report.rows) {
+  for (const ReportRow& row : report.rows) {
     if (!ids.insert(row.id).second) ThrowUserError("sweep", "row \"{}\" is there twice", row.id);
   }
   const auto prompts = static_cast<int>(report.context.test_prompts.size());
-  for (const SweepRow& row : report.rows) {
+  for (const ReportRow& row : report.rows) {
     if (!row.matches.empty() && !ids.contains(row.matches)) {
       ThrowUserError("sweep", "row \"{}\" matches \"{}\", which is no row", row.id, row.matches);
     }
-    for (const SweepVideo& video : row.videos) {
+    for (const ReportVideo& video : row.videos) {
       if (video.prompt < 0 || video.prompt >= prompts) {
         ThrowUserError("sweep",
                        "row \"{}\" has a video of prompt {} but there are {} test prompts",
@@ -244,7 +244,7 @@ void CheckReport(const SweepReport& report) {
                        prompts);
       }
       std::vector<std::optional<double>> scores = {video.psnr, video.ssim, video.lpips};
-      for (const SweepScore& extra : video.extra) scores.emplace_back(extra.value);
+      for (const ReportScore& extra : video.extra) scores.emplace_back(extra.value);
       for (const auto& score : scores) {
         if (score && !std::isfinite(*score)) {
           ThrowUserError("sweep",
@@ -258,9 +258,9 @@ void CheckReport(const SweepReport& report) {
   }
 }
 
-std::map<VideoKey, const SweepVideo*> VideosByKey(const SweepRow& row) {
-  std::map<VideoKey, const SweepVideo*> videos;
-  for (const SweepVideo& video : row.videos) {
+std::map<VideoKey, const ReportVideo*> VideosByKey(const ReportRow& row) {
+  std::map<VideoKey, const ReportVideo*> videos;
+  for (const ReportVideo& video : row.videos) {
     if (Good(video)) videos[{video.prompt, video.seed}] = &video;
   }
   return videos;
@@ -268,8 +268,8 @@ std::map<VideoKey, const SweepVideo*> VideosByKey(const SweepRow& row) {
 
 // Values of `a` and `b` for the prompts and seeds that both have, in order of prompt and seed.
 template <typename Get>
-std::pair<std::vector<double>, std::vector<double>> Paired(const SweepRow& a,
-                                                           const SweepRow& b,
+std::pair<std::vector<double>, std::vector<double>> Paired(const ReportRow& a,
+                                                           const ReportRow& b,
                                                            const Get& get) {
   const auto left = VideosByKey(a);
   const auto right = VideosByKey(b);
@@ -296,19 +296,19 @@ double Ratio(std::vector<double> uncached, std::vector<double> cached) {
   return below > 0 ? Median(&uncached) / below : kNone;
 }
 
-SweepSpeedup SummarizeSpeedup(const SweepRow& uncached,
-                              const SweepRow& row,
-                              Seconds seconds,
-                              const SweepSummaryOptions& options) {
+ReportSpeedup SummarizeSpeedup(const ReportRow& uncached,
+                               const ReportRow& row,
+                               Seconds seconds,
+                               const SummaryOptions& options) {
   auto [before, after] =
-      Paired(uncached, row, [seconds](const SweepVideo& video) { return video.*seconds; });
+      Paired(uncached, row, [seconds](const ReportVideo& video) { return video.*seconds; });
   for (size_t i = before.size(); i-- > 0;) {
     if (before[i] >= 0 && after[i] >= 0) continue;
     before.erase(before.begin() + static_cast<std::ptrdiff_t>(i));
     after.erase(after.begin() + static_cast<std::ptrdiff_t>(i));
   }
   if (before.empty() || !std::isfinite(Ratio(before, after))) return {};
-  SweepSpeedup speedup{Ratio(before, after), std::nullopt};
+  ReportSpeedup speedup{Ratio(before, after), std::nullopt};
   if (before.size() < 2) return speedup;
   std::mt19937_64 engine(options.seed);
   std::vector<double> ratios;
@@ -327,34 +327,34 @@ SweepSpeedup SummarizeSpeedup(const SweepRow& uncached,
   return speedup;
 }
 
-std::optional<SweepDifference> Difference(const SweepRow& a,
-                                          const SweepRow& b,
-                                          Score score,
-                                          const PoolingOptions& options) {
+std::optional<ReportDifference> Difference(const ReportRow& a,
+                                           const ReportRow& b,
+                                           Score score,
+                                           const PoolingOptions& options) {
   const auto [left, right] =
-      Paired(a, b, [score](const SweepVideo& video) { return (video.*score).value_or(kNone); });
+      Paired(a, b, [score](const ReportVideo& video) { return (video.*score).value_or(kNone); });
   const PairedDifference difference = ComparePaired(left, right, options);
   const auto interval = FiniteInterval(difference.ci95_lo, difference.ci95_hi);
   if (difference.n < 2 || !interval) return std::nullopt;
-  return SweepDifference{difference.mean, *interval, static_cast<int>(difference.n)};
+  return ReportDifference{difference.mean, *interval, static_cast<int>(difference.n)};
 }
 
-const SweepRow* UncachedRow(const SweepReport& report, const std::string& model) {
-  const auto found = std::ranges::find_if(report.rows, [&model](const SweepRow& row) {
+const ReportRow* UncachedRow(const Report& report, const std::string& model) {
+  const auto found = std::ranges::find_if(report.rows, [&model](const ReportRow& row) {
     return row.policy == "none" && row.model == model;
   });
   return found == report.rows.end() ? nullptr : &*found;
 }
 
-double ComputedCalls(const SweepVideo& video) {
+double ComputedCalls(const ReportVideo& video) {
   return static_cast<double>(std::ranges::count(video.computed, true));
 }
 
-SweepComparison Compare(const SweepRow& teacache,
-                        const SweepRow& baseline,
-                        const PoolingOptions& higher,
-                        const PoolingOptions& lower) {
-  SweepComparison comparison;
+ReportComparison Compare(const ReportRow& teacache,
+                         const ReportRow& baseline,
+                         const PoolingOptions& higher,
+                         const PoolingOptions& lower) {
+  ReportComparison comparison;
   comparison.a = teacache.id;
   comparison.b = baseline.id;
   const auto [a, b] = Paired(teacache, baseline, ComputedCalls);
@@ -362,61 +362,61 @@ SweepComparison Compare(const SweepRow& teacache,
     comparison.computed_a = Mean(a);
     comparison.computed_b = Mean(b);
   }
-  comparison.psnr = Difference(teacache, baseline, &SweepVideo::psnr, higher);
-  comparison.ssim = Difference(teacache, baseline, &SweepVideo::ssim, higher);
-  comparison.lpips = Difference(teacache, baseline, &SweepVideo::lpips, lower);
+  comparison.psnr = Difference(teacache, baseline, &ReportVideo::psnr, higher);
+  comparison.ssim = Difference(teacache, baseline, &ReportVideo::ssim, higher);
+  comparison.lpips = Difference(teacache, baseline, &ReportVideo::lpips, lower);
   comparison.verdict = Verdict(comparison);
   return comparison;
 }
 
-void SummarizeRow(const SweepReport& report, const SweepSummaryOptions& options, SweepRow* row) {
+void SummarizeRow(const Report& report, const SummaryOptions& options, ReportRow* row) {
   const PoolingOptions higher{options.bootstrap_samples, options.seed, true};
   const PoolingOptions lower{options.bootstrap_samples, options.seed, false};
   SummarizeCalls(row);
   SummarizeReplay(row);
   SummarizeScenes(row);
   row->failed = static_cast<int>(
-      std::ranges::count_if(row->videos, [](const SweepVideo& video) { return !Good(video); }));
+      std::ranges::count_if(row->videos, [](const ReportVideo& video) { return !Good(video); }));
   row->transformer =
-      SummarizeTiming(*row, &SweepVideo::transformer_seconds, &SweepVideo::transformer_runs);
-  row->decode = SummarizeTiming(*row, &SweepVideo::decode_seconds, nullptr);
-  row->total = SummarizeTiming(*row, &SweepVideo::total_seconds, &SweepVideo::total_runs);
-  const std::vector<const SweepVideo*> videos = InOrderOfNames(*row);
+      SummarizeTiming(*row, &ReportVideo::transformer_seconds, &ReportVideo::transformer_runs);
+  row->decode = SummarizeTiming(*row, &ReportVideo::decode_seconds, nullptr);
+  row->total = SummarizeTiming(*row, &ReportVideo::total_seconds, &ReportVideo::total_runs);
+  const std::vector<const ReportVideo*> videos = InOrderOfNames(*row);
   row->extra = SummarizeExtra(videos, report.metrics, higher);
-  const SweepRow* uncached = UncachedRow(report, row->model);
+  const ReportRow* uncached = UncachedRow(report, row->model);
   if (row->policy == "none") {
     row->speedup_transformer.value = row->transformer.n > 0 ? 1 : 0;
     row->speedup_total.value = row->total.n > 0 ? 1 : 0;
   }
   if (row->policy == "none" || !uncached) return;
-  row->psnr = SummarizeMetric(videos, &SweepVideo::psnr, higher);
-  row->ssim = SummarizeMetric(videos, &SweepVideo::ssim, higher);
-  row->lpips = SummarizeMetric(videos, &SweepVideo::lpips, lower);
+  row->psnr = SummarizeMetric(videos, &ReportVideo::psnr, higher);
+  row->ssim = SummarizeMetric(videos, &ReportVideo::ssim, higher);
+  row->lpips = SummarizeMetric(videos, &ReportVideo::lpips, lower);
   row->speedup_transformer =
-      SummarizeSpeedup(*uncached, *row, &SweepVideo::transformer_seconds, options);
-  row->speedup_total = SummarizeSpeedup(*uncached, *row, &SweepVideo::total_seconds, options);
+      SummarizeSpeedup(*uncached, *row, &ReportVideo::transformer_seconds, options);
+  row->speedup_total = SummarizeSpeedup(*uncached, *row, &ReportVideo::total_seconds, options);
 }
 
 }  // namespace
 
-void SummarizeSweep(SweepReport* report, const SweepSummaryOptions& given) {
+void SummarizeReport(Report* report, const SummaryOptions& given) {
   if (given.bootstrap_samples < 100) {
     ThrowUserError(
         "sweep", "bootstrap_samples must be at least 100 but is {}", given.bootstrap_samples);
   }
   CheckReport(*report);
-  SweepSummaryOptions options = given;
+  SummaryOptions options = given;
   if (report->rows.size() > kManyRows) {
     options.bootstrap_samples = std::min(options.bootstrap_samples, kSamplesOfMany);
   }
-  for (SweepRow& row : report->rows) SummarizeRow(*report, options, &row);
+  for (ReportRow& row : report->rows) SummarizeRow(*report, options, &row);
   AddRowNotes(report);
   const PoolingOptions higher{options.bootstrap_samples, options.seed, true};
   const PoolingOptions lower{options.bootstrap_samples, options.seed, false};
-  std::map<std::string, const SweepRow*> by_id;
-  for (const SweepRow& row : report->rows) by_id[row.id] = &row;
+  std::map<std::string, const ReportRow*> by_id;
+  for (const ReportRow& row : report->rows) by_id[row.id] = &row;
   report->comparisons.clear();
-  for (const SweepRow& row : report->rows) {
+  for (const ReportRow& row : report->rows) {
     if (row.matches.empty()) continue;
     report->comparisons.push_back(Compare(*by_id.at(row.matches), row, higher, lower));
   }

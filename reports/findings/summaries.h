@@ -6,12 +6,12 @@
 
 namespace teacache {
 
-struct SweepSummaryOptions {
+struct SummaryOptions {
   int bootstrap_samples = 10000;  // resamplings of the videos for every interval; >= 100
   uint64_t seed = 0;              // of the resampling
 };
 
-// Computes everything that follows from the videos of the rows (SweepRow::videos) and from
+// Computes everything that follows from the videos of the rows (ReportRow::videos) and from
 // context.psnr_floor, in place:
 //   rows         computed_mean/min/max, longest_skip, replayed_..., timings (median and quartiles
 //                over all timed runs), speed-ups, psnr, ssim, lpips and extra where any video has
@@ -24,6 +24,6 @@ struct SweepSummaryOptions {
 // its interval resamples these. Results depend on the values and the seed only. Reports of more
 // than 500 rows are resampled 1000 times at most. Throws UserError when two rows have one id, when
 // `matches` names no row, when a video belongs to no prompt or when a score is not finite.
-void SummarizeSweep(SweepReport* report, const SweepSummaryOptions& options = {});
+void SummarizeReport(Report* report, const SummaryOptions& options = {});
 
 }  // namespace teacache

@@ -35,7 +35,7 @@ std::string_view Asset(const char* begin, const char* end) {
 }
 
 // "shapes: 30 steps, 30 transformer calls, 16 frames of 64×64" of one model.
-std::string ModelLine(const SweepModel& model) {
+std::string ModelLine(const ReportModel& model) {
   std::string text = model.name;
   if (model.steps > 0) text += fmt::format(": {} steps", model.steps);
   if (model.calls > 0) text += fmt::format(", {} transformer calls", model.calls);
@@ -51,15 +51,15 @@ std::string ModelLine(const SweepModel& model) {
   return text;
 }
 
-std::vector<std::string> Facts(const SweepReport& report) {
-  const SweepContext& context = report.context;
+std::vector<std::string> Facts(const Report& report) {
+  const ReportContext& context = report.context;
   std::vector<std::string> facts;
   facts.push_back(fmt::format("{} test prompt{} × {} seed{}",
                               context.test_prompts.size(),
                               context.test_prompts.size() == 1 ? "" : "s",
                               context.seeds.size(),
                               context.seeds.size() == 1 ? "" : "s"));
-  for (const SweepModel& model : report.models) facts.push_back(ModelLine(model));
+  for (const ReportModel& model : report.models) facts.push_back(ModelLine(model));
   if (!context.cpu.empty()) facts.push_back(context.cpu);
   if (!context.started.empty()) facts.push_back(context.started.substr(0, 10));
   return facts;
@@ -75,15 +75,15 @@ std::string Verdict(const std::string& words) {
 }
 
 // With several models each has one.
-bool IsVerdictOfModel(const SweepReport& report, const std::string& words) {
+bool IsVerdictOfModel(const Report& report, const std::string& words) {
   return report.models.size() > 1 &&
-         std::ranges::any_of(report.models, [&words](const SweepModel& model) {
+         std::ranges::any_of(report.models, [&words](const ReportModel& model) {
            return words.starts_with(model.name + ": Threshold ") ||
                   words.starts_with(model.name + ": No threshold ");
          });
 }
 
-std::string Words(const SweepReport& report) {
+std::string Words(const Report& report) {
   std::string html = "<section class=\"words\" aria-label=\"Conclusions\">\n";
   std::string list;
   for (size_t i = 0; i < report.conclusions.size(); ++i) {
@@ -168,7 +168,7 @@ std::string Data(std::string_view id, std::string_view json, bool pack) {
   return pack ? PackedDataElement(id, json) : DataElement(id, json);
 }
 
-std::string ReportData(const SweepReport& report) {
+std::string ReportData(const Report& report) {
   const std::string json = ReportJson(report, -1);
   if (json.size() < kPackedFrom) return DataElement("report-data", json);
   return PackedDataElement("report-data", ToColumns(nlohmann::ordered_json::parse(json)).dump());
@@ -203,11 +203,11 @@ std::string MimeType(const std::string& path) {
 }
 
 // One element per video. What is not there is left out: the page says so when it is chosen.
-std::string EmbeddedVideos(const SweepReport& report, const std::string& folder) {
+std::string EmbeddedVideos(const Report& report, const std::string& folder) {
   std::set<std::string> done;
   std::string html;
-  for (const SweepRow& row : report.rows) {
-    for (const SweepVideo& video : row.videos) {
+  for (const ReportRow& row : report.rows) {
+    for (const ReportVideo& video : row.videos) {
       const std::string file = folder + "/" + video.path;
       if (video.path.empty() || !std::filesystem::is_regular_file(file)) continue;
       if (!done.insert(video.path).second) continue;
@@ -223,9 +223,9 @@ std::string EmbeddedVideos(const SweepReport& report, const std::string& folder)
 }
 
 // Filled by the script: only the lines in sight are in the document.
-std::string Tables(const SweepReport& report) {
+std::string Tables(const Report& report) {
   size_t videos = 0;
-  for (const SweepRow& row : report.rows) videos += row.videos.size();
+  for (const ReportRow& row : report.rows) videos += row.videos.size();
   return fmt::format(
       "<section class=\"tables\">\n<div class=\"section-head\"><h2>All settings and videos</h2>"
       "<span class=\"table-tools\">"
@@ -256,16 +256,16 @@ std::string ListItems(const std::vector<std::string>& items) {
   return html + "</ul>\n";
 }
 
-std::string NameOf(const SweepReport& report, const SweepRow& row) {
+std::string NameOf(const Report& report, const ReportRow& row) {
   return EscapeHtml(report.models.size() > 1 ? row.model + ": " + RowLabel(row) : RowLabel(row));
 }
 
 // What is not as it should be: failed and missing videos, and what a reader must know about rows.
-std::string Caveats(const SweepReport& report) {
+std::string Caveats(const Report& report) {
   std::vector<std::string> failed;
   std::vector<std::string> notes;
-  for (const SweepRow& row : report.rows) {
-    for (const SweepVideo& video : row.videos) {
+  for (const ReportRow& row : report.rows) {
+    for (const ReportVideo& video : row.videos) {
       if (video.error.empty()) continue;
       failed.push_back(fmt::format("<li>{}, prompt {}, seed {}: {}</li>\n",
                                    NameOf(report, row),
@@ -306,7 +306,7 @@ std::string PromptList(const std::string& title, const std::vector<std::string>&
   return html + "</ol></details>\n";
 }
 
-std::string Load(const SweepContext& context) {
+std::string Load(const ReportContext& context) {
   if (context.load < 0) return "";
   std::string text = Fixed(context.load, 2) + " at the start";
   if (context.load_end >= 0) text += ", " + Fixed(context.load_end, 2) + " at the end";
@@ -314,8 +314,8 @@ std::string Load(const SweepContext& context) {
   return text;
 }
 
-std::string HowItRan(const SweepReport& report) {
-  const SweepContext& context = report.context;
+std::string HowItRan(const Report& report) {
+  const ReportContext& context = report.context;
   std::string html = "<section>\n<h2>How it ran</h2>\n<dl class=\"context\">\n";
   AddFact("command", fmt::format("{}", fmt::join(context.argv, " ")), &html);
   AddFact(
@@ -339,7 +339,7 @@ std::string HowItRan(const SweepReport& report) {
     libraries += fmt::format("{}{} {}", libraries.empty() ? "" : ", ", name, version);
   }
   AddFact("libraries", libraries, &html);
-  for (const SweepModel& model : report.models) {
+  for (const ReportModel& model : report.models) {
     AddFact("model", model.description, &html);
     AddFact("weights", model.weights_digest, &html);
     AddFact("TeaCache's rule", model.teacache_mode, &html);
@@ -351,7 +351,7 @@ std::string HowItRan(const SweepReport& report) {
   return html + "</section>\n";
 }
 
-std::string Reading(const SweepReport& report) {
+std::string Reading(const Report& report) {
   std::string html = R"(<section class="reading">
 <h2>How to read this</h2>
 <p>TeaCache skips transformer calls whose result can be guessed from the last one: it adds up the rescaled
@@ -362,7 +362,7 @@ baseline is uniform skipping: as many computed calls, evenly spread, no signal l
 <p>The Pareto front is made of the settings that no other one beats in both speed and quality; its knee is
 where more speed begins to cost more quality.</p>
 )";
-  for (const SweepMetricInfo& metric : report.metrics) {
+  for (const ReportMetricInfo& metric : report.metrics) {
     if (metric.definition.empty()) continue;
     html += fmt::format("<p>{}: {}</p>\n", EscapeHtml(metric.label), EscapeHtml(metric.definition));
   }
@@ -393,7 +393,7 @@ videos tells them (datasets/FORMATS.md).</p>
   return fmt::format(kHead, buttons) + "\n" + Charts(figures, true);
 }
 
-std::string Body(const SweepReport& report, const std::vector<Figure>& figures) {
+std::string Body(const Report& report, const std::vector<Figure>& figures) {
   std::string html = Words(report);
   html += SpeedAndQuality(figures);
   html += "<div class=\"section-head\"><h2>Side by side</h2></div>\n";
@@ -408,7 +408,7 @@ std::string Body(const SweepReport& report, const std::vector<Figure>& figures) 
 
 }  // namespace
 
-std::string HtmlReport(const SweepReport& report, const HtmlReportOptions& options) {
+std::string HtmlReport(const Report& report, const HtmlReportOptions& options) {
   const std::vector<Figure> figures = ReportFigures(report);
   HtmlPage page;
   page.title = ReportTitle(report);
@@ -424,12 +424,12 @@ std::string HtmlReport(const SweepReport& report, const HtmlReportOptions& optio
 }
 
 void WriteHtmlReport(const std::string& path,
-                     const SweepReport& report,
+                     const Report& report,
                      const HtmlReportOptions& options) {
   AtomicWriteFile(path, HtmlReport(report, options));
 }
 
-void WriteReportFiles(const std::string& folder, const SweepReport& report, bool embed_videos) {
+void WriteReportFiles(const std::string& folder, const Report& report, bool embed_videos) {
   WriteReportJson(folder + "/report.json", report);
   AtomicWriteFile(folder + "/report.csv", ReportCsv(report));
   AtomicWriteFile(folder + "/videos.csv", VideosCsv(report));

@@ -32,7 +32,7 @@ struct RenderOptions {
 };
 
 struct RenderOutcome {
-  SweepReport report;
+  Report report;
   std::string page;
   int failed = 0;  // videos that are missing or could not be scored
 };

@@ -47,7 +47,7 @@ class SweepRun {
 
   SweepOutcome Run() {
     SweepOutcome outcome;
-    SweepContext& context = outcome.report.context;
+    ReportContext& context = outcome.report.context;
     context = DescribeRun(options_.argv, system_.info().device, options_.threads);
     context.warnings = store_.warnings();
     baselines_ = PossibleBaselines(&context.warnings);
@@ -61,13 +61,13 @@ class SweepRun {
     context.seconds = SecondsSince(start_);
     WriteReportFiles(options_.out, outcome.report, options_.embed_videos);
     outcome.page = Path("report.html");
-    for (const SweepRow& row : outcome.report.rows) outcome.failed += row.failed;
+    for (const ReportRow& row : outcome.report.rows) outcome.failed += row.failed;
     return outcome;
   }
 
  private:
   static std::string Machine(const System& system) {
-    const SweepContext here = DescribeRun({}, system.info().device, 1);
+    const ReportContext here = DescribeRun({}, system.info().device, 1);
     return here.machine + ", " + here.cpu + ", " + here.device;
   }
 
@@ -90,7 +90,7 @@ class SweepRun {
 
   // Counts runs of the transformer over the whole sweep. With a limit of time the number of prompts
   // is not known at first.
-  void Report(const std::string& item) {
+  void ReportProgress(const std::string& item) {
     progress_.Report({"sweeping", "runs", done_, total_, item});
   }
 
@@ -116,13 +116,13 @@ class SweepRun {
     all.insert(all.end(), prompts_.test.begin(), prompts_.test.end());
     system_.Prepare(all, &progress_);
     CountWork();
-    Report("");
+    ReportProgress("");
     for (const std::string& prompt : prompts_.fit) {
       for (const int64_t seed : options_.seeds) {
         if (Interrupted()) return false;
         traces_.Record(prompt, seed);
         ++done_;
-        Report(prompt);
+        ReportProgress(prompt);
       }
     }
     WriteTrace(Path("trace.jsonl"), traces_.Select(prompts_.fit, options_.seeds));
@@ -130,7 +130,7 @@ class SweepRun {
         Calibrate(system_, options_, prompts_.fit, Path("trace.jsonl"), Path("coeffs.json"));
     if (calibration_.ratios.empty()) std::erase(baselines_, "magcache");
     std::vector<std::string> names;
-    for (const SweepFit& set : calibration_.sets) names.push_back(set.name);
+    for (const ReportFit& set : calibration_.sets) names.push_back(set.name);
     settings_ = MakeSettings(names, calibration_.thresholds, baselines_);
     videos_.emplace(system_, options_, prompts_.test, calibration_, &store_);
     CountWork();
@@ -176,7 +176,7 @@ class SweepRun {
         if (round == 0) videos_->Finish(setting, prompt, seed);
         videos_->Time(setting, prompt, seed, round);
         ++done_;
-        Report(setting.id);
+        ReportProgress(setting.id);
       }
       store_.WriteTimes();
     }
@@ -191,8 +191,8 @@ class SweepRun {
     }
   }
 
-  void FillReport(SweepReport* report) {
-    SweepContext& context = report->context;
+  void FillReport(Report* report) {
+    ReportContext& context = report->context;
     prompts_.test.resize(prompts_used_);
     context.fit_prompts = prompts_.fit;
     context.test_prompts = prompts_.test;
@@ -225,7 +225,7 @@ class SweepRun {
       report->rows.push_back(
           MakeRow(setting, extent, system_.info(), calibration_, *videos_, store_));
     }
-    SummarizeSweep(report);
+    SummarizeReport(report);
   }
 
   static void Append(const std::vector<std::string>& from, std::vector<std::string>* to) {

@@ -74,7 +74,7 @@ struct SweepPlan {
 };
 
 struct SweepOutcome {
-  SweepReport report;
+  Report report;
   std::string page;          // path of report.html
   bool interrupted = false;  // then there is no report yet; running again goes on
   int failed = 0;            // videos that could not be made or scored

@@ -24,9 +24,9 @@ std::string ErrorOf(const std::string& text) {
 }
 
 TEST(ReportJson, ReadsBackWhatItWrites) {
-  const SweepReport report = SyntheticSweep({.everything = true});
+  const Report report = SyntheticSweep({.everything = true});
   const std::string text = ReportJson(report);
-  const SweepReport again = ParseReportJson(text, "report.json");
+  const Report again = ParseReportJson(text, "report.json");
   EXPECT_EQ(ReportJson(again), text);
   // A few members by hand, so that a writer that drops them cannot pass.
   ASSERT_EQ(again.rows.size(), report.rows.size());
@@ -40,7 +40,7 @@ TEST(ReportJson, ReadsBackWhatItWrites) {
   EXPECT_EQ(again.conclusions, report.conclusions);
   EXPECT_EQ(again.context.timed_runs, 3);
   EXPECT_EQ(again.fits[1].source, report.fits[1].source);
-  const SweepVideo& video = again.rows[3].videos[2];
+  const ReportVideo& video = again.rows[3].videos[2];
   EXPECT_EQ(video.replayed, report.rows[3].videos[2].replayed);
   EXPECT_EQ(video.total_runs, report.rows[3].videos[2].total_runs);
   EXPECT_EQ(video.scored_path, report.rows[3].videos[2].scored_path);
@@ -54,13 +54,13 @@ TEST(ReportJson, ReadsBackWhatItWrites) {
 
 TEST(ReportJson, FileRoundTrip) {
   const TempDir folder;
-  const SweepReport report = SyntheticSweep();
+  const Report report = SyntheticSweep();
   WriteReportJson(folder / "report.json", report);
   EXPECT_EQ(ReportJson(ReadReportJson(folder / "report.json")), ReportJson(report));
 }
 
 TEST(ReportJson, NoNumberIsEverNanOrInfinity) {
-  SweepReport report = SyntheticSweep();
+  Report report = SyntheticSweep();
   report.context.seconds = std::numeric_limits<double>::quiet_NaN();
   report.rows[1].psnr->mean = std::numeric_limits<double>::infinity();
   report.rows[1].total.median = -std::numeric_limits<double>::infinity();
@@ -72,7 +72,7 @@ TEST(ReportJson, NoNumberIsEverNanOrInfinity) {
 }
 
 TEST(ReportJson, BytesThatAreNoTextAreReplaced) {
-  SweepReport report;
+  Report report;
   report.context.machine = "caf\xe9";
   EXPECT_THAT(ReportJson(report), HasSubstr("caf\xEF\xBF\xBD"));
 }
@@ -99,7 +99,7 @@ TEST(ParseReportJson, RefusesOtherFiles) {
 }
 
 TEST(ParseReportJson, UnknownKeysArePassedOver) {
-  const SweepReport report = ParseReportJson(
+  const Report report = ParseReportJson(
       R"({"format": "teacache-sweep", "version": 1, "rows": [{"id": "a", "later": {"x": 1}}]})",
       "report.json");
   ASSERT_EQ(report.rows.size(), 1u);

@@ -22,7 +22,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 // The page without plotly.js, so that searches see what is ours.
-std::string OwnPart(const SweepReport& report) {
+std::string OwnPart(const Report& report) {
   std::string html = HtmlReport(report);
   const std::string plotly = PlotlyText();
   const size_t at = html.find(plotly);
@@ -39,25 +39,25 @@ std::string ScriptContent(const std::string& html, const std::string& id) {
 }
 
 TEST(HtmlReport, HoldsTheNumbersOfReportJson) {
-  const SweepReport report = SyntheticSweep();
+  const Report report = SyntheticSweep();
   const auto in_page = nlohmann::json::parse(ScriptContent(OwnPart(report), "report-data"));
   EXPECT_EQ(in_page, nlohmann::json::parse(ReportJson(report)));
 }
 
 TEST(HtmlReport, FailuresAndNotesStandInThePageItself) {
-  SweepReport report = SyntheticSweep();
+  Report report = SyntheticSweep();
   report.rows[2].notes = {"It skips <nothing>."};
   const std::string html = OwnPart(report);
   EXPECT_THAT(html, HasSubstr("seed 1: decoder: no frames</li>"));
   EXPECT_THAT(html, HasSubstr(RowLabel(report.rows[2]) + ": It skips &lt;nothing&gt;.</li>"));
-  SweepVideo lost;
+  ReportVideo lost;
   lost.error = "lost";
   report.rows[1].videos.assign(300, lost);
   EXPECT_THAT(OwnPart(report), HasSubstr("<li>and 101 more, in the table of videos</li>"));
 }
 
 TEST(HtmlReport, ConclusionsStandInThePageItself) {
-  SweepReport report = SyntheticSweep();
+  Report report = SyntheticSweep();
   report.conclusions = {"First of all.", "Then <this>."};
   report.context.warnings = {"LPIPS was left out"};
   const std::string html = OwnPart(report);
@@ -74,7 +74,7 @@ TEST(HtmlReport, TextsCannotBreakOut) {
 }
 
 TEST(HtmlReport, LoadsNothingAndIsSmall) {
-  const SweepReport report = SyntheticSweep();
+  const Report report = SyntheticSweep();
   EXPECT_LT(HtmlReport(report).size(), 4'000'000u);
   const std::string html = OwnPart(report);
   const std::regex loads(R"((src|href|url\()\s*=?\s*["']?(https?:)?//)");
@@ -87,7 +87,7 @@ TEST(HtmlReport, LoadsNothingAndIsSmall) {
 
 TEST(HtmlReport, EmbedsTheVideosThatAreThere) {
   const TempDir folder;
-  SweepReport report = SyntheticSweep({.prompts = 1, .seeds = 1});
+  Report report = SyntheticSweep({.prompts = 1, .seeds = 1});
   const std::string& path = report.rows[1].videos[0].path;
   std::filesystem::create_directories((folder.path() / path).parent_path());
   AtomicWriteFile(folder / path, "bytes of a video");
