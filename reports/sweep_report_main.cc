@@ -15,6 +15,7 @@
 #include "reports/sweep/metric_flags.h"
 #include "reports/sweep/model_flags.h"
 #include "reports/sweep/sweep.h"
+#include "reports/sweep/sweep_plan.h"
 #include "runners/cli_options.h"
 #include "runners/systems/system_list.h"
 

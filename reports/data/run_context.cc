@@ -10,7 +10,6 @@
 #include <fstream>
 
 #include "datasets/base/version.h"
-#include "reports/pages/html_page.h"
 
 namespace teacache {
 
@@ -69,7 +68,7 @@ ReportContext DescribeRun(const std::vector<std::string>& argv,
   context.processors = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   context.load = MachineLoad();
   context.libraries = {{"LibTorch", TEACACHE_TORCH_VERSION},
-                       {"plotly.js", std::string(PlotlyVersion())}};
+                       {"plotly.js", TEACACHE_PLOTLY_VERSION}};
   context.argv = argv;
   if (!context.argv.empty()) {
     context.argv[0] = std::filesystem::path(context.argv[0]).filename().string();
