@@ -11,6 +11,7 @@
 #include "datasets/base/interrupt.h"
 #include "reports/data/report_json.h"
 #include "reports/findings/diff.h"
+#include "reports/findings/labels.h"
 #include "reports/render/render.h"
 #include "reports/sweep/metric_flags.h"
 #include "reports/sweep/model_flags.h"
@@ -63,7 +64,7 @@ std::vector<std::string> Split(const std::string& list) {
 }
 
 int PrintOutcome(const Report& report, const std::string& page, int failed) {
-  for (const std::string& sentence : report.conclusions) fmt::print("* {}\n", sentence);
+  for (const std::string& line : ConclusionTexts(report)) fmt::print("* {}\n", line);
   fmt::print("{}\n", page);
   for (const std::string& warning : report.context.warnings) {
     fmt::print(stderr, "note: {}\n", warning);

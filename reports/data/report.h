@@ -268,6 +268,29 @@ struct ReportDecision {
   std::string text;  // one sentence
 };
 
+// What a conclusion is about.
+enum class ConclusionKind {
+  kChoice,     // which setting to use
+  kBaseline,   // TeaCache against a baseline at equal calls
+  kFront,      // the settings that no other one beats
+  kOverhead,   // where the saved calls go
+  kSignal,     // how well the coefficients describe the signal
+  kExtremes,   // thresholds that skip nothing or all they may
+  kReplay,     // replayed against live schedules
+  kAdherence,  // whether the videos show what the prompts ask for
+  kPrompts,    // how the prompts of fit and test relate
+  kTiming,     // how the seconds were measured
+  kFailures,   // videos that failed
+  kOther,      // of a report of version 0.1.0, which knew no kinds
+};
+
+struct Conclusion {
+  ConclusionKind kind = ConclusionKind::kOther;
+  std::string model;     // ReportModel::name; "" = about the whole report
+  std::string headline;  // of a choice: what to do, in one sentence; else ""
+  std::string text;      // further sentences; "" = none
+};
+
 struct Report {
   static constexpr int kVersion = 1;
   ReportContext context;
@@ -278,7 +301,7 @@ struct Report {
   std::vector<ReportComparison> comparisons;
   std::vector<ReportFront> fronts;
   std::vector<ReportDecision> decisions;
-  std::vector<std::string> conclusions;  // sentences; the first is the verdict
+  std::vector<Conclusion> conclusions;  // choices come first in each model
 };
 
 }  // namespace teacache

@@ -243,6 +243,14 @@ void Visit(Archive& archive, ReportDecision& value) {
 }
 
 template <typename Archive>
+void Visit(Archive& archive, Conclusion& value) {
+  archive("kind", value.kind);
+  archive("model", value.model);
+  archive("headline", value.headline);
+  archive("text", value.text);
+}
+
+template <typename Archive>
 void Visit(Archive& archive, Report& value) {
   archive("context", value.context);
   archive("models", value.models);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <concepts>
 #include <nlohmann/json.hpp>
@@ -17,6 +19,20 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kFormat = "teacache-sweep";
 
+// Names of ConclusionKind in its order.
+constexpr std::array<std::string_view, 12> kConclusionKinds = {"choice",
+                                                               "baseline",
+                                                               "front",
+                                                               "overhead",
+                                                               "signal",
+                                                               "extremes",
+                                                               "replay",
+                                                               "adherence",
+                                                               "prompts",
+                                                               "timing",
+                                                               "failures",
+                                                               "other"};
+
 using Libraries = std::vector<std::pair<std::string, std::string>>;
 
 struct Writer {
@@ -31,6 +47,7 @@ struct Writer {
   static Json ToJson(std::integral auto value) { return value; }
   static Json ToJson(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
   static Json ToJson(std::string& value) { return value; }
+  static Json ToJson(ConclusionKind kind) { return kConclusionKinds.at(static_cast<size_t>(kind)); }
   static Json ToJson(std::vector<bool>& calls) {
     std::string text;
     for (const bool computed : calls) text += computed ? '1' : '0';
@@ -97,6 +114,23 @@ struct Reader {
   void Read(std::string& value) const {
     if (!json.is_string()) Fail("a string");
     value = json.get<std::string>();
+  }
+  // Kinds that are not known are other ones, as keys that are not known are passed over.
+  void Read(ConclusionKind& kind) const {
+    if (!json.is_string()) Fail("a string");
+    const auto found = std::ranges::find(kConclusionKinds, json.get<std::string>());
+    kind = found == kConclusionKinds.end()
+               ? ConclusionKind::kOther
+               : static_cast<ConclusionKind>(found - kConclusionKinds.begin());
+  }
+  // Version 0.1.0 wrote sentences alone.
+  void Read(Conclusion& conclusion) const {
+    if (json.is_string()) {
+      Read(conclusion.text);
+    } else {
+      if (!json.is_object()) Fail("an object");
+      Visit(*this, conclusion);
+    }
   }
   void Read(std::vector<bool>& calls) const {
     if (!json.is_string()) Fail("a string of 0 and 1");

@@ -123,11 +123,6 @@ std::string Plural(size_t count, std::string_view noun) {
 
 bool IsTeaCache(const ReportRow& row) { return row.policy == kTeaCache && row.threshold; }
 
-// With several models in one report every sentence says which one it is about.
-std::string Prefix(const Report& report, const ReportModel& model) {
-  return report.models.size() > 1 ? model.name + ": " : "";
-}
-
 bool EqualCost(const ReportComparison& comparison) {
   return teacache::EqualCost(comparison.computed_a, comparison.computed_b);
 }
@@ -180,20 +175,23 @@ std::string LimitText(const Report& report, const ReportRow& row) {
   return "";
 }
 
-std::string Recommendation(const Report& report, const ReportModel& model) {
+// The choice of `model`; without headline where no TeaCache setting was scored.
+Conclusion Choice(const Report& report, const ReportModel& model) {
+  Conclusion choice{ConclusionKind::kChoice, model.name, "", ""};
   const double floor = report.context.psnr_floor;
   const bool any = std::ranges::any_of(report.rows, [&model](const ReportRow& row) {
     return row.model == model.name && IsTeaCache(row) && row.psnr;
   });
-  if (!any) return "";
+  if (!any) return choice;
   const ReportRow* row = RecommendedRow(report, model.name);
   if (!row) {
-    return fmt::format(
+    choice.headline = fmt::format(
         "No threshold of this sweep keeps the worst 5 % of the videos at {} dB or more; choose "
         "from the curves below.",
         Short(floor));
+    return choice;
   }
-  std::string text = fmt::format(
+  choice.headline = fmt::format(
       "Threshold {} is the largest that keeps the worst 5 % of the videos at {} dB or more: {}, "
       "{}, "
       "PSNR {} on average.",
@@ -206,9 +204,11 @@ std::string Recommendation(const Report& report, const ReportModel& model) {
           : "how many calls were computed is not known",
       MetricText(row->psnr, 1, " dB"));
   for (const std::string& policy : Baselines(report, model)) {
-    text += BaselineThere(report, *row, policy);
+    choice.text += BaselineThere(report, *row, policy);
   }
-  return text + LimitText(report, *row);
+  choice.text += LimitText(report, *row);
+  if (choice.text.starts_with(" ")) choice.text.erase(0, 1);
+  return choice;
 }
 
 std::string FrontSentence(const Report& report, const ReportModel& model) {
@@ -438,41 +438,42 @@ const ReportRow* RecommendedRow(const Report& report, const std::string& model) 
   return best;
 }
 
-std::vector<std::string> DrawConclusions(const Report& report) {
-  std::vector<std::string> sentences;
-  const auto add = [&sentences](const std::string& prefix, const std::string& sentence) {
-    if (!sentence.empty()) sentences.push_back(prefix + sentence);
+std::vector<Conclusion> DrawConclusions(const Report& report) {
+  std::vector<Conclusion> conclusions;
+  const auto add = [&conclusions](ConclusionKind kind, const std::string& model, std::string text) {
+    if (!text.empty()) conclusions.push_back({kind, model, "", std::move(text)});
   };
   for (const ReportModel& model : report.models) {
-    const std::string prefix = Prefix(report, model);
-    add(prefix, Recommendation(report, model));
+    const std::string& name = model.name;
+    if (Conclusion choice = Choice(report, model); !choice.headline.empty()) {
+      conclusions.push_back(std::move(choice));
+    }
     std::vector<std::string> fits;
     for (const ReportRow& row : report.rows) {
-      if (row.model == model.name && IsTeaCache(row) &&
-          std::ranges::find(fits, row.fit) == fits.end()) {
+      if (row.model == name && IsTeaCache(row) && std::ranges::find(fits, row.fit) == fits.end()) {
         fits.push_back(row.fit);
       }
     }
     for (const std::string& fit : fits) {
       for (const std::string& policy : Baselines(report, model)) {
-        add(prefix, AgainstBaseline(report, model, fit, policy));
+        add(ConclusionKind::kBaseline, name, AgainstBaseline(report, model, fit, policy));
       }
     }
-    add(prefix, FrontSentence(report, model));
-    if (const ReportRow* row = RecommendedRow(report, model.name)) {
-      add(prefix, OverheadSentence(*row));
+    add(ConclusionKind::kFront, name, FrontSentence(report, model));
+    if (const ReportRow* row = RecommendedRow(report, name)) {
+      add(ConclusionKind::kOverhead, name, OverheadSentence(*row));
     }
     for (const ReportFit& fit : report.fits) {
-      if (fit.model == model.name) add(prefix, SignalSentence(fit));
+      if (fit.model == name) add(ConclusionKind::kSignal, name, SignalSentence(fit));
     }
-    add(prefix, ExtremesSentence(report, model));
-    add(prefix, ReplaySentence(report, model));
-    add(prefix, AdherenceSentence(report, model));
+    add(ConclusionKind::kExtremes, name, ExtremesSentence(report, model));
+    add(ConclusionKind::kReplay, name, ReplaySentence(report, model));
+    add(ConclusionKind::kAdherence, name, AdherenceSentence(report, model));
   }
-  add("", PromptSentence(report.context));
-  add("", TimingSentence(report.context));
-  add("", FailureSentence(report));
-  return sentences;
+  add(ConclusionKind::kPrompts, "", PromptSentence(report.context));
+  add(ConclusionKind::kTiming, "", TimingSentence(report.context));
+  add(ConclusionKind::kFailures, "", FailureSentence(report));
+  return conclusions;
 }
 
 }  // namespace teacache

@@ -98,6 +98,21 @@ const ReportModel* FindModel(const Report& report, std::string_view name) {
   return found == report.models.end() ? nullptr : &*found;
 }
 
+std::vector<std::string> ConclusionTexts(const Report& report) {
+  std::vector<std::string> texts;
+  for (const Conclusion& conclusion : report.conclusions) {
+    const bool named = report.models.size() > 1 && !conclusion.model.empty();
+    const bool both = !conclusion.headline.empty() && !conclusion.text.empty();
+    texts.push_back(fmt::format("{}{}{}{}{}",
+                                named ? conclusion.model : "",
+                                named ? ": " : "",
+                                conclusion.headline,
+                                both ? " " : "",
+                                conclusion.text));
+  }
+  return texts;
+}
+
 std::string ReportTitle(const Report& report) {
   if (!report.context.title.empty()) return report.context.title;
   std::string names;

@@ -53,6 +53,10 @@ const ReportComparison* FindComparison(const Report& report,
 // The model a row belongs to, or nullptr.
 const ReportModel* FindModel(const Report& report, std::string_view name);
 
+// "shapes: Threshold 0.1 is ...": headline and text of each conclusion in one line, with the model
+// where there are several.
+std::vector<std::string> ConclusionTexts(const Report& report);
+
 // The page's heading: context.title, or "<models>: speed and quality with TeaCache".
 std::string ReportTitle(const Report& report);
 

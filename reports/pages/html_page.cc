@@ -7,28 +7,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <nlohmann/json.hpp>
 #include <stdexcept>
 
-extern "C" {
-extern const char teacache_plotly_js_gz_begin[];
-extern const char teacache_plotly_js_gz_end[];
-extern const char teacache_page_js_begin[];
-extern const char teacache_page_js_end[];
-extern const char teacache_page_css_begin[];
-extern const char teacache_page_css_end[];
-}
+#include "reports/pages/embedded/chart_html.h"
+#include "reports/pages/embedded/page_css.h"
+#include "reports/pages/embedded/page_html.h"
+#include "reports/pages/embedded/page_js.h"
+#include "reports/pages/embedded/plotly_js_gz.h"
+#include "reports/pages/html_template.h"
 
 namespace teacache {
 namespace {
 
-// Everything that a page may do without a network. 'self' is for pages on a web server.
-constexpr std::string_view kPolicy =
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "img-src data: blob:; media-src 'self' file: data: blob:";
-
-std::string_view Asset(const char* begin, const char* end) {
-  return {begin, static_cast<size_t>(end - begin)};
-}
+using Json = nlohmann::ordered_json;
 
 // JSON inside a <script> element: '<' can only stand inside strings, where \u003c means the same
 // and cannot end the element.
@@ -66,78 +58,37 @@ std::string Gzip(std::string_view bytes) {
   return packed;
 }
 
-std::string Header(const HtmlPage& page) {
-  std::string html = fmt::format("<header>\n<div><h1>{}</h1>\n", EscapeHtml(page.title));
-  html += "<p class=\"facts\">";
-  for (const std::string& fact : page.facts) {
-    html += fmt::format("<span>{}</span>", EscapeHtml(fact));
-  }
-  html += "</p></div>\n<div class=\"actions\">";
-  html += "<button type=\"button\" id=\"theme\">Dark</button>";
-  html += "<button type=\"button\" id=\"print\">Print</button></div>\n</header>\n";
-  return html +
-         "<noscript><p class=\"warning\">Charts, videos and tables of this page need "
-         "JavaScript.</p></noscript>\n";
-}
-
 }  // namespace
 
 std::string HtmlPageText(const HtmlPage& page) {
-  std::string html = fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"{}\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<link rel=\"icon\" href=\"data:,\">\n<title>{}</title>\n<style>\n",
-      kPolicy,
-      EscapeHtml(page.title));
-  html += Asset(teacache_page_css_begin, teacache_page_css_end);
-  html += page.style;
-  html += "</style>\n</head>\n<body>\n<main>\n";
-  html += Header(page);
-  html += page.body;
-  html += "</main>\n";
-  html += page.data;
-  html += fmt::format(
-      "<!-- plotly.js v{}, Copyright Plotly, Inc., MIT license; gzip, base64 -->\n"
-      "<script type=\"text/plain\" id=\"plotly\">",
-      PlotlyVersion());
-  html += PlotlyText();
-  html += "</script>\n<script>\n(async () => {\n'use strict';\n";
-  html += Asset(teacache_page_js_begin, teacache_page_js_end);
-  html += page.script;
-  return html + "})();\n</script>\n</body>\n</html>\n";
+  return FillTemplate(embedded::page_html(),
+                      {{"title", page.title},
+                       {"facts", page.facts},
+                       {"style", fmt::format("{}{}", embedded::page_css(), page.style)},
+                       {"body", page.body},
+                       {"data", page.data},
+                       {"plotly_version", PlotlyVersion()},
+                       {"plotly", PlotlyText()},
+                       {"script", fmt::format("{}{}", embedded::page_js(), page.script)}});
 }
 
 std::string ChartHtml(const ChartFrame& chart) {
-  std::string buttons;
-  for (size_t i = 0; i < chart.variants.size() && chart.variants.size() > 1; ++i) {
-    buttons +=
-        fmt::format("<button type=\"button\" data-variant=\"{}\" aria-pressed=\"{}\">{}</button>",
-                    EscapeHtml(chart.variants[i].first),
-                    i == 0,
-                    EscapeHtml(chart.variants[i].second));
+  Json variants = Json::array();
+  for (const auto& [id, label] : chart.variants) {
+    variants.push_back({{"id", id}, {"label", label}, {"pressed", variants.empty()}});
   }
-  if (!buttons.empty()) buttons = "<span class=\"variants\">" + buttons + "</span>";
-  for (const char* format : {"SVG", "PNG", "CSV"}) {
-    buttons += fmt::format(
-        "<button type=\"button\" data-save=\"{}\" aria-label=\"Save {} as {}\">{}</button>",
-        format,
-        EscapeHtml(chart.title),
-        format,
-        format);
-  }
-  return fmt::format(
-      "<figure class=\"chart{}\" data-figure=\"{}\"{}>\n<div class=\"head\"><h3>{}</h3>"
-      "<div class=\"tools\">{}</div></div>\n{}<div class=\"plot\" role=\"img\" "
-      "aria-label=\"{}\"></div>\n<figcaption>{}</figcaption>\n</figure>\n",
-      chart.wide ? " wide" : "",
-      EscapeHtml(chart.id),
-      chart.attributes,
-      EscapeHtml(chart.title),
-      buttons,
-      chart.controls,
-      EscapeHtml(chart.title + ". " + chart.caption),
-      Prose(chart.caption));
+  Json data = Json::array();
+  for (const auto& [name, value] : chart.data) data.push_back({{"name", name}, {"value", value}});
+  return FillTemplate(embedded::chart_html(),
+                      {{"id", chart.id},
+                       {"title", chart.title},
+                       {"caption", chart.caption},
+                       {"slider", chart.slider},
+                       {"wide", chart.wide},
+                       {"data", data},
+                       {"choice", variants.size() > 1},
+                       {"variants", variants},
+                       {"formats", {"SVG", "PNG", "CSV"}}});
 }
 
 std::string DataElement(std::string_view id, std::string_view json) {
@@ -208,9 +159,7 @@ std::string Base64(std::string_view bytes) {
   return text;
 }
 
-std::string PlotlyText() {
-  return Base64(Asset(teacache_plotly_js_gz_begin, teacache_plotly_js_gz_end));
-}
+std::string PlotlyText() { return Base64(embedded::plotly_js_gz()); }
 
 std::string_view PlotlyVersion() { return TEACACHE_PLOTLY_VERSION; }
 

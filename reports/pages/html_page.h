@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace teacache {
@@ -16,10 +17,11 @@ namespace teacache {
 struct ChartFrame {
   std::string id;  // "quality-psnr", unique in the page
   std::string title;
-  std::string caption = {};     // plain text
-  std::string controls = {};    // HTML between title and drawing; "" = none
-  std::string attributes = {};  // further ones of the element, in HTML: " data-model=\"a\""
-  bool wide = false;            // takes the full width of the page
+  std::string caption = {};  // plain text
+  std::string slider = {};   // id of a slider of thresholds above the drawing; "" = none
+  bool wide = false;         // takes the full width of the page
+  // Further data of the element for the script: {"model", "a"} is data-model="a".
+  std::vector<std::pair<std::string, std::string>> data = {};
   // What can be drawn instead, as buttons: value of data-variant and label. Empty = one drawing.
   std::vector<std::pair<std::string, std::string>> variants = {};
 };

@@ -67,7 +67,7 @@ std::string Table(const Report& report, const ReportModel& model) {
 std::string ReportMarkdown(const Report& report) {
   const ReportContext& context = report.context;
   std::string text = fmt::format("# {}\n\n", ReportTitle(report));
-  for (const std::string& sentence : report.conclusions) text += fmt::format("* {}\n", sentence);
+  for (const std::string& line : ConclusionTexts(report)) text += fmt::format("* {}\n", line);
   text += "\n";
   for (const ReportModel& model : report.models) text += Table(report, model);
   text += fmt::format(

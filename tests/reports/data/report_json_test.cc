@@ -37,7 +37,13 @@ TEST(ReportJson, ReadsBackWhatItWrites) {
   EXPECT_EQ(again.context.libraries, report.context.libraries);
   EXPECT_EQ(again.context.test_prompts, report.context.test_prompts);
   EXPECT_EQ(again.comparisons.size(), report.comparisons.size());
-  EXPECT_EQ(again.conclusions, report.conclusions);
+  ASSERT_EQ(again.conclusions.size(), report.conclusions.size());
+  for (size_t i = 0; i < again.conclusions.size(); ++i) {
+    EXPECT_EQ(again.conclusions[i].kind, report.conclusions[i].kind);
+    EXPECT_EQ(again.conclusions[i].model, report.conclusions[i].model);
+    EXPECT_EQ(again.conclusions[i].headline, report.conclusions[i].headline);
+    EXPECT_EQ(again.conclusions[i].text, report.conclusions[i].text);
+  }
   EXPECT_EQ(again.context.timed_runs, 3);
   EXPECT_EQ(again.fits[1].source, report.fits[1].source);
   const ReportVideo& video = again.rows[3].videos[2];
@@ -96,6 +102,18 @@ TEST(ParseReportJson, RefusesOtherFiles) {
   EXPECT_THAT(ErrorOf(R"({"format": 3})"), HasSubstr("teacache-sweep"));
   EXPECT_THAT(ErrorOf(R"({"format": "teacache-sweep"})"), HasSubstr("version"));
   EXPECT_THAT(ErrorOf(R"({"format": "teacache-sweep", "version": 99})"), HasSubstr("newer tool"));
+}
+
+// As version 0.1.0 wrote them.
+TEST(ParseReportJson, ConclusionsMayBeSentencesAlone) {
+  const Report report = ParseReportJson(
+      R"({"format": "teacache-sweep", "version": 1, "conclusions": ["Threshold 0.1 is it."]})",
+      "report.json");
+  ASSERT_EQ(report.conclusions.size(), 1u);
+  EXPECT_EQ(report.conclusions[0].kind, ConclusionKind::kOther);
+  EXPECT_EQ(report.conclusions[0].text, "Threshold 0.1 is it.");
+  EXPECT_EQ(ErrorOf(R"({"format": "teacache-sweep", "version": 1, "conclusions": [3]})"),
+            "report.json: conclusions[0] must be an object but is number");
 }
 
 TEST(ParseReportJson, UnknownKeysArePassedOver) {

@@ -58,12 +58,27 @@ TEST(HtmlReport, FailuresAndNotesStandInThePageItself) {
 
 TEST(HtmlReport, ConclusionsStandInThePageItself) {
   Report report = SyntheticSweep();
-  report.conclusions = {"First of all.", "Then <this>."};
+  report.conclusions = {{ConclusionKind::kChoice, "shapes", "First of all.", "The reasons."},
+                        {ConclusionKind::kFront, "shapes", "", "Then <this>."}};
   report.context.warnings = {"LPIPS was left out"};
   const std::string html = OwnPart(report);
-  EXPECT_THAT(html, HasSubstr("<p class=\"verdict\">First of all.</p>"));
+  EXPECT_THAT(html, HasSubstr("<p class=\"verdict\">First of all.</p>\n<p>The reasons.</p>"));
   EXPECT_THAT(html, HasSubstr("<li>Then &lt;this&gt;.</li>"));
   EXPECT_THAT(html, HasSubstr("LPIPS was left out"));
+}
+
+// A model's name may hold whatever a headline begins with.
+TEST(HtmlReport, EveryModelHasItsHeadline) {
+  Report report = SyntheticSweep();
+  report.models.push_back(report.models.front());
+  report.models.back().name = "a: Threshold ";
+  report.conclusions = {{ConclusionKind::kChoice, "shapes", "Choose one.", ""},
+                        {ConclusionKind::kSignal, "a: Threshold ", "", "The signal is strong."},
+                        {ConclusionKind::kChoice, "a: Threshold ", "Choose two.", ""}};
+  const std::string html = OwnPart(report);
+  EXPECT_THAT(html, HasSubstr("<p class=\"verdict\">shapes: Choose one.</p>"));
+  EXPECT_THAT(html, HasSubstr("<p class=\"verdict\">a: Threshold : Choose two.</p>"));
+  EXPECT_THAT(html, HasSubstr("<li>a: Threshold : The signal is strong.</li>"));
 }
 
 TEST(HtmlReport, TextsCannotBreakOut) {

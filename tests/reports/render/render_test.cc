@@ -12,6 +12,7 @@
 #include "reports/data/report_json.h"
 #include "reports/findings/diff.h"
 #include "reports/findings/join.h"
+#include "reports/findings/labels.h"
 #include "reports/render/foreign_runs.h"
 #include "tests/reports/synthetic_sweep.h"
 #include "tests/support/temp_dir.h"
@@ -102,7 +103,7 @@ TEST_F(RenderTest, WithoutTimesSpeedIsNotKnown) {
   for (const ReportRow& row : report.rows) EXPECT_EQ(row.speedup_total.value, 0) << row.id;
   EXPECT_THAT(report.fronts, IsEmpty());
   EXPECT_THAT(report.context.warnings, Contains(HasSubstr("No timing file")));
-  EXPECT_THAT(report.conclusions,
+  EXPECT_THAT(ConclusionTexts(report),
               Contains(AllOf(HasSubstr("not known for want of times"),
                              HasSubstr("how many calls were computed is not known"))));
   EXPECT_THAT(ReadFile(folder_ / "report/report.md"), HasSubstr("| TeaCache 0.1 | – | – | – |"));
@@ -187,7 +188,7 @@ TEST_F(RenderTest, WhatIsMissingOrDifferentIsShown) {
   EXPECT_THAT(uniform.notes, Contains(HasSubstr("1 more videos have no uncached partner")));
   EXPECT_THAT(Row(outcome.report, "teacache-0.5").notes,
               Contains(HasSubstr("h264, the uncached ones ffv1")));
-  EXPECT_THAT(outcome.report.conclusions, Contains(HasSubstr("4 of 12 videos failed")));
+  EXPECT_THAT(ConclusionTexts(outcome.report), Contains(HasSubstr("4 of 12 videos failed")));
 }
 
 TEST_F(RenderTest, SettingFilesAndSchedules) {

@@ -11,6 +11,7 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/journal.h"
+#include "reports/findings/labels.h"
 #include "reports/sweep/sweep.h"
 #include "tests/runners/sampling/fake_run.h"
 #include "tests/support/temp_dir.h"
@@ -170,7 +171,7 @@ TEST(RunSweep, AFailedPromptIsShownAndTriedAgain) {
   EXPECT_EQ(row.total.n, 4);
   EXPECT_THAT(row.notes, Contains(HasSubstr("2 of 3 videos")));
   EXPECT_THAT(Row(broken.report, "uniform-as-0.25").videos[1].error, HasSubstr("no number"));
-  EXPECT_THAT(broken.report.conclusions, Contains(HasSubstr("11 of 33 videos failed")));
+  EXPECT_THAT(ConclusionTexts(broken.report), Contains(HasSubstr("11 of 33 videos failed")));
 
   int runs = 0;
   const SweepOutcome healed = RunSweep(FakeSystem({.runs = &runs}), options);
@@ -195,7 +196,7 @@ TEST(RunSweep, TimeDecidesHowManyPrompts) {
   EXPECT_EQ(outcome.report.context.test_prompts, std::vector<std::string>{"one"});
   EXPECT_EQ(outcome.report.context.prompts_asked, 3);
   for (const ReportRow& row : outcome.report.rows) EXPECT_EQ(row.videos.size(), 1u);
-  EXPECT_THAT(outcome.report.conclusions, Contains(HasSubstr("the time allowed no more")));
+  EXPECT_THAT(ConclusionTexts(outcome.report), Contains(HasSubstr("the time allowed no more")));
   // With more time it goes on.
   options.max_minutes = 0;
   EXPECT_EQ(RunSweep(FakeSystem({}), options).report.context.test_prompts.size(), 3u);
@@ -214,7 +215,7 @@ TEST(RunSweep, ThresholdsThatSkipNothingOrEverything) {
   const ReportRow& all = Row(report, "teacache-1000000");
   EXPECT_EQ(all.computed_max, 2);
   EXPECT_THAT(all.notes, Contains(HasSubstr("only the first and the last")));
-  EXPECT_THAT(report.conclusions, Contains(HasSubstr("Nothing is skipped at threshold 0.")));
+  EXPECT_THAT(ConclusionTexts(report), Contains(HasSubstr("Nothing is skipped at threshold 0.")));
 }
 
 TEST(RunSweep, MoreTimedRunsAddOnlyWhatIsMissing) {

@@ -98,7 +98,8 @@ TEST(ReportMarkdown, OneTableLinePerSetting) {
   const std::string text = ReportMarkdown(report);
   for (const ReportRow& row : report.rows)
     EXPECT_THAT(text, HasSubstr("| " + RowLabel(row) + " |"));
-  for (const std::string& sentence : report.conclusions) EXPECT_THAT(text, HasSubstr(sentence));
+  for (const std::string& sentence : ConclusionTexts(report))
+    EXPECT_THAT(text, HasSubstr(sentence));
   EXPECT_THAT(text, Not(HasSubstr("nan")));
 }
 
