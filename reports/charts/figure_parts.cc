@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "reports/findings/labels.h"
-#include "reports/pages/html_page.h"
+#include "reports/kit/html_page.h"
 
 namespace teacache {
 namespace {

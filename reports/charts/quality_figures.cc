@@ -5,7 +5,7 @@
 
 #include "reports/charts/figure_parts.h"
 #include "reports/findings/labels.h"
-#include "reports/pages/html_page.h"
+#include "reports/kit/html_page.h"
 
 namespace teacache {
 namespace {

@@ -10,11 +10,11 @@
 #include "calib/fit/polynomial.h"
 #include "calib/report/fit_report.h"
 #include "datasets/base/files.h"
+#include "reports/kit/html_page.h"
+#include "reports/kit/html_template.h"
 #include "reports/pages/embedded/fit_css.h"
 #include "reports/pages/embedded/fit_html.h"
 #include "reports/pages/embedded/fit_js.h"
-#include "reports/pages/html_page.h"
-#include "reports/pages/html_template.h"
 
 namespace teacache {
 namespace {

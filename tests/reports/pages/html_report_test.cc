@@ -11,7 +11,7 @@
 #include "datasets/base/files.h"
 #include "reports/data/report_json.h"
 #include "reports/findings/labels.h"
-#include "reports/pages/html_page.h"
+#include "reports/kit/html_page.h"
 #include "tests/reports/synthetic_sweep.h"
 #include "tests/support/temp_dir.h"
 

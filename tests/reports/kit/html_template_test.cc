@@ -1,4 +1,4 @@
-#include "reports/pages/html_template.h"
+#include "reports/kit/html_template.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "reports/pages/html_page.h"
+#include "reports/kit/html_page.h"
 
 #include <fmt/format.h>
 #include <zlib.h>
@@ -10,12 +10,12 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
-#include "reports/pages/embedded/chart_html.h"
-#include "reports/pages/embedded/page_css.h"
-#include "reports/pages/embedded/page_html.h"
-#include "reports/pages/embedded/page_js.h"
-#include "reports/pages/embedded/plotly_js_gz.h"
-#include "reports/pages/html_template.h"
+#include "reports/kit/embedded/chart_html.h"
+#include "reports/kit/embedded/page_css.h"
+#include "reports/kit/embedded/page_html.h"
+#include "reports/kit/embedded/page_js.h"
+#include "reports/kit/embedded/plotly_js_gz.h"
+#include "reports/kit/html_template.h"
 
 namespace teacache {
 namespace {

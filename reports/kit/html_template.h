@@ -6,7 +6,7 @@
 
 namespace teacache {
 
-// Fills the HTML files of reports/pages with values. The tags are those of Mustache
+// Fills the HTML files of the pages with values. The tags are those of Mustache
 // (mustache.github.io), as far as the pages need them:
 //   {{name}}     the value as text, escaped
 //   {{~name}}    the same, where a number keeps its unit on the line (not in Mustache)

@@ -1,4 +1,4 @@
-#include "reports/pages/html_template.h"
+#include "reports/kit/html_template.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "reports/pages/html_page.h"
+#include "reports/kit/html_page.h"
 
 namespace teacache {
 namespace {

@@ -9,7 +9,7 @@ namespace teacache {
 
 // One self-contained page: style, plotly.js, script and all data inside. A content security policy
 // in it forbids the browser to load anything from a network; only videos may come from files beside
-// the page. The script that every page has (reports/pages/page.js) does theme, charts, their
+// the page. The script that every page has (reports/kit/page.js) does theme, charts, their
 // download and printing; '#theme=dark' or '#theme=light' begins with that theme, else the system's
 // is taken.
 
