@@ -11,11 +11,13 @@
 #include "datasets/base/interrupt.h"
 #include "datasets/base/outputs.h"
 #include "reports/data/report_json.h"
-#include "reports/findings/diff_reports.h"
+#include "reports/findings/diff.h"
+#include "reports/findings/labels.h"
 #include "reports/render/render.h"
 #include "reports/sweep/metric_flags.h"
 #include "reports/sweep/model_flags.h"
 #include "reports/sweep/sweep.h"
+#include "reports/sweep/sweep_plan.h"
 #include "runners/cli_options.h"
 #include "runners/systems/system_list.h"
 
@@ -62,8 +64,8 @@ std::vector<std::string> Split(const std::string& list) {
   return words;
 }
 
-int PrintOutcome(const SweepReport& report, const std::string& page, int failed) {
-  for (const std::string& sentence : report.conclusions) fmt::print("* {}\n", sentence);
+int PrintOutcome(const Report& report, const std::string& page, int failed) {
+  for (const std::string& line : ConclusionTexts(report)) fmt::print("* {}\n", line);
   fmt::print("{}\n", page);
   for (const std::string& warning : report.context.warnings) {
     fmt::print(stderr, "note: {}\n", warning);
@@ -239,7 +241,7 @@ int DiffMain(int argc, char** argv) {
     for (const std::string& report : {a, b}) check.Reads("report", ReportPath(report));
     check.WritesFile("--json", json == "-" ? "" : json);
     check.Run();
-    const ReportDifference difference =
+    const ReportDiff difference =
         DiffReports(ReadReportJson(ReportPath(a)), ReadReportJson(ReportPath(b)));
     if (!json.empty() && json != "-") AtomicWriteFile(json, DifferenceJson(difference));
     fmt::print("{}", json == "-" ? DifferenceJson(difference) : DifferenceText(difference));

@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "reports/findings/labels.h"
-#include "reports/pages/html_page.h"
+#include "reports/kit/html_page.h"
 
 namespace teacache {
 namespace {
@@ -48,88 +48,88 @@ const PolicyStyle* FindStyle(std::string_view policy) {
   return found == kPolicies.end() ? nullptr : &*found;
 }
 
-void ChooseStyle(const SweepReport& report, const SweepRow& row, FigureSeries* series) {
+void ChooseStyle(const Report& report, const ReportRow& row, FigureSeries* series) {
   const PolicyStyle* style = FindStyle(row.policy);
   series->color = style ? style->color
                         : kFurtherColors[PositionOf(
                                              report.rows,
-                                             [](const SweepRow& other) { return other.policy; },
+                                             [](const ReportRow& other) { return other.policy; },
                                              row.policy) %
                                          kFurtherColors.size()];
   series->symbol = style ? style->symbol : "star";
   series->dash = style ? style->dash : "dot";
-  std::vector<SweepFit> sets;
-  std::ranges::copy_if(report.fits, std::back_inserter(sets), [&row](const SweepFit& fit) {
+  std::vector<ReportFit> sets;
+  std::ranges::copy_if(report.fits, std::back_inserter(sets), [&row](const ReportFit& fit) {
     return fit.model == row.model;
   });
   const size_t set = row.fit.empty()
                          ? 0
                          : PositionOf(
-                               sets, [](const SweepFit& fit) { return fit.name; }, row.fit);
+                               sets, [](const ReportFit& fit) { return fit.name; }, row.fit);
   if (set > 0 && row.policy == "teacache") {
     series->color = kFurtherColors[(set - 1) % kFurtherColors.size()];
     series->symbol = "circle-open";
   }
   if (report.models.size() > 1) {
     const size_t model = PositionOf(
-        report.models, [](const SweepModel& other) { return other.name; }, row.model);
+        report.models, [](const ReportModel& other) { return other.name; }, row.model);
     series->dash = kModelDashes[model % kModelDashes.size()];
   }
 }
 
-bool SeveralSets(const SweepReport& report, const std::string& model) {
-  return std::ranges::count(report.fits, model, &SweepFit::model) > 1;
+bool SeveralSets(const Report& report, const std::string& model) {
+  return std::ranges::count(report.fits, model, &ReportFit::model) > 1;
 }
 
-std::function<const SweepMetric*(const SweepRow&)> Usual(
-    std::optional<SweepMetric> SweepRow::*member) {
-  return [member](const SweepRow& row) {
-    return (row.*member) ? &*(row.*member) : static_cast<const SweepMetric*>(nullptr);
+std::function<const ReportMetric*(const ReportRow&)> Usual(
+    std::optional<ReportMetric> ReportRow::*member) {
+  return [member](const ReportRow& row) {
+    return (row.*member) ? &*(row.*member) : static_cast<const ReportMetric*>(nullptr);
   };
 }
 
-std::vector<FigureMetric> AllMetrics(const SweepReport& report) {
+std::vector<FigureMetric> AllMetrics(const Report& report) {
   std::vector<FigureMetric> metrics = {
       {"psnr",
        "PSNR",
        "PSNR, dB",
        true,
-       Usual(&SweepRow::psnr),
-       std::mem_fn(&SweepVideo::psnr),
-       &SweepComparison::psnr},
+       Usual(&ReportRow::psnr),
+       std::mem_fn(&ReportVideo::psnr),
+       &ReportComparison::psnr},
       {"ssim",
        "SSIM",
        "SSIM",
        true,
-       Usual(&SweepRow::ssim),
-       std::mem_fn(&SweepVideo::ssim),
-       &SweepComparison::ssim},
+       Usual(&ReportRow::ssim),
+       std::mem_fn(&ReportVideo::ssim),
+       &ReportComparison::ssim},
       {"lpips",
        "LPIPS",
        "LPIPS (lower is better)",
        false,
-       Usual(&SweepRow::lpips),
-       std::mem_fn(&SweepVideo::lpips),
-       &SweepComparison::lpips},
+       Usual(&ReportRow::lpips),
+       std::mem_fn(&ReportVideo::lpips),
+       &ReportComparison::lpips},
   };
-  for (const SweepMetricInfo& info : report.metrics) {
+  for (const ReportMetricInfo& info : report.metrics) {
     const std::string name = info.name;
     std::string axis = info.label + (info.unit.empty() ? "" : ", " + info.unit);
     if (!info.higher_is_better) axis += " (lower is better)";
-    metrics.push_back({name,
-                       info.label,
-                       axis,
-                       info.higher_is_better,
-                       [name](const SweepRow& row) {
-                         const auto found = std::ranges::find(row.extra, name, &SweepExtra::name);
-                         return found == row.extra.end() ? nullptr : &found->pooled;
-                       },
-                       [name](const SweepVideo& video) -> std::optional<double> {
-                         const auto found = std::ranges::find(video.extra, name, &SweepScore::name);
-                         return found == video.extra.end() ? std::nullopt
-                                                           : std::optional(found->value);
-                       },
-                       nullptr});
+    metrics.push_back(
+        {name,
+         info.label,
+         axis,
+         info.higher_is_better,
+         [name](const ReportRow& row) {
+           const auto found = std::ranges::find(row.extra, name, &ReportExtra::name);
+           return found == row.extra.end() ? nullptr : &found->pooled;
+         },
+         [name](const ReportVideo& video) -> std::optional<double> {
+           const auto found = std::ranges::find(video.extra, name, &ReportScore::name);
+           return found == video.extra.end() ? std::nullopt : std::optional(found->value);
+         },
+         nullptr});
   }
   return metrics;
 }
@@ -171,19 +171,19 @@ FigureJson ErrorBars(const std::string& color) {
           {"width", 3}};
 }
 
-void AddError(FigureJson* bars, double middle, const std::optional<SweepInterval>& interval) {
+void AddError(FigureJson* bars, double middle, const std::optional<ReportInterval>& interval) {
   (*bars)["array"].push_back(interval ? Number(std::max(0.0, interval->hi - middle))
                                       : FigureJson(nullptr));
   (*bars)["arrayminus"].push_back(interval ? Number(std::max(0.0, middle - interval->lo))
                                            : FigureJson(nullptr));
 }
 
-std::vector<FigureMetric> MetricsOf(const SweepReport& report, const std::string& model) {
+std::vector<FigureMetric> MetricsOf(const Report& report, const std::string& model) {
   std::vector<FigureMetric> metrics = AllMetrics(report);
   std::erase_if(metrics, [&](const FigureMetric& metric) {
-    return std::ranges::none_of(report.rows, [&](const SweepRow& row) {
+    return std::ranges::none_of(report.rows, [&](const ReportRow& row) {
       if (row.policy == "none" || (!model.empty() && row.model != model)) return false;
-      const SweepMetric* pooled = metric.row(row);
+      const ReportMetric* pooled = metric.row(row);
       return pooled && pooled->mean;
     });
   });
@@ -194,11 +194,11 @@ const char* BetterWord(const FigureMetric& metric) {
   return metric.higher_is_better ? "up" : "down";
 }
 
-std::vector<FigureSeries> SeriesOf(const SweepReport& report,
-                                   const std::function<bool(const SweepRow&)>& wanted) {
+std::vector<FigureSeries> SeriesOf(const Report& report,
+                                   const std::function<bool(const ReportRow&)>& wanted) {
   std::vector<FigureSeries> all;
   std::map<std::string, size_t> position;
-  for (const SweepRow& row : report.rows) {
+  for (const ReportRow& row : report.rows) {
     if (!wanted(row)) continue;
     std::string name = PolicyLabel(row.policy);
     if (SeveralSets(report, row.model) && !row.fit.empty()) name += ", " + row.fit;
@@ -218,7 +218,7 @@ void SetStyle(const FigureSeries& series, double marker_size, FigureJson* trace)
   (*trace)["marker"] = {{"color", series.color}, {"symbol", series.symbol}, {"size", marker_size}};
 }
 
-std::string RowName(const SweepReport& report, const SweepRow& row) {
+std::string RowName(const Report& report, const ReportRow& row) {
   std::string name = RowLabel(row);
   if (row.label.empty() && SeveralSets(report, row.model) && !row.fit.empty()) {
     name += ", " + row.fit;
@@ -226,24 +226,24 @@ std::string RowName(const SweepReport& report, const SweepRow& row) {
   return name;
 }
 
-std::string ThresholdLabel(const SweepReport& report, const SweepRow& row) {
+std::string ThresholdLabel(const Report& report, const ReportRow& row) {
   std::string label = row.threshold ? Short(*row.threshold) : RowLabel(row);
   if (SeveralSets(report, row.model) && !row.fit.empty()) label += " " + row.fit;
   return label;
 }
 
-RowIndex IndexRows(const SweepReport& report) {
+RowIndex IndexRows(const Report& report) {
   RowIndex index;
-  for (const SweepRow& row : report.rows) index.emplace(row.id, &row);
+  for (const ReportRow& row : report.rows) index.emplace(row.id, &row);
   return index;
 }
 
-const SweepRow* At(const RowIndex& index, const std::string& id) {
+const ReportRow* At(const RowIndex& index, const std::string& id) {
   const auto found = index.find(id);
   return found == index.end() ? nullptr : found->second;
 }
 
-FigureJson RowAxis(const SweepReport& report, const std::vector<const SweepRow*>& rows) {
+FigureJson RowAxis(const Report& report, const std::vector<const ReportRow*>& rows) {
   constexpr size_t kNames = 60;
   FigureJson axis = {{"tickmode", "array"},
                      {"tickvals", FigureJson::array()},
@@ -257,7 +257,7 @@ FigureJson RowAxis(const SweepReport& report, const std::vector<const SweepRow*>
   return axis;
 }
 
-Figure ModelFigure(const SweepReport& report,
+Figure ModelFigure(const Report& report,
                    const std::string& model,
                    const std::string& id,
                    const std::string& title) {

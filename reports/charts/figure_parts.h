@@ -29,7 +29,7 @@ FigureJson Trace(const char* type, const std::string& name);
 
 // Asymmetric bars, filled by AddError in the order of the points.
 FigureJson ErrorBars(const std::string& color);
-void AddError(FigureJson* bars, double middle, const std::optional<SweepInterval>& interval);
+void AddError(FigureJson* bars, double middle, const std::optional<ReportInterval>& interval);
 
 // What can be drawn of rows and videos: PSNR, SSIM, LPIPS and the report's further metrics.
 struct FigureMetric {
@@ -37,13 +37,13 @@ struct FigureMetric {
   std::string label;  // "PSNR"
   std::string axis;   // "PSNR, dB"
   bool higher_is_better = true;
-  std::function<const SweepMetric*(const SweepRow&)> row;           // nullptr = not measured
-  std::function<std::optional<double>(const SweepVideo&)> video;    // none = not measured
-  std::optional<SweepDifference> SweepComparison::*pair = nullptr;  // nullptr = none
+  std::function<const ReportMetric*(const ReportRow&)> row;           // nullptr = not measured
+  std::function<std::optional<double>(const ReportVideo&)> video;     // none = not measured
+  std::optional<ReportDifference> ReportComparison::*pair = nullptr;  // nullptr = none
 };
 
 // Those that any row (of `model`; "" = of any) has a mean of.
-std::vector<FigureMetric> MetricsOf(const SweepReport& report, const std::string& model = "");
+std::vector<FigureMetric> MetricsOf(const Report& report, const std::string& model = "");
 
 // "up" or "down": where better lies.
 const char* BetterWord(const FigureMetric& metric);
@@ -56,24 +56,24 @@ struct FigureSeries {
   std::string color = {};   // readable on white and on near-black
   std::string symbol = {};  // by policy
   std::string dash = {};    // by policy, or by model where there are several
-  std::vector<const SweepRow*> rows = {};
+  std::vector<const ReportRow*> rows = {};
 };
 
-std::vector<FigureSeries> SeriesOf(const SweepReport& report,
-                                   const std::function<bool(const SweepRow&)>& wanted);
+std::vector<FigureSeries> SeriesOf(const Report& report,
+                                   const std::function<bool(const ReportRow&)>& wanted);
 
 // Lines and marks of a series; scatter traces take both, boxes only the marks.
 void SetStyle(const FigureSeries& series, double marker_size, FigureJson* trace);
 
 // RowLabel, with the coefficient set where the model has several.
-std::string RowName(const SweepReport& report, const SweepRow& row);
+std::string RowName(const Report& report, const ReportRow& row);
 
 // What stands below a TeaCache setting on an axis of thresholds: "0.1".
-std::string ThresholdLabel(const SweepReport& report, const SweepRow& row);
+std::string ThresholdLabel(const Report& report, const ReportRow& row);
 
-using RowIndex = std::map<std::string_view, const SweepRow*>;
-RowIndex IndexRows(const SweepReport& report);
-const SweepRow* At(const RowIndex& index, const std::string& id);
+using RowIndex = std::map<std::string_view, const ReportRow*>;
+RowIndex IndexRows(const Report& report);
+const ReportRow* At(const RowIndex& index, const std::string& id);
 
 // At most `most` of them, evenly picked, the first and the last included.
 template <typename T>
@@ -85,11 +85,11 @@ std::vector<T> EvenlyPicked(const std::vector<T>& all, size_t most) {
 }
 
 // A y axis with one line per row, few enough of them named to be read.
-FigureJson RowAxis(const SweepReport& report, const std::vector<const SweepRow*>& rows);
+FigureJson RowAxis(const Report& report, const std::vector<const ReportRow*>& rows);
 
 // Figures that follow a model: "skip-map", or "skip-map-NAME" where there are several, with the
 // model's name in the title.
-Figure ModelFigure(const SweepReport& report,
+Figure ModelFigure(const Report& report,
                    const std::string& model,
                    const std::string& id,
                    const std::string& title);

@@ -13,7 +13,7 @@ namespace {
 
 using Json = FigureJson;
 
-Json PolynomialTrace(const SweepFit& fit) {
+Json PolynomialTrace(const ReportFit& fit) {
   constexpr int kPoints = 121;
   const Polynomial polynomial(fit.coefficients);
   Json trace = Trace("scatter", fmt::format("polynomial, degree {}", polynomial.degree()));
@@ -30,15 +30,15 @@ Json PolynomialTrace(const SweepFit& fit) {
 }
 
 // The recorded pairs: of the set itself, or, for a published one, those of its model.
-const SweepFit& WithPairs(const SweepReport& report, const SweepFit& fit) {
+const ReportFit& WithPairs(const Report& report, const ReportFit& fit) {
   if (!fit.pairs.empty()) return fit;
-  const auto recorded = std::ranges::find_if(report.fits, [&fit](const SweepFit& other) {
+  const auto recorded = std::ranges::find_if(report.fits, [&fit](const ReportFit& other) {
     return other.model == fit.model && !other.pairs.empty();
   });
   return recorded == report.fits.end() ? fit : *recorded;
 }
 
-Json PairsTrace(const SweepFit& fit) {
+Json PairsTrace(const ReportFit& fit) {
   Json trace = Trace("scatter", "recorded pairs");
   trace.erase("customdata");
   trace["mode"] = "markers";
@@ -51,7 +51,7 @@ Json PairsTrace(const SweepFit& fit) {
        {{"title", {{"text", "call"}, {"side", "right"}}}, {"thickness", 10}, {"outlinewidth", 0}}},
       {"size", 6},
       {"opacity", 0.75}};
-  for (const SweepPair& pair : fit.pairs) {
+  for (const ReportPair& pair : fit.pairs) {
     trace["x"].push_back(Number(pair.x));
     trace["y"].push_back(Number(pair.y));
     trace["text"].push_back(pair.prompt >= 0 ? fmt::format(", prompt {}", pair.prompt + 1) : "");
@@ -63,13 +63,13 @@ Json PairsTrace(const SweepFit& fit) {
 // "R² 0.95 (0.93–0.97)".
 std::string WithInterval(const char* name,
                          double value,
-                         const std::optional<SweepInterval>& interval) {
+                         const std::optional<ReportInterval>& interval) {
   std::string text = fmt::format(" {} {}", name, Fixed(value, 3));
   if (interval) text += fmt::format(" ({}–{})", Fixed(interval->lo, 3), Fixed(interval->hi, 3));
   return text + ".";
 }
 
-std::string FitCaption(const SweepFit& fit) {
+std::string FitCaption(const ReportFit& fit) {
   std::string text = "Relative change of the modulated input against that of the blocks' residual";
   text +=
       fit.pairs.empty() ? "." : fmt::format(", {} pairs of neighbouring calls.", fit.pairs.size());
@@ -84,14 +84,14 @@ std::string FitCaption(const SweepFit& fit) {
 
 Json TimeTrace(const std::string& name,
                const char* color,
-               const std::vector<const SweepRow*>& rows,
-               const std::function<double(const SweepRow&)>& seconds) {
+               const std::vector<const ReportRow*>& rows,
+               const std::function<double(const ReportRow&)>& seconds) {
   Json trace = Trace("bar", name);
   trace["orientation"] = "h";
   trace["hovertemplate"] = "%{text}<br>" + name + " %{x:.3f} s<extra></extra>";
   trace["textposition"] = "none";
   trace["marker"] = {{"color", color}};
-  for (const SweepRow* row : rows) {
+  for (const ReportRow* row : rows) {
     trace["x"].push_back(Number(std::max(0.0, seconds(*row))));
     trace["y"].push_back(trace["y"].size());
     trace["customdata"].push_back(row->id);
@@ -100,10 +100,10 @@ Json TimeTrace(const std::string& name,
 }
 
 // TeaCache and the uncached runs, fastest below as in the table read upwards.
-std::vector<const SweepRow*> TimedRows(const SweepReport& report, const std::string& model) {
+std::vector<const ReportRow*> TimedRows(const Report& report, const std::string& model) {
   constexpr size_t kMostRows = 40;
-  std::vector<const SweepRow*> rows;
-  for (const SweepRow& row : report.rows) {
+  std::vector<const ReportRow*> rows;
+  for (const ReportRow& row : report.rows) {
     if (row.model == model && row.total.n > 0 &&
         (row.policy == "none" || row.policy == "teacache")) {
       rows.push_back(&row);
@@ -115,15 +115,15 @@ std::vector<const SweepRow*> TimedRows(const SweepReport& report, const std::str
 
 }  // namespace
 
-Figure FitFigure(const SweepReport& report, const SweepFit& fit) {
+Figure FitFigure(const Report& report, const ReportFit& fit) {
   Figure figure = ModelFigure(report, fit.model, "fit", "The fit");
-  if (std::ranges::count(report.fits, fit.model, &SweepFit::model) > 1) {
+  if (std::ranges::count(report.fits, fit.model, &ReportFit::model) > 1) {
     figure.id += "-" + fit.name;
     figure.title += ": " + fit.name;
   }
   figure.caption = FitCaption(fit);
   Json data = Json::array();
-  const SweepFit& recorded = WithPairs(report, fit);
+  const ReportFit& recorded = WithPairs(report, fit);
   if (!recorded.pairs.empty()) data.push_back(PairsTrace(recorded));
   data.push_back(PolynomialTrace(fit));
   figure.variants = {
@@ -133,19 +133,19 @@ Figure FitFigure(const SweepReport& report, const SweepFit& fit) {
   return figure;
 }
 
-Figure TimeFigure(const SweepReport& report, const std::string& model) {
+Figure TimeFigure(const Report& report, const std::string& model) {
   Figure figure = ModelFigure(report, model, "time", "Where the time goes");
   figure.caption =
       "Median seconds per video. Only the transformer gets faster; decoding and the rest bound the "
       "speed-up.";
-  const std::vector<const SweepRow*> rows = TimedRows(report, model);
+  const std::vector<const ReportRow*> rows = TimedRows(report, model);
   if (rows.empty()) return figure;
   Json data = Json::array();
   data.push_back(TimeTrace(
-      "transformer", "#2f7fe0", rows, [](const SweepRow& row) { return row.transformer.median; }));
+      "transformer", "#2f7fe0", rows, [](const ReportRow& row) { return row.transformer.median; }));
   data.push_back(TimeTrace(
-      "decoding", "#c48a12", rows, [](const SweepRow& row) { return row.decode.median; }));
-  data.push_back(TimeTrace("rest", "#7d8794", rows, [](const SweepRow& row) {
+      "decoding", "#c48a12", rows, [](const ReportRow& row) { return row.decode.median; }));
+  data.push_back(TimeTrace("rest", "#7d8794", rows, [](const ReportRow& row) {
     return row.total.median - row.transformer.median - row.decode.median;
   }));
   Json layout = Layout("seconds per video", "");
@@ -156,19 +156,19 @@ Figure TimeFigure(const SweepReport& report, const std::string& model) {
   return figure;
 }
 
-std::vector<Figure> ReportFigures(const SweepReport& report) {
+std::vector<Figure> ReportFigures(const Report& report) {
   std::vector<Figure> figures;
   const auto add = [&figures](Figure figure) {
     if (HasMarks(figure)) figures.push_back(std::move(figure));
   };
   for (const FigureMetric& metric : MetricsOf(report)) add(QualityFigure(report, metric.name));
-  for (const SweepModel& model : report.models) {
+  for (const ReportModel& model : report.models) {
     add(EqualCallsFigure(report, model.name));
     add(DifferenceFigure(report, model.name));
     add(SpreadFigure(report, model.name));
     add(SkipMapFigure(report, model.name));
     add(ReplayFigure(report, model.name));
-    for (const SweepFit& fit : report.fits) {
+    for (const ReportFit& fit : report.fits) {
       if (fit.model == model.name && !fit.coefficients.empty()) add(FitFigure(report, fit));
     }
     add(TimeFigure(report, model.name));

@@ -9,7 +9,7 @@ namespace teacache {
 
 // What one chart can show: plotly.js draws `json` = {"data": [...], "layout": {...}}. Colours of
 // text, grid and background are set by the page, which knows whether it is dark or light. A mark's
-// `customdata` is the id of its SweepRow, or [id, prompt, seed] of its video: the page writes what
+// `customdata` is the id of its ReportRow, or [id, prompt, seed] of its video: the page writes what
 // hovering shows, a click selects it, and what is selected stands out.
 struct FigureVariant {
   std::string id;     // "psnr", "calls"
@@ -31,32 +31,32 @@ struct Figure {
 // Mean of `metric` ("psnr", "ssim", "lpips"), one line per model, coefficient set and policy, with
 // 95 % intervals, against end-to-end speed-up ("speed") or the share of computed calls ("calls").
 // Above 2,000 points the intervals are left to hovering.
-Figure QualityFigure(const SweepReport& report, const std::string& metric);
+Figure QualityFigure(const Report& report, const std::string& metric);
 
 // Every policy at the computed calls of each TeaCache setting, one variant per metric.
-Figure EqualCallsFigure(const SweepReport& report, const std::string& model);
+Figure EqualCallsFigure(const Report& report, const std::string& model);
 
 // TeaCache minus its baselines at equal computed calls, with 95 % intervals, per threshold, one
 // variant per metric.
-Figure DifferenceFigure(const SweepReport& report, const std::string& model);
+Figure DifferenceFigure(const Report& report, const std::string& model);
 
 // Every single video by setting, one variant per metric.
-Figure SpreadFigure(const SweepReport& report, const std::string& model);
+Figure SpreadFigure(const Report& report, const std::string& model);
 
 // Share of videos in which a call was computed: call number x setting.
-Figure SkipMapFigure(const SweepReport& report, const std::string& model);
+Figure SkipMapFigure(const Report& report, const std::string& model);
 
 // Calls that were computed live but not in the replay, or the other way round; empty when both
 // agree everywhere.
-Figure ReplayFigure(const SweepReport& report, const std::string& model);
+Figure ReplayFigure(const Report& report, const std::string& model);
 
 // The pairs of one fit and its polynomial.
-Figure FitFigure(const SweepReport& report, const SweepFit& fit);
+Figure FitFigure(const Report& report, const ReportFit& fit);
 
 // Median seconds per video: transformer, decoding, rest.
-Figure TimeFigure(const SweepReport& report, const std::string& model);
+Figure TimeFigure(const Report& report, const std::string& model);
 
 // All of the above that `report` has data for, in the page's order.
-std::vector<Figure> ReportFigures(const SweepReport& report);
+std::vector<Figure> ReportFigures(const Report& report);
 
 }  // namespace teacache

@@ -5,7 +5,7 @@
 
 #include "reports/charts/figure_parts.h"
 #include "reports/findings/labels.h"
-#include "reports/pages/html_page.h"
+#include "reports/kit/html_page.h"
 
 namespace teacache {
 namespace {
@@ -15,14 +15,14 @@ using Json = FigureJson;
 constexpr size_t kMostBars = 2000;      // points with error bars in one chart
 constexpr size_t kMostThresholds = 60;  // on one axis of thresholds
 
-bool Drawn(const SweepRow& row, const FigureMetric& metric) {
-  const SweepMetric* pooled = metric.row(row);
+bool Drawn(const ReportRow& row, const FigureMetric& metric) {
+  const ReportMetric* pooled = metric.row(row);
   return row.policy != "none" && pooled && pooled->mean;
 }
 
-size_t Points(const SweepReport& report, const FigureMetric& metric) {
+size_t Points(const Report& report, const FigureMetric& metric) {
   return std::ranges::count_if(report.rows,
-                               [&metric](const SweepRow& row) { return Drawn(row, metric); });
+                               [&metric](const ReportRow& row) { return Drawn(row, metric); });
 }
 
 Json QualityTrace(const FigureSeries& series,
@@ -38,10 +38,10 @@ Json QualityTrace(const FigureSeries& series,
     trace["error_x"] = ErrorBars(series.color);
     trace["error_y"] = ErrorBars(series.color);
   }
-  std::vector<const SweepRow*> rows = series.rows;
-  std::ranges::stable_sort(rows, {}, &SweepRow::computed_mean);
-  for (const SweepRow* row : rows) {
-    const SweepMetric& pooled = *metric.row(*row);
+  std::vector<const ReportRow*> rows = series.rows;
+  std::ranges::stable_sort(rows, {}, &ReportRow::computed_mean);
+  for (const ReportRow* row : rows) {
+    const ReportMetric& pooled = *metric.row(*row);
     const double x =
         against_calls ? 100.0 * row->computed_mean / row->calls : row->speedup_total.value;
     trace["x"].push_back(Number(x));
@@ -56,9 +56,9 @@ Json QualityTrace(const FigureSeries& series,
 
 // Below the curves: a broad pale line through the settings that no other one beats, and a ring
 // around its knee.
-void AddFront(const SweepReport& report,
+void AddFront(const Report& report,
               const RowIndex& index,
-              const SweepFront& front,
+              const ReportFront& front,
               const FigureMetric& metric,
               Json* data) {
   const std::string prefix = report.models.size() > 1 ? front.model + ": " : "";
@@ -79,7 +79,7 @@ void AddFront(const SweepReport& report,
                     {"color", "#b8860b"},
                     {"line", {{"width", 2.5}, {"color", "#b8860b"}}}};
   for (const std::string& id : front.rows) {
-    const SweepRow* row = At(index, id);
+    const ReportRow* row = At(index, id);
     if (!row || !Drawn(*row, metric)) continue;
     line["x"].push_back(Number(row->speedup_total.value));
     line["y"].push_back(Number(metric.row(*row)->mean));
@@ -93,9 +93,9 @@ void AddFront(const SweepReport& report,
   if (!knee["x"].empty()) data->push_back(std::move(knee));
 }
 
-std::string QualityJson(const SweepReport& report, const FigureMetric& metric, bool against_calls) {
+std::string QualityJson(const Report& report, const FigureMetric& metric, bool against_calls) {
   const bool bars = Points(report, metric) <= kMostBars;
-  const auto wanted = [&](const SweepRow& row) {
+  const auto wanted = [&](const ReportRow& row) {
     return Drawn(row, metric) && (against_calls ? row.calls > 0 : row.speedup_total.value > 0);
   };
   Json data = Json::array();
@@ -104,7 +104,7 @@ std::string QualityJson(const SweepReport& report, const FigureMetric& metric, b
   }
   if (!against_calls) {
     const RowIndex index = IndexRows(report);
-    for (const SweepFront& front : report.fronts) {
+    for (const ReportFront& front : report.fronts) {
       if (front.metric == metric.name) AddFront(report, index, front, metric, &data);
     }
   }
@@ -115,15 +115,15 @@ std::string QualityJson(const SweepReport& report, const FigureMetric& metric, b
 
 // TeaCache rows of a model that have something to be compared with, by threshold; so many that
 // their labels can be read.
-std::vector<const SweepRow*> ComparedRows(const SweepReport& report,
-                                          const RowIndex& index,
-                                          const std::string& model) {
-  std::vector<const SweepRow*> rows;
-  for (const SweepComparison& comparison : report.comparisons) {
-    const SweepRow* row = At(index, comparison.a);
+std::vector<const ReportRow*> ComparedRows(const Report& report,
+                                           const RowIndex& index,
+                                           const std::string& model) {
+  std::vector<const ReportRow*> rows;
+  for (const ReportComparison& comparison : report.comparisons) {
+    const ReportRow* row = At(index, comparison.a);
     if (row && row->model == model && (rows.empty() || rows.back() != row)) rows.push_back(row);
   }
-  std::ranges::stable_sort(rows, [](const SweepRow* a, const SweepRow* b) {
+  std::ranges::stable_sort(rows, [](const ReportRow* a, const ReportRow* b) {
     return std::pair(a->threshold, std::string_view(a->fit)) <
            std::pair(b->threshold, std::string_view(b->fit));
   });
@@ -134,7 +134,7 @@ std::vector<const SweepRow*> ComparedRows(const SweepReport& report,
 
 // An axis with a place for every compared row, "0.1" above "12.4 calls". Series stand side by side
 // around the place: drawing them at numbers keeps the y axis free, which grouped categories do not.
-FigureJson PlaceAxis(const SweepReport& report, const std::vector<const SweepRow*>& rows) {
+FigureJson PlaceAxis(const Report& report, const std::vector<const ReportRow*>& rows) {
   Json axis = Axis("threshold and computed calls");
   axis["tickmode"] = "array";
   axis["tickvals"] = Json::array();
@@ -151,8 +151,8 @@ FigureJson PlaceAxis(const SweepReport& report, const std::vector<const SweepRow
   return axis;
 }
 
-double Place(const std::vector<const SweepRow*>& rows,
-             const SweepRow* row,
+double Place(const std::vector<const ReportRow*>& rows,
+             const ReportRow* row,
              size_t series,
              size_t all_series) {
   const auto place = std::ranges::find(rows, row) - rows.begin();
@@ -161,13 +161,13 @@ double Place(const std::vector<const SweepRow*>& rows,
          step * (static_cast<double>(series) - (static_cast<double>(all_series) - 1) / 2);
 }
 
-std::string EqualCallsJson(const SweepReport& report,
+std::string EqualCallsJson(const Report& report,
                            const RowIndex& index,
-                           const std::vector<const SweepRow*>& rows,
+                           const std::vector<const ReportRow*>& rows,
                            const FigureMetric& metric) {
-  const auto wanted = [&](const SweepRow& row) {
+  const auto wanted = [&](const ReportRow& row) {
     if (!Drawn(row, metric)) return false;
-    const SweepRow* at = row.matches.empty() ? &row : At(index, row.matches);
+    const ReportRow* at = row.matches.empty() ? &row : At(index, row.matches);
     return std::ranges::find(rows, at) != rows.end();
   };
   Json data = Json::array();
@@ -178,9 +178,9 @@ std::string EqualCallsJson(const SweepReport& report,
     SetStyle(series, 9, &trace);
     trace.erase("line");
     trace["error_y"] = ErrorBars(series.color);
-    for (const SweepRow* row : series.rows) {
-      const SweepMetric& pooled = *metric.row(*row);
-      const SweepRow* at = row->matches.empty() ? row : At(index, row->matches);
+    for (const ReportRow* row : series.rows) {
+      const ReportMetric& pooled = *metric.row(*row);
+      const ReportRow* at = row->matches.empty() ? row : At(index, row->matches);
       trace["x"].push_back(Place(rows, at, data.size(), all.size()));
       trace["y"].push_back(Number(pooled.mean));
       trace["customdata"].push_back(row->id);
@@ -193,20 +193,20 @@ std::string EqualCallsJson(const SweepReport& report,
   return Dump(data, layout);
 }
 
-std::string DifferenceJson(const SweepReport& report,
+std::string DifferenceJson(const Report& report,
                            const RowIndex& index,
-                           const std::vector<const SweepRow*>& rows,
+                           const std::vector<const ReportRow*>& rows,
                            const FigureMetric& metric) {
-  const auto compared = [&](const SweepComparison& comparison) {
+  const auto compared = [&](const ReportComparison& comparison) {
     return comparison.*metric.pair &&
            std::ranges::find(rows, At(index, comparison.a)) != rows.end();
   };
-  std::map<const SweepRow*, const SweepComparison*> by_baseline;
-  for (const SweepComparison& comparison : report.comparisons) {
-    const SweepRow* b = At(index, comparison.b);
+  std::map<const ReportRow*, const ReportComparison*> by_baseline;
+  for (const ReportComparison& comparison : report.comparisons) {
+    const ReportRow* b = At(index, comparison.b);
     if (b && compared(comparison)) by_baseline.emplace(b, &comparison);
   }
-  const auto wanted = [&](const SweepRow& row) { return by_baseline.contains(&row); };
+  const auto wanted = [&](const ReportRow& row) { return by_baseline.contains(&row); };
   Json data = Json::array();
   const std::vector<FigureSeries> all = SeriesOf(report, wanted);
   for (const FigureSeries& series : all) {
@@ -217,10 +217,10 @@ std::string DifferenceJson(const SweepReport& report,
     trace["error_y"] = ErrorBars(series.color);
     trace["hovertemplate"] = "%{text}<extra></extra>";
     trace["text"] = Json::array();
-    for (const SweepRow* b : series.rows) {
-      const SweepComparison& comparison = *by_baseline.at(b);
-      const SweepRow* a = At(index, comparison.a);
-      const SweepDifference& difference = *(comparison.*metric.pair);
+    for (const ReportRow* b : series.rows) {
+      const ReportComparison& comparison = *by_baseline.at(b);
+      const ReportRow* a = At(index, comparison.a);
+      const ReportDifference& difference = *(comparison.*metric.pair);
       const int digits = metric.name == "psnr" ? 2 : 4;
       const double sign = metric.higher_is_better ? 1 : -1;
       const char* word = sign * difference.ci95.lo > 0 && sign * difference.ci95.hi > 0 ? "better"
@@ -254,18 +254,18 @@ std::string DifferenceJson(const SweepReport& report,
 }
 
 // Baselines stand beside the TeaCache setting that they match.
-const SweepRow& SpreadGroup(const RowIndex& index, const SweepRow& row) {
-  const SweepRow* matched = row.matches.empty() ? nullptr : At(index, row.matches);
+const ReportRow& SpreadGroup(const RowIndex& index, const ReportRow& row) {
+  const ReportRow* matched = row.matches.empty() ? nullptr : At(index, row.matches);
   return matched ? *matched : row;
 }
 
-std::string SpreadJson(const SweepReport& report,
+std::string SpreadJson(const Report& report,
                        const RowIndex& index,
-                       const std::vector<const SweepRow*>& groups,
+                       const std::vector<const ReportRow*>& groups,
                        const FigureMetric& metric) {
   constexpr size_t kMostPoints = 4000;
   size_t points = 0;
-  const auto wanted = [&](const SweepRow& row) {
+  const auto wanted = [&](const ReportRow& row) {
     return row.policy != "none" &&
            std::ranges::find(groups, &SpreadGroup(index, row)) != groups.end();
   };
@@ -278,8 +278,8 @@ std::string SpreadJson(const SweepReport& report,
     SetStyle(series, 5, &trace);
     trace["line"] = {{"color", series.color}, {"width", 1.2}};
     trace["marker"]["opacity"] = 0.75;
-    for (const SweepRow* row : series.rows) {
-      for (const SweepVideo& video : row->videos) {
+    for (const ReportRow* row : series.rows) {
+      for (const ReportVideo& video : row->videos) {
         const std::optional<double> value = metric.video(video);
         if (!video.error.empty() || !value) continue;
         trace["x"].push_back(EscapeHtml(ThresholdLabel(report, SpreadGroup(index, *row))));
@@ -295,22 +295,22 @@ std::string SpreadJson(const SweepReport& report,
   layout["xaxis"]["type"] = "category";
   layout["xaxis"]["categoryorder"] = "array";
   layout["xaxis"]["categoryarray"] = Json::array();
-  for (const SweepRow* row : groups) {
+  for (const ReportRow* row : groups) {
     layout["xaxis"]["categoryarray"].push_back(EscapeHtml(ThresholdLabel(report, *row)));
   }
   layout["boxmode"] = "group";
   return Dump(data, layout);
 }
 
-std::vector<const SweepRow*> SpreadGroups(const SweepReport& report,
-                                          const RowIndex& index,
-                                          const std::string& model) {
-  std::vector<const SweepRow*> groups;
-  for (const SweepRow& row : report.rows) {
+std::vector<const ReportRow*> SpreadGroups(const Report& report,
+                                           const RowIndex& index,
+                                           const std::string& model) {
+  std::vector<const ReportRow*> groups;
+  for (const ReportRow& row : report.rows) {
     if (row.model != model || row.policy == "none") continue;
     if (&SpreadGroup(index, row) == &row) groups.push_back(&row);
   }
-  std::ranges::stable_sort(groups, [](const SweepRow* a, const SweepRow* b) {
+  std::ranges::stable_sort(groups, [](const ReportRow* a, const ReportRow* b) {
     return a->threshold.value_or(1e9) < b->threshold.value_or(1e9);
   });
   return EvenlyPicked(groups, kMostThresholds);
@@ -324,7 +324,7 @@ std::string Labels(const std::vector<FigureMetric>& metrics) {
 
 }  // namespace
 
-Figure QualityFigure(const SweepReport& report, const std::string& metric) {
+Figure QualityFigure(const Report& report, const std::string& metric) {
   const std::vector<FigureMetric> metrics = MetricsOf(report);
   const auto kind = std::ranges::find(metrics, metric, &FigureMetric::name);
   if (kind == metrics.end()) return {};
@@ -345,7 +345,7 @@ Figure QualityFigure(const SweepReport& report, const std::string& metric) {
   return figure;
 }
 
-Figure EqualCallsFigure(const SweepReport& report, const std::string& model) {
+Figure EqualCallsFigure(const Report& report, const std::string& model) {
   Figure figure = ModelFigure(report, model, "equal-calls", "All policies at equal calls");
   figure.caption =
       "Every policy at the computed calls of each TeaCache setting: means with 95 % intervals over "
@@ -353,7 +353,7 @@ Figure EqualCallsFigure(const SweepReport& report, const std::string& model) {
       "videos.";
   figure.wide = true;
   const RowIndex index = IndexRows(report);
-  const std::vector<const SweepRow*> rows = ComparedRows(report, index, model);
+  const std::vector<const ReportRow*> rows = ComparedRows(report, index, model);
   if (rows.empty()) return figure;
   for (const FigureMetric& metric : MetricsOf(report, model)) {
     figure.variants.push_back(
@@ -362,7 +362,7 @@ Figure EqualCallsFigure(const SweepReport& report, const std::string& model) {
   return figure;
 }
 
-Figure DifferenceFigure(const SweepReport& report, const std::string& model) {
+Figure DifferenceFigure(const Report& report, const std::string& model) {
   Figure figure =
       ModelFigure(report, model, "difference", "TeaCache against the baselines at equal calls");
   figure.caption =
@@ -371,7 +371,7 @@ Figure DifferenceFigure(const SweepReport& report, const std::string& model) {
       "decides nothing.";
   figure.wide = true;
   const RowIndex index = IndexRows(report);
-  const std::vector<const SweepRow*> rows = ComparedRows(report, index, model);
+  const std::vector<const ReportRow*> rows = ComparedRows(report, index, model);
   if (rows.empty()) return figure;
   for (const FigureMetric& metric : MetricsOf(report, model)) {
     if (!metric.pair) continue;
@@ -382,7 +382,7 @@ Figure DifferenceFigure(const SweepReport& report, const std::string& model) {
   return figure;
 }
 
-Figure SpreadFigure(const SweepReport& report, const std::string& model) {
+Figure SpreadFigure(const Report& report, const std::string& model) {
   const std::vector<FigureMetric> metrics = MetricsOf(report, model);
   Figure figure = ModelFigure(report, model, "spread", "Every single video");
   figure.caption = fmt::format(
@@ -392,7 +392,7 @@ Figure SpreadFigure(const SweepReport& report, const std::string& model) {
       Labels(metrics));
   figure.wide = true;
   const RowIndex index = IndexRows(report);
-  const std::vector<const SweepRow*> groups = SpreadGroups(report, index, model);
+  const std::vector<const ReportRow*> groups = SpreadGroups(report, index, model);
   for (const FigureMetric& metric : metrics) {
     figure.variants.push_back(
         {metric.name, metric.label, SpreadJson(report, index, groups, metric)});

@@ -23,13 +23,13 @@ struct CallCounts {
   std::vector<int> replay_only;
 };
 
-CallCounts Count(const SweepRow& row) {
+CallCounts Count(const ReportRow& row) {
   CallCounts counts;
   const size_t calls = static_cast<size_t>(row.calls);
   counts.computed.resize(calls);
   counts.live_only.resize(calls);
   counts.replay_only.resize(calls);
-  for (const SweepVideo& video : row.videos) {
+  for (const ReportVideo& video : row.videos) {
     if (calls == 0 || !video.error.empty() || video.computed.size() != calls) continue;
     ++counts.videos;
     const bool both = video.replayed.size() == calls;
@@ -44,15 +44,15 @@ CallCounts Count(const SweepRow& row) {
 }
 
 // Lines from bottom to top: baselines below, TeaCache above, each by computed calls.
-std::vector<const SweepRow*> MapRows(const SweepReport& report, const std::string& model) {
-  std::vector<const SweepRow*> rows;
-  for (const SweepRow& row : report.rows) {
+std::vector<const ReportRow*> MapRows(const Report& report, const std::string& model) {
+  std::vector<const ReportRow*> rows;
+  for (const ReportRow& row : report.rows) {
     if (row.model == model && row.policy != "none" && row.policy != "steps" &&
         Count(row).videos > 0) {
       rows.push_back(&row);
     }
   }
-  std::ranges::stable_sort(rows, [](const SweepRow* a, const SweepRow* b) {
+  std::ranges::stable_sort(rows, [](const ReportRow* a, const ReportRow* b) {
     const bool a_teacache = a->policy == "teacache";
     const bool b_teacache = b->policy == "teacache";
     if (a_teacache != b_teacache) return b_teacache;
@@ -63,16 +63,16 @@ std::vector<const SweepRow*> MapRows(const SweepReport& report, const std::strin
 }
 
 // One line per row; `share` gives the value of each call, `text` what hovering says of it.
-Json Map(const std::vector<const SweepRow*>& rows,
+Json Map(const std::vector<const ReportRow*>& rows,
          const std::function<double(const CallCounts&, int call)>& share,
          const std::function<std::string(const CallCounts&, int call)>& text) {
   Json trace = Trace("heatmap", "");
   trace["z"] = Json::array();
   trace["text"] = Json::array();
   int calls = 0;
-  for (const SweepRow* row : rows) calls = std::max(calls, row->calls);
+  for (const ReportRow* row : rows) calls = std::max(calls, row->calls);
   for (int call = 0; call < calls; ++call) trace["x"].push_back(call);
-  for (const SweepRow* row : rows) {
+  for (const ReportRow* row : rows) {
     const CallCounts counts = Count(*row);
     Json line = Json::array();
     Json texts = Json::array();
@@ -90,7 +90,7 @@ Json Map(const std::vector<const SweepRow*>& rows,
   return trace;
 }
 
-Json MapLayout(const SweepReport& report, const std::vector<const SweepRow*>& rows) {
+Json MapLayout(const Report& report, const std::vector<const ReportRow*>& rows) {
   Json layout = Layout("transformer call", "");
   layout["xaxis"]["showgrid"] = false;
   layout["yaxis"] = RowAxis(report, rows);
@@ -99,7 +99,7 @@ Json MapLayout(const SweepReport& report, const std::vector<const SweepRow*>& ro
   return layout;
 }
 
-std::string Picked(size_t shown, const SweepReport& report) {
+std::string Picked(size_t shown, const Report& report) {
   return shown < kMostRows || report.rows.size() <= kMostRows
              ? ""
              : fmt::format(" {} lines, evenly picked from all settings.", shown);
@@ -107,9 +107,9 @@ std::string Picked(size_t shown, const SweepReport& report) {
 
 }  // namespace
 
-Figure SkipMapFigure(const SweepReport& report, const std::string& model) {
+Figure SkipMapFigure(const Report& report, const std::string& model) {
   Figure figure = ModelFigure(report, model, "skip-map", "Which calls are computed");
-  const std::vector<const SweepRow*> rows = MapRows(report, model);
+  const std::vector<const ReportRow*> rows = MapRows(report, model);
   figure.caption =
       "Every line is a setting, every column a transformer call; the fuller the colour, the larger "
       "the share of videos in which the call was computed. The others were taken from the cache." +
@@ -135,7 +135,7 @@ Figure SkipMapFigure(const SweepReport& report, const std::string& model) {
   return figure;
 }
 
-Figure ReplayFigure(const SweepReport& report, const std::string& model) {
+Figure ReplayFigure(const Report& report, const std::string& model) {
   Figure figure =
       ModelFigure(report, model, "replay", "Where the live schedule differs from the replayed one");
   figure.caption =
@@ -143,9 +143,9 @@ Figure ReplayFigure(const SweepReport& report, const std::string& model) {
       "signal that follows. Blue calls were computed live only, orange ones in the replay only; "
       "pale ones agree.";
   figure.wide = true;
-  std::vector<const SweepRow*> rows = MapRows(report, model);
+  std::vector<const ReportRow*> rows = MapRows(report, model);
   size_t differing = 0;
-  std::erase_if(rows, [&differing](const SweepRow* row) {
+  std::erase_if(rows, [&differing](const ReportRow* row) {
     const CallCounts counts = Count(*row);
     for (int call = 0; call < row->calls; ++call) {
       differing += counts.live_only[call] + counts.replay_only[call];

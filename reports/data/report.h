@@ -14,15 +14,15 @@ namespace teacache {
 // Conventions: seconds are wall clock; PSNR is in dB (a pair of identical videos has none), SSIM is
 // in [-1, 1], LPIPS >= 0 (lower is better); intervals are 95 %; paths are relative to the report's
 // folder with '/' between parts; prompt numbers are 0-based positions in
-// SweepContext::test_prompts.
+// ReportContext::test_prompts.
 
-struct SweepInterval {
+struct ReportInterval {
   double lo = 0;
   double hi = 0;
 };
 
 // Where, when and how the sweep ran.
-struct SweepContext {
+struct ReportContext {
   std::string title;         // heading of the page; "" = made from the models' names
   std::string tool_version;  // "0.1.0"
   std::string git_commit;    // "" = unknown
@@ -49,7 +49,7 @@ struct SweepContext {
   std::vector<std::string> warnings;  // e.g. "LPIPS was left out: no weights"
 };
 
-struct SweepModel {
+struct ReportModel {
   std::string name;  // "shapes"
   std::string description;
   std::string weights_digest;  // sha256, "" = unknown
@@ -68,44 +68,44 @@ struct SweepModel {
 
 // One point that the polynomial is fitted to: relative L1 change of the modulated input (x) and of
 // the residual of the blocks (y) between two calls of one run.
-struct SweepPair {
+struct ReportPair {
   double x = 0;
   double y = 0;
-  int prompt = 0;  // 0-based position in SweepContext::fit_prompts; -1 = unknown
+  int prompt = 0;  // 0-based position in ReportContext::fit_prompts; -1 = unknown
   int call = 0;    // 0-based; the later of the two calls
 };
 
 // A coefficient set: fitted here, or taken from a publication (then without pairs, but with figures
 // of how it does on the recorded ones).
-struct SweepFit {
+struct ReportFit {
   std::string name = "fitted";
   std::string source;                // "" = fitted here; else where it is from
-  std::string model;                 // SweepModel::name
+  std::string model;                 // ReportModel::name
   std::vector<double> coefficients;  // highest power first
-  std::vector<SweepPair> pairs;
+  std::vector<ReportPair> pairs;
   std::optional<double> r2;
   std::optional<double> pearson;  // of x and y
-  std::optional<SweepInterval> r2_ci95;
-  std::optional<SweepInterval> pearson_ci95;
+  std::optional<ReportInterval> r2_ci95;
+  std::optional<ReportInterval> pearson_ci95;
   std::optional<double> rmse;
-  SweepInterval x_range;  // of the pairs; outside it the polynomial extrapolates
-  SweepInterval y_range;
+  ReportInterval x_range;  // of the pairs; outside it the polynomial extrapolates
+  ReportInterval y_range;
 };
 
 // Pooled over the videos of one setting that were scored.
-struct SweepMetric {
+struct ReportMetric {
   std::optional<double> mean;  // none when every pair is identical (PSNR) or failed
   std::optional<double> median;
-  std::optional<double> std;          // sample standard deviation
-  std::optional<SweepInterval> ci95;  // of the mean
-  std::optional<double> p5;           // worst 5 %: 5th percentile, for LPIPS the 95th
-  std::optional<SweepInterval> p5_ci95;
+  std::optional<double> std;           // sample standard deviation
+  std::optional<ReportInterval> ci95;  // of the mean
+  std::optional<double> p5;            // worst 5 %: 5th percentile, for LPIPS the 95th
+  std::optional<ReportInterval> p5_ci95;
   int n = 0;          // videos that have a number
   int identical = 0;  // pairs that are equal in every pixel
 };
 
 // Seconds per video, over all timed runs of all videos.
-struct SweepTiming {
+struct ReportTiming {
   double median = 0;
   double lo = 0;  // 25th percentile
   double hi = 0;  // 75th percentile
@@ -113,8 +113,8 @@ struct SweepTiming {
 };
 
 // What a metric beside PSNR, SSIM and LPIPS is: a part of VBench, ... Listed once per report.
-struct SweepMetricInfo {
-  std::string name;   // as in SweepScore: "temporal_flickering"
+struct ReportMetricInfo {
+  std::string name;   // as in ReportScore: "temporal_flickering"
   std::string label;  // for people: "temporal flickering"
   std::string unit;   // "dB"; "" = none
   bool higher_is_better = true;
@@ -123,46 +123,46 @@ struct SweepMetricInfo {
 };
 
 // One of them for one video.
-struct SweepScore {
-  std::string name;  // SweepMetricInfo::name
+struct ReportScore {
+  std::string name;  // ReportMetricInfo::name
   double value = 0;
 };
 
 // ... pooled over the videos of a row.
-struct SweepExtra {
-  std::string name;  // SweepMetricInfo::name
-  SweepMetric pooled;
+struct ReportExtra {
+  std::string name;  // ReportMetricInfo::name
+  ReportMetric pooled;
 };
 
 // How many times faster than the uncached runs of the same model.
-struct SweepSpeedup {
+struct ReportSpeedup {
   double value = 0;  // 0 = not known: a side has no times
-  std::optional<SweepInterval> ci95;
+  std::optional<ReportInterval> ci95;
 };
 
 // Share of videos that show what the prompt asks for, on one axis ("shape", "colour", ...), judged
 // against the known scene.
-struct SweepShare {
+struct ReportShare {
   std::string axis;
-  double share = 0;                   // in [0, 1]
-  std::optional<SweepInterval> ci95;  // Wilson
+  double share = 0;                    // in [0, 1]
+  std::optional<ReportInterval> ci95;  // Wilson
 };
 
 // Whether a video shows what its prompt asks for, on one axis.
-struct SweepRight {
+struct ReportRight {
   std::string axis;
   bool right = false;
 };
 
 // One generated video of a setting.
-struct SweepVideo {
-  int prompt = 0;  // 0-based position in SweepContext::test_prompts
+struct ReportVideo {
+  int prompt = 0;  // 0-based position in ReportContext::test_prompts
   int64_t seed = 0;
   std::string path;         // of the video file that plays on the page; "" = not kept
   std::string scored_path;  // of the file that was scored; "" = `path`
   std::string error;        // "" = fine; else the video counts nowhere
   // Per transformer call: computed or taken from the cache. With fewer steps there are fewer calls
-  // than SweepRow::calls, all computed.
+  // than ReportRow::calls, all computed.
   std::vector<bool> computed;
   // What the rule makes of the signal of the uncached run, as fit-coeffs replays it; empty = not
   // known. It differs from `computed` where skipped calls changed what came after them.
@@ -171,8 +171,8 @@ struct SweepVideo {
   std::optional<double> psnr;  // against the uncached video of the same prompt and seed
   std::optional<double> ssim;
   std::optional<double> lpips;
-  std::vector<SweepScore> extra;
-  std::vector<SweepRight> shows;    // empty = not judged
+  std::vector<ReportScore> extra;
+  std::vector<ReportRight> shows;   // empty = not judged
   std::optional<double> scene_iou;  // overlap with the true scene
   double transformer_seconds = -1;  // -1 = not measured; medians over the timed runs
   double decode_seconds = -1;
@@ -182,13 +182,13 @@ struct SweepVideo {
 };
 
 // One setting: a policy with its parameter, over all test videos.
-struct SweepRow {
+struct ReportRow {
   std::string id;  // unique in the report and fit for a URL: "none", "teacache-0.1", "uniform-12"
-  std::string model;  // SweepModel::name
+  std::string model;  // ReportModel::name
   // "none", "teacache", "uniform", "mask", "steps", "magcache"; of foreign runs anything
   std::string policy;
   std::string label;  // for people, where the policy and its parameter say too little; "" = made
-  std::string fit;    // SweepFit::name used by the policy; "" = none
+  std::string fit;    // ReportFit::name used by the policy; "" = none
   std::optional<double> threshold;        // of teacache
   std::optional<double> computed_target;  // computed calls asked for; of uniform, mask, steps
   // The teacache row whose computed calls this one was given, video by video or on average; the two
@@ -203,82 +203,105 @@ struct SweepRow {
   int computed_min = 0;
   int computed_max = 0;
   int longest_skip = 0;  // longest run of skipped calls in any video
-  // Of SweepVideo::replayed, over the videos that have it; none = not known.
+  // Of ReportVideo::replayed, over the videos that have it; none = not known.
   std::optional<double> replayed_mean;    // computed calls
   std::optional<double> replayed_agrees;  // share of the calls where replayed and live agree
 
-  SweepTiming transformer;
-  SweepTiming decode;
-  SweepTiming total;  // end to end
-  SweepSpeedup speedup_transformer;
-  SweepSpeedup speedup_total;
+  ReportTiming transformer;
+  ReportTiming decode;
+  ReportTiming total;  // end to end
+  ReportSpeedup speedup_transformer;
+  ReportSpeedup speedup_total;
 
-  std::optional<SweepMetric> psnr;  // absent for the uncached row and where not measured
-  std::optional<SweepMetric> ssim;
-  std::optional<SweepMetric> lpips;
-  std::vector<SweepExtra> extra;
-  std::vector<SweepShare> adherence;  // empty = not judged
-  std::optional<double> scene_iou;    // mean overlap with the true scene
+  std::optional<ReportMetric> psnr;  // absent for the uncached row and where not measured
+  std::optional<ReportMetric> ssim;
+  std::optional<ReportMetric> lpips;
+  std::vector<ReportExtra> extra;
+  std::vector<ReportShare> adherence;  // empty = not judged
+  std::optional<double> scene_iou;     // mean overlap with the true scene
 
   int64_t bytes = 0;  // of the video files; 0 = unknown
   std::string codec;  // of the scored files: "ffv1", "h264", ...; "" = unknown or several
   int failed = 0;     // videos with an error, those that are missing included
-  std::vector<SweepVideo> videos;
+  std::vector<ReportVideo> videos;
 };
 
 // Mean difference of two rows over the same videos, a minus b, with a bootstrap interval.
-struct SweepDifference {
+struct ReportDifference {
   double mean = 0;
-  SweepInterval ci95;
+  ReportInterval ci95;
   int n = 0;  // videos that have the metric in both rows
 };
 
-struct SweepComparison {
-  std::string a;          // SweepRow::id, a teacache row
-  std::string b;          // SweepRow::id of the baseline with as many computed calls
+struct ReportComparison {
+  std::string a;          // ReportRow::id, a teacache row
+  std::string b;          // ReportRow::id of the baseline with as many computed calls
   double computed_a = 0;  // mean computed calls over the videos that both have
   double computed_b = 0;
   int verdict = 0;  // a is better (+1) or worse (-1) beyond the interval, or neither (0)
-  std::optional<SweepDifference> psnr;
-  std::optional<SweepDifference> ssim;
-  std::optional<SweepDifference> lpips;
+  std::optional<ReportDifference> psnr;
+  std::optional<ReportDifference> ssim;
+  std::optional<ReportDifference> lpips;
 };
 
 // Which rows of a model no other row beats in both speed-up (end to end) and the mean of a metric.
-struct SweepFront {
-  std::string model;              // SweepModel::name
+struct ReportFront {
+  std::string model;              // ReportModel::name
   std::string metric;             // "psnr", "ssim", "lpips"
-  std::vector<std::string> rows;  // SweepRow::id, slowest first
+  std::vector<std::string> rows;  // ReportRow::id, slowest first
   // The row of the front farthest above the straight line between its ends (speed-up and metric
   // scaled to [0, 1]): past it speed costs the most quality. "" = fewer than three rows.
   std::string knee;
 };
 
 // The largest threshold of a model and coefficient set that keeps a quality.
-struct SweepDecision {
-  std::string model;  // SweepModel::name
-  std::string fit;    // SweepFit::name
+struct ReportDecision {
+  std::string model;  // ReportModel::name
+  std::string fit;    // ReportFit::name
   std::string metric = "psnr";
   double target = 30;  // the quality asked for
   bool worst = true;   // of the worst 5 % of the videos; false = of the mean
   bool reached = false;
-  double threshold = 0;               // between the measured ones, on a monotone curve
-  std::optional<SweepInterval> ci95;  // of the threshold
-  std::string row;   // SweepRow::id of the largest measured threshold that keeps it; "" = none
+  double threshold = 0;                // between the measured ones, on a monotone curve
+  std::optional<ReportInterval> ci95;  // of the threshold
+  std::string row;   // ReportRow::id of the largest measured threshold that keeps it; "" = none
   std::string text;  // one sentence
 };
 
-struct SweepReport {
+// What a conclusion is about.
+enum class ConclusionKind {
+  kChoice,     // which setting to use
+  kBaseline,   // TeaCache against a baseline at equal calls
+  kFront,      // the settings that no other one beats
+  kOverhead,   // where the saved calls go
+  kSignal,     // how well the coefficients describe the signal
+  kExtremes,   // thresholds that skip nothing or all they may
+  kReplay,     // replayed against live schedules
+  kAdherence,  // whether the videos show what the prompts ask for
+  kPrompts,    // how the prompts of fit and test relate
+  kTiming,     // how the seconds were measured
+  kFailures,   // videos that failed
+  kOther,      // of a report of version 0.1.0, which knew no kinds
+};
+
+struct Conclusion {
+  ConclusionKind kind = ConclusionKind::kOther;
+  std::string model;     // ReportModel::name; "" = about the whole report
+  std::string headline;  // of a choice: what to do, in one sentence; else ""
+  std::string text;      // further sentences; "" = none
+};
+
+struct Report {
   static constexpr int kVersion = 1;
-  SweepContext context;
-  std::vector<SweepModel> models;
-  std::vector<SweepMetricInfo> metrics;  // of SweepVideo::extra; empty = only the usual three
-  std::vector<SweepFit> fits;
-  std::vector<SweepRow> rows;  // uncached first, then by policy and parameter
-  std::vector<SweepComparison> comparisons;
-  std::vector<SweepFront> fronts;
-  std::vector<SweepDecision> decisions;
-  std::vector<std::string> conclusions;  // sentences; the first is the verdict
+  ReportContext context;
+  std::vector<ReportModel> models;
+  std::vector<ReportMetricInfo> metrics;  // of ReportVideo::extra; empty = only the usual three
+  std::vector<ReportFit> fits;
+  std::vector<ReportRow> rows;  // uncached first, then by policy and parameter
+  std::vector<ReportComparison> comparisons;
+  std::vector<ReportFront> fronts;
+  std::vector<ReportDecision> decisions;
+  std::vector<Conclusion> conclusions;  // choices come first in each model
 };
 
 }  // namespace teacache

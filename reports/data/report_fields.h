@@ -8,13 +8,13 @@ namespace teacache {
 // One list of keys per struct serves both directions: an archive is called with key and member.
 
 template <typename Archive>
-void Visit(Archive& archive, SweepInterval& value) {
+void Visit(Archive& archive, ReportInterval& value) {
   archive("lo", value.lo);
   archive("hi", value.hi);
 }
 
 template <typename Archive>
-void Visit(Archive& archive, SweepContext& value) {
+void Visit(Archive& archive, ReportContext& value) {
   archive("title", value.title);
   archive("tool_version", value.tool_version);
   archive("git_commit", value.git_commit);
@@ -41,7 +41,7 @@ void Visit(Archive& archive, SweepContext& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, SweepModel& value) {
+void Visit(Archive& archive, ReportModel& value) {
   archive("name", value.name);
   archive("description", value.description);
   archive("weights_digest", value.weights_digest);
@@ -59,7 +59,7 @@ void Visit(Archive& archive, SweepModel& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, SweepPair& value) {
+void Visit(Archive& archive, ReportPair& value) {
   archive("x", value.x);
   archive("y", value.y);
   archive("prompt", value.prompt);
@@ -67,7 +67,7 @@ void Visit(Archive& archive, SweepPair& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, SweepFit& value) {
+void Visit(Archive& archive, ReportFit& value) {
   archive("name", value.name);
   archive("source", value.source);
   archive("model", value.model);
@@ -83,7 +83,7 @@ void Visit(Archive& archive, SweepFit& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, SweepMetric& value) {
+void Visit(Archive& archive, ReportMetric& value) {
   archive("mean", value.mean);
   archive("median", value.median);
   archive("std", value.std);
@@ -95,7 +95,7 @@ void Visit(Archive& archive, SweepMetric& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, SweepTiming& value) {
+void Visit(Archive& archive, ReportTiming& value) {
   archive("median", value.median);
   archive("lo", value.lo);
   archive("hi", value.hi);
@@ -103,13 +103,13 @@ void Visit(Archive& archive, SweepTiming& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, SweepSpeedup& value) {
+void Visit(Archive& archive, ReportSpeedup& value) {
   archive("value", value.value);
   archive("ci95", value.ci95);
 }
 
 template <typename Archive>
-void Visit(Archive& archive, SweepMetricInfo& value) {
+void Visit(Archive& archive, ReportMetricInfo& value) {
   archive("name", value.name);
   archive("label", value.label);
   archive("unit", value.unit);
@@ -119,32 +119,32 @@ void Visit(Archive& archive, SweepMetricInfo& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, SweepScore& value) {
+void Visit(Archive& archive, ReportScore& value) {
   archive("name", value.name);
   archive("value", value.value);
 }
 
 template <typename Archive>
-void Visit(Archive& archive, SweepExtra& value) {
+void Visit(Archive& archive, ReportExtra& value) {
   archive("name", value.name);
   archive("pooled", value.pooled);
 }
 
 template <typename Archive>
-void Visit(Archive& archive, SweepShare& value) {
+void Visit(Archive& archive, ReportShare& value) {
   archive("axis", value.axis);
   archive("share", value.share);
   archive("ci95", value.ci95);
 }
 
 template <typename Archive>
-void Visit(Archive& archive, SweepRight& value) {
+void Visit(Archive& archive, ReportRight& value) {
   archive("axis", value.axis);
   archive("right", value.right);
 }
 
 template <typename Archive>
-void Visit(Archive& archive, SweepVideo& value) {
+void Visit(Archive& archive, ReportVideo& value) {
   archive("prompt", value.prompt);
   archive("seed", value.seed);
   archive("path", value.path);
@@ -167,7 +167,7 @@ void Visit(Archive& archive, SweepVideo& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, SweepRow& value) {
+void Visit(Archive& archive, ReportRow& value) {
   archive("id", value.id);
   archive("model", value.model);
   archive("policy", value.policy);
@@ -202,14 +202,14 @@ void Visit(Archive& archive, SweepRow& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, SweepDifference& value) {
+void Visit(Archive& archive, ReportDifference& value) {
   archive("mean", value.mean);
   archive("ci95", value.ci95);
   archive("n", value.n);
 }
 
 template <typename Archive>
-void Visit(Archive& archive, SweepComparison& value) {
+void Visit(Archive& archive, ReportComparison& value) {
   archive("a", value.a);
   archive("b", value.b);
   archive("computed_a", value.computed_a);
@@ -221,7 +221,7 @@ void Visit(Archive& archive, SweepComparison& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, SweepFront& value) {
+void Visit(Archive& archive, ReportFront& value) {
   archive("model", value.model);
   archive("metric", value.metric);
   archive("rows", value.rows);
@@ -229,7 +229,7 @@ void Visit(Archive& archive, SweepFront& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, SweepDecision& value) {
+void Visit(Archive& archive, ReportDecision& value) {
   archive("model", value.model);
   archive("fit", value.fit);
   archive("metric", value.metric);
@@ -243,7 +243,15 @@ void Visit(Archive& archive, SweepDecision& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, SweepReport& value) {
+void Visit(Archive& archive, Conclusion& value) {
+  archive("kind", value.kind);
+  archive("model", value.model);
+  archive("headline", value.headline);
+  archive("text", value.text);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, Report& value) {
   archive("context", value.context);
   archive("models", value.models);
   archive("metrics", value.metrics);

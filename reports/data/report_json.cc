@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <concepts>
 #include <nlohmann/json.hpp>
@@ -17,6 +19,20 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kFormat = "teacache-sweep";
 
+// Names of ConclusionKind in its order.
+constexpr std::array<std::string_view, 12> kConclusionKinds = {"choice",
+                                                               "baseline",
+                                                               "front",
+                                                               "overhead",
+                                                               "signal",
+                                                               "extremes",
+                                                               "replay",
+                                                               "adherence",
+                                                               "prompts",
+                                                               "timing",
+                                                               "failures",
+                                                               "other"};
+
 using Libraries = std::vector<std::pair<std::string, std::string>>;
 
 struct Writer {
@@ -31,6 +47,7 @@ struct Writer {
   static Json ToJson(std::integral auto value) { return value; }
   static Json ToJson(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
   static Json ToJson(std::string& value) { return value; }
+  static Json ToJson(ConclusionKind kind) { return kConclusionKinds.at(static_cast<size_t>(kind)); }
   static Json ToJson(std::vector<bool>& calls) {
     std::string text;
     for (const bool computed : calls) text += computed ? '1' : '0';
@@ -98,6 +115,23 @@ struct Reader {
     if (!json.is_string()) Fail("a string");
     value = json.get<std::string>();
   }
+  // Kinds that are not known are other ones, as keys that are not known are passed over.
+  void Read(ConclusionKind& kind) const {
+    if (!json.is_string()) Fail("a string");
+    const auto found = std::ranges::find(kConclusionKinds, json.get<std::string>());
+    kind = found == kConclusionKinds.end()
+               ? ConclusionKind::kOther
+               : static_cast<ConclusionKind>(found - kConclusionKinds.begin());
+  }
+  // Version 0.1.0 wrote sentences alone.
+  void Read(Conclusion& conclusion) const {
+    if (json.is_string()) {
+      Read(conclusion.text);
+    } else {
+      if (!json.is_object()) Fail("an object");
+      Visit(*this, conclusion);
+    }
+  }
   void Read(std::vector<bool>& calls) const {
     if (!json.is_string()) Fail("a string of 0 and 1");
     const std::string text = json.get<std::string>();
@@ -149,42 +183,40 @@ void CheckHeader(const Json& json, const std::string& where) {
   if (version == json.end() || !version->is_number_integer()) {
     ThrowUserError(where, "must have a whole number as \"version\"");
   }
-  if (version->get<int>() > SweepReport::kVersion) {
+  if (version->get<int>() > Report::kVersion) {
     ThrowUserError(where,
                    "must have version {} or lower but has {}; it was written by a newer tool",
-                   SweepReport::kVersion,
+                   Report::kVersion,
                    version->get<int>());
   }
 }
 
 }  // namespace
 
-std::string ReportJson(const SweepReport& report, int indent) {
+std::string ReportJson(const Report& report, int indent) {
   Writer writer;
   writer.json["format"] = kFormat;
-  writer.json["version"] = SweepReport::kVersion;
+  writer.json["version"] = Report::kVersion;
   // Visit is written for both directions and therefore takes a mutable struct; a Writer only reads.
-  Visit(writer, const_cast<SweepReport&>(report));
+  Visit(writer, const_cast<Report&>(report));
   // File names and messages may hold bytes that are no UTF-8: replaced instead of thrown.
   return writer.json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-SweepReport ParseReportJson(std::string_view text, std::string_view where) {
+Report ParseReportJson(std::string_view text, std::string_view where) {
   const std::string file(where);
   const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (json.is_discarded()) ThrowUserError(where, "must be JSON but is not (cut or damaged?)");
   CheckHeader(json, file);
-  SweepReport report;
+  Report report;
   Reader{json, file, ""}.Read(report);
   return report;
 }
 
-void WriteReportJson(const std::string& path, const SweepReport& report) {
+void WriteReportJson(const std::string& path, const Report& report) {
   AtomicWriteFile(path, ReportJson(report));
 }
 
-SweepReport ReadReportJson(const std::string& path) {
-  return ParseReportJson(ReadFile(path), path);
-}
+Report ReadReportJson(const std::string& path) { return ParseReportJson(ReadFile(path), path); }
 
 }  // namespace teacache

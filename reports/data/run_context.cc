@@ -10,7 +10,6 @@
 #include <fstream>
 
 #include "datasets/base/version.h"
-#include "reports/pages/html_page.h"
 
 namespace teacache {
 
@@ -54,10 +53,10 @@ std::string UtcTime(int64_t seconds) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(seconds)));
 }
 
-SweepContext DescribeRun(const std::vector<std::string>& argv,
-                         const std::string& device,
-                         int threads) {
-  SweepContext context;
+ReportContext DescribeRun(const std::vector<std::string>& argv,
+                          const std::string& device,
+                          int threads) {
+  ReportContext context;
   context.tool_version = kVersion;
   context.git_commit = kGitCommit;
   context.started = UtcTime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()));
@@ -69,7 +68,7 @@ SweepContext DescribeRun(const std::vector<std::string>& argv,
   context.processors = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
   context.load = MachineLoad();
   context.libraries = {{"LibTorch", TEACACHE_TORCH_VERSION},
-                       {"plotly.js", std::string(PlotlyVersion())}};
+                       {"plotly.js", TEACACHE_PLOTLY_VERSION}};
   context.argv = argv;
   if (!context.argv.empty()) {
     context.argv[0] = std::filesystem::path(context.argv[0]).filename().string();

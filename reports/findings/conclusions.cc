@@ -5,12 +5,115 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
-#include "reports/findings/baseline_sentences.h"
 #include "reports/findings/labels.h"
 
 namespace teacache {
 namespace {
+
+// With several coefficient sets TeaCache is named with the one it used.
+std::string TeaCacheName(const Report& report, const ReportModel& model, const std::string& fit) {
+  const auto sets = std::ranges::count(report.fits, model.name, &ReportFit::model);
+  return sets > 1 && !fit.empty() ? fmt::format("TeaCache with the {} coefficients", fit)
+                                  : "TeaCache";
+}
+
+struct Entry {
+  double threshold = 0;
+  double difference = 0;  // of PSNR, else of SSIM
+};
+
+struct Tally {
+  std::vector<Entry> better, same, worse;
+  std::vector<double> unequal;  // thresholds whose calls the baseline cannot have
+  int digits = 1;
+  std::string unit = " dB";
+  size_t total() const { return better.size() + same.size() + worse.size(); }
+};
+
+Tally Count(const Report& report,
+            const ReportModel& model,
+            const std::string& fit,
+            const std::string& policy) {
+  Tally tally;
+  for (const ReportRow& row : report.rows) {
+    if (row.model != model.name || row.fit != fit || row.policy != "teacache" || !row.threshold)
+      continue;
+    const ReportComparison* comparison = FindComparison(report, row.id, policy);
+    if (!comparison) continue;
+    if (!EqualCost(comparison->computed_a, comparison->computed_b)) {
+      tally.unequal.push_back(*row.threshold);
+      continue;
+    }
+    if (!comparison->psnr && !comparison->ssim) continue;
+    if (!comparison->psnr) {
+      tally.digits = 4;
+      tally.unit = " SSIM";
+    }
+    const int verdict = Verdict(*comparison);
+    auto& list = verdict > 0 ? tally.better : verdict < 0 ? tally.worse : tally.same;
+    list.push_back(
+        {*row.threshold, (comparison->psnr ? comparison->psnr : comparison->ssim)->mean});
+  }
+  return tally;
+}
+
+// "at thresholds 0.1 (+2.1 dB) and 0.2 (+0.3 dB)", or "at every threshold (+0.3 to +2.1 dB)".
+std::string At(const std::vector<Entry>& list, const Tally& tally) {
+  if (list.size() == tally.total() && list.size() > 2) {
+    const auto [lo, hi] = std::ranges::minmax(list, {}, &Entry::difference);
+    return fmt::format("at every threshold ({} to {}{})",
+                       Signed(lo.difference, tally.digits),
+                       Signed(hi.difference, tally.digits),
+                       tally.unit);
+  }
+  std::vector<std::string> words;
+  for (const Entry& entry : list) {
+    words.push_back(fmt::format(
+        "{} ({}{})", Short(entry.threshold), Signed(entry.difference, tally.digits), tally.unit));
+  }
+  return fmt::format("at threshold{} {}", list.size() == 1 ? "" : "s", Listed(words));
+}
+
+// "At equal computed calls TeaCache beats uniform skipping at ..., cannot be told from it at ...":
+// how the rows of a model and coefficient set do against the baseline `policy`, with the thresholds
+// at which the baseline could not have as many calls. "" = they were not compared.
+std::string AgainstBaseline(const Report& report,
+                            const ReportModel& model,
+                            const std::string& fit,
+                            const std::string& policy) {
+  const Tally tally = Count(report, model, fit, policy);
+  const std::string label = PolicyLabel(policy);
+  std::string text;
+  if (tally.total() > 0) {
+    std::vector<std::string> parts;
+    if (!tally.better.empty())
+      parts.push_back(fmt::format("beats {} {}", label, At(tally.better, tally)));
+    if (!tally.same.empty()) {
+      parts.push_back(fmt::format(
+          "cannot be told from {} {}", tally.better.empty() ? label : "it", At(tally.same, tally)));
+    }
+    if (!tally.worse.empty()) {
+      parts.push_back(fmt::format(
+          "is worse{} {}", parts.empty() ? " than " + label : "", At(tally.worse, tally)));
+    }
+    text = fmt::format(
+        "At equal computed calls {} {}.", TeaCacheName(report, model, fit), Listed(parts));
+    if (tally.better.empty()) text += " It never beats it beyond the intervals.";
+  }
+  if (!tally.unequal.empty()) {
+    std::vector<std::string> thresholds;
+    for (const double threshold : tally.unequal) thresholds.push_back(Short(threshold));
+    text += fmt::format("{}{} cannot be given the calls of threshold{} {}, so {} not compared.",
+                        text.empty() ? "" : " ",
+                        Capital(label),
+                        thresholds.size() == 1 ? "" : "s",
+                        Listed(thresholds),
+                        thresholds.size() == 1 ? "that one is" : "those are");
+  }
+  return text;
+}
 
 constexpr std::string_view kTeaCache = "teacache";
 
@@ -18,24 +121,17 @@ std::string Plural(size_t count, std::string_view noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
-bool IsTeaCache(const SweepRow& row) { return row.policy == kTeaCache && row.threshold; }
+bool IsTeaCache(const ReportRow& row) { return row.policy == kTeaCache && row.threshold; }
 
-// With several models in one report every sentence says which one it is about.
-std::string Prefix(const SweepReport& report, const SweepModel& model) {
-  return report.models.size() > 1 ? model.name + ": " : "";
-}
-
-bool EqualCost(const SweepComparison& comparison) {
+bool EqualCost(const ReportComparison& comparison) {
   return teacache::EqualCost(comparison.computed_a, comparison.computed_b);
 }
 
 // How the baseline of `policy` does at the calls of `row`; empty when it was not run.
-std::string BaselineThere(const SweepReport& report,
-                          const SweepRow& row,
-                          const std::string& policy) {
-  const SweepComparison* comparison = FindComparison(report, row.id, policy);
+std::string BaselineThere(const Report& report, const ReportRow& row, const std::string& policy) {
+  const ReportComparison* comparison = FindComparison(report, row.id, policy);
   if (!comparison || !comparison->psnr) return "";
-  const SweepDifference& difference = *comparison->psnr;
+  const ReportDifference& difference = *comparison->psnr;
   const int verdict = Verdict(*comparison);
   return fmt::format(" {} at {} {} (TeaCache − {}: {} dB, {} to {}).",
                      Capital(PolicyLabel(policy)),
@@ -52,9 +148,9 @@ std::string BaselineThere(const SweepReport& report,
 }
 
 // Every policy that a row of `model` was compared with, in the order of the rows.
-std::vector<std::string> Baselines(const SweepReport& report, const SweepModel& model) {
+std::vector<std::string> Baselines(const Report& report, const ReportModel& model) {
   std::vector<std::string> policies;
-  for (const SweepRow& row : report.rows) {
+  for (const ReportRow& row : report.rows) {
     if (row.model == model.name && !row.matches.empty() &&
         std::ranges::find(policies, row.policy) == policies.end()) {
       policies.push_back(row.policy);
@@ -63,8 +159,8 @@ std::vector<std::string> Baselines(const SweepReport& report, const SweepModel& 
   return policies;
 }
 
-std::string LimitText(const SweepReport& report, const SweepRow& row) {
-  for (const SweepDecision& decision : report.decisions) {
+std::string LimitText(const Report& report, const ReportRow& row) {
+  for (const ReportDecision& decision : report.decisions) {
     if (decision.model != row.model || decision.fit != row.fit || !decision.reached ||
         !decision.ci95) {
       continue;
@@ -79,20 +175,23 @@ std::string LimitText(const SweepReport& report, const SweepRow& row) {
   return "";
 }
 
-std::string Recommendation(const SweepReport& report, const SweepModel& model) {
+// The choice of `model`; without headline where no TeaCache setting was scored.
+Conclusion Choice(const Report& report, const ReportModel& model) {
+  Conclusion choice{ConclusionKind::kChoice, model.name, "", ""};
   const double floor = report.context.psnr_floor;
-  const bool any = std::ranges::any_of(report.rows, [&model](const SweepRow& row) {
+  const bool any = std::ranges::any_of(report.rows, [&model](const ReportRow& row) {
     return row.model == model.name && IsTeaCache(row) && row.psnr;
   });
-  if (!any) return "";
-  const SweepRow* row = RecommendedRow(report, model.name);
+  if (!any) return choice;
+  const ReportRow* row = RecommendedRow(report, model.name);
   if (!row) {
-    return fmt::format(
+    choice.headline = fmt::format(
         "No threshold of this sweep keeps the worst 5 % of the videos at {} dB or more; choose "
         "from the curves below.",
         Short(floor));
+    return choice;
   }
-  std::string text = fmt::format(
+  choice.headline = fmt::format(
       "Threshold {} is the largest that keeps the worst 5 % of the videos at {} dB or more: {}, "
       "{}, "
       "PSNR {} on average.",
@@ -105,18 +204,20 @@ std::string Recommendation(const SweepReport& report, const SweepModel& model) {
           : "how many calls were computed is not known",
       MetricText(row->psnr, 1, " dB"));
   for (const std::string& policy : Baselines(report, model)) {
-    text += BaselineThere(report, *row, policy);
+    choice.text += BaselineThere(report, *row, policy);
   }
-  return text + LimitText(report, *row);
+  choice.text += LimitText(report, *row);
+  if (choice.text.starts_with(" ")) choice.text.erase(0, 1);
+  return choice;
 }
 
-std::string FrontSentence(const SweepReport& report, const SweepModel& model) {
-  for (const SweepFront& front : report.fronts) {
+std::string FrontSentence(const Report& report, const ReportModel& model) {
+  for (const ReportFront& front : report.fronts) {
     if (front.model != model.name || front.metric != "psnr" || front.rows.size() < 2) continue;
     std::vector<std::string> policies;
     std::map<std::string, int> count;
     for (const std::string& id : front.rows) {
-      const SweepRow* row = FindRow(report, id);
+      const ReportRow* row = FindRow(report, id);
       if (!row) continue;
       if (count[row->policy]++ == 0) policies.push_back(row->policy);
     }
@@ -124,7 +225,7 @@ std::string FrontSentence(const SweepReport& report, const SweepModel& model) {
     for (const std::string& policy : policies) {
       words.push_back(fmt::format("{} of {}", count[policy], PolicyLabel(policy)));
     }
-    const SweepRow* knee = FindRow(report, front.knee);
+    const ReportRow* knee = FindRow(report, front.knee);
     return fmt::format("{} settings are beaten by no other in speed and PSNR at once: {}{}.",
                        front.rows.size(),
                        Listed(words),
@@ -137,10 +238,10 @@ std::string FrontSentence(const SweepReport& report, const SweepModel& model) {
   return "";
 }
 
-std::string ReplaySentence(const SweepReport& report, const SweepModel& model) {
-  const SweepRow* worst = nullptr;
+std::string ReplaySentence(const Report& report, const ReportModel& model) {
+  const ReportRow* worst = nullptr;
   int rows = 0;
-  for (const SweepRow& row : report.rows) {
+  for (const ReportRow& row : report.rows) {
     if (row.model != model.name || !IsTeaCache(row) || !row.replayed_agrees) continue;
     ++rows;
     if (!worst || *row.replayed_agrees < *worst->replayed_agrees) worst = &row;
@@ -162,10 +263,10 @@ std::string ReplaySentence(const SweepReport& report, const SweepModel& model) {
 }
 
 // Thresholds that do nothing, or all they can.
-std::string ExtremesSentence(const SweepReport& report, const SweepModel& model) {
+std::string ExtremesSentence(const Report& report, const ReportModel& model) {
   std::vector<std::string> nothing;
   std::vector<std::string> everything;
-  for (const SweepRow& row : report.rows) {
+  for (const ReportRow& row : report.rows) {
     if (row.model != model.name || !IsTeaCache(row) || row.computed_max == 0) continue;
     if (row.computed_min >= row.calls) {
       nothing.push_back(Short(*row.threshold));
@@ -187,7 +288,7 @@ std::string ExtremesSentence(const SweepReport& report, const SweepModel& model)
   return text;
 }
 
-std::string SignalSentence(const SweepFit& fit) {
+std::string SignalSentence(const ReportFit& fit) {
   if (!fit.r2) return "";
   if (!fit.source.empty() && *fit.r2 < 0) {
     return fmt::format(
@@ -221,7 +322,7 @@ std::string SignalSentence(const SweepFit& fit) {
 }
 
 // Where the saved calls go: calls / computed calls against the measured speed-up.
-std::string OverheadSentence(const SweepRow& row) {
+std::string OverheadSentence(const ReportRow& row) {
   if (row.computed_mean <= 0 || !(row.speedup_total.value > 0) ||
       !(row.speedup_transformer.value > 0)) {
     return "";
@@ -240,16 +341,16 @@ std::string OverheadSentence(const SweepRow& row) {
       Fixed(row.total.median, 3));
 }
 
-double MeanShare(const SweepRow& row) {
+double MeanShare(const ReportRow& row) {
   double sum = 0;
-  for (const SweepShare& share : row.adherence) sum += share.share;
+  for (const ReportShare& share : row.adherence) sum += share.share;
   return sum / static_cast<double>(row.adherence.size());
 }
 
-std::string AdherenceSentence(const SweepReport& report, const SweepModel& model) {
-  const SweepRow* uncached = nullptr;
-  const SweepRow* worst = nullptr;
-  for (const SweepRow& row : report.rows) {
+std::string AdherenceSentence(const Report& report, const ReportModel& model) {
+  const ReportRow* uncached = nullptr;
+  const ReportRow* worst = nullptr;
+  for (const ReportRow& row : report.rows) {
     if (row.model != model.name || row.adherence.empty()) continue;
     if (row.policy == "none") uncached = &row;
     if (IsTeaCache(row) && (!worst || MeanShare(row) < MeanShare(*worst))) worst = &row;
@@ -264,7 +365,7 @@ std::string AdherenceSentence(const SweepReport& report, const SweepModel& model
       Short(*worst->threshold));
 }
 
-std::string PromptSentence(const SweepContext& context) {
+std::string PromptSentence(const ReportContext& context) {
   if (context.fit_prompts.empty() || context.test_prompts.empty()) return "";
   const std::set<std::string> fit(context.fit_prompts.begin(), context.fit_prompts.end());
   const auto shared = std::ranges::count_if(
@@ -285,7 +386,7 @@ std::string PromptSentence(const SweepContext& context) {
 }
 
 // Seconds are worth as much as the machine was quiet.
-std::string TimingSentence(const SweepContext& context) {
+std::string TimingSentence(const ReportContext& context) {
   if (context.timed_runs == 0) return "";
   std::string text = fmt::format(
       "Seconds are medians of {} of every video, settings in turn, warm-up left out.",
@@ -301,13 +402,13 @@ std::string TimingSentence(const SweepContext& context) {
   return text;
 }
 
-std::string FailureSentence(const SweepReport& report) {
+std::string FailureSentence(const Report& report) {
   size_t failed = 0;
   size_t all = 0;
-  for (const SweepRow& row : report.rows) {
+  for (const ReportRow& row : report.rows) {
     all += row.videos.size();
     failed += std::ranges::count_if(row.videos,
-                                    [](const SweepVideo& video) { return !video.error.empty(); });
+                                    [](const ReportVideo& video) { return !video.error.empty(); });
   }
   if (failed == 0) return "";
   return fmt::format(
@@ -316,19 +417,19 @@ std::string FailureSentence(const SweepReport& report) {
 
 }  // namespace
 
-int Verdict(const SweepComparison& comparison) {
+int Verdict(const ReportComparison& comparison) {
   const auto& difference = comparison.psnr ? comparison.psnr : comparison.ssim;
   if (!difference) return 0;
   return difference->ci95.lo > 0 ? 1 : difference->ci95.hi < 0 ? -1 : 0;
 }
 
-const SweepRow* RecommendedRow(const SweepReport& report, const std::string& model) {
-  const auto keeps = [&report](const SweepMetric& psnr) {
+const ReportRow* RecommendedRow(const Report& report, const std::string& model) {
+  const auto keeps = [&report](const ReportMetric& psnr) {
     if (psnr.p5) return *psnr.p5 >= report.context.psnr_floor;
     return psnr.identical > 0;
   };
-  const SweepRow* best = nullptr;
-  for (const SweepRow& row : report.rows) {
+  const ReportRow* best = nullptr;
+  for (const ReportRow& row : report.rows) {
     if (row.model != model || !IsTeaCache(row) || !row.psnr || !keeps(*row.psnr)) continue;
     const bool better = !best || (row.fit == best->fit ? *row.threshold > *best->threshold
                                                        : row.computed_mean < best->computed_mean);
@@ -337,41 +438,42 @@ const SweepRow* RecommendedRow(const SweepReport& report, const std::string& mod
   return best;
 }
 
-std::vector<std::string> DrawConclusions(const SweepReport& report) {
-  std::vector<std::string> sentences;
-  const auto add = [&sentences](const std::string& prefix, const std::string& sentence) {
-    if (!sentence.empty()) sentences.push_back(prefix + sentence);
+std::vector<Conclusion> DrawConclusions(const Report& report) {
+  std::vector<Conclusion> conclusions;
+  const auto add = [&conclusions](ConclusionKind kind, const std::string& model, std::string text) {
+    if (!text.empty()) conclusions.push_back({kind, model, "", std::move(text)});
   };
-  for (const SweepModel& model : report.models) {
-    const std::string prefix = Prefix(report, model);
-    add(prefix, Recommendation(report, model));
+  for (const ReportModel& model : report.models) {
+    const std::string& name = model.name;
+    if (Conclusion choice = Choice(report, model); !choice.headline.empty()) {
+      conclusions.push_back(std::move(choice));
+    }
     std::vector<std::string> fits;
-    for (const SweepRow& row : report.rows) {
-      if (row.model == model.name && IsTeaCache(row) &&
-          std::ranges::find(fits, row.fit) == fits.end()) {
+    for (const ReportRow& row : report.rows) {
+      if (row.model == name && IsTeaCache(row) && std::ranges::find(fits, row.fit) == fits.end()) {
         fits.push_back(row.fit);
       }
     }
     for (const std::string& fit : fits) {
       for (const std::string& policy : Baselines(report, model)) {
-        add(prefix, AgainstBaseline(report, model, fit, policy));
+        add(ConclusionKind::kBaseline, name, AgainstBaseline(report, model, fit, policy));
       }
     }
-    add(prefix, FrontSentence(report, model));
-    if (const SweepRow* row = RecommendedRow(report, model.name)) {
-      add(prefix, OverheadSentence(*row));
+    add(ConclusionKind::kFront, name, FrontSentence(report, model));
+    if (const ReportRow* row = RecommendedRow(report, name)) {
+      add(ConclusionKind::kOverhead, name, OverheadSentence(*row));
     }
-    for (const SweepFit& fit : report.fits) {
-      if (fit.model == model.name) add(prefix, SignalSentence(fit));
+    for (const ReportFit& fit : report.fits) {
+      if (fit.model == name) add(ConclusionKind::kSignal, name, SignalSentence(fit));
     }
-    add(prefix, ExtremesSentence(report, model));
-    add(prefix, ReplaySentence(report, model));
-    add(prefix, AdherenceSentence(report, model));
+    add(ConclusionKind::kExtremes, name, ExtremesSentence(report, model));
+    add(ConclusionKind::kReplay, name, ReplaySentence(report, model));
+    add(ConclusionKind::kAdherence, name, AdherenceSentence(report, model));
   }
-  add("", PromptSentence(report.context));
-  add("", TimingSentence(report.context));
-  add("", FailureSentence(report));
-  return sentences;
+  add(ConclusionKind::kPrompts, "", PromptSentence(report.context));
+  add(ConclusionKind::kTiming, "", TimingSentence(report.context));
+  add(ConclusionKind::kFailures, "", FailureSentence(report));
+  return conclusions;
 }
 
 }  // namespace teacache

@@ -27,7 +27,7 @@ std::string PolicyLabel(std::string_view policy) {
   return std::string(policy);
 }
 
-std::string RowLabel(const SweepRow& row) {
+std::string RowLabel(const ReportRow& row) {
   if (!row.label.empty()) return row.label;
   std::string label = PolicyLabel(row.policy);
   if (row.threshold) label += " " + Short(*row.threshold);
@@ -45,7 +45,7 @@ std::string Fixed(std::optional<double> value, int digits) {
 
 std::string Short(double value) { return fmt::format("{:.4g}", value); }
 
-std::string MetricText(const std::optional<SweepMetric>& metric,
+std::string MetricText(const std::optional<ReportMetric>& metric,
                        int digits,
                        std::string_view unit) {
   if (!metric) return "–";
@@ -58,7 +58,7 @@ std::string MetricText(const std::optional<SweepMetric>& metric,
   return text;
 }
 
-std::string SpeedupText(const SweepSpeedup& speedup) {
+std::string SpeedupText(const ReportSpeedup& speedup) {
   if (!(speedup.value > 0)) return "–";
   std::string text = Fixed(speedup.value, 2) + "×";
   if (speedup.ci95) {
@@ -75,34 +75,63 @@ bool EqualCost(double computed_a, double computed_b) {
   return std::abs(computed_a - computed_b) <= 0.25;
 }
 
-const SweepRow* FindRow(const SweepReport& report, std::string_view id) {
+const ReportRow* FindRow(const Report& report, std::string_view id) {
   const auto found =
-      std::ranges::find_if(report.rows, [id](const SweepRow& row) { return row.id == id; });
+      std::ranges::find_if(report.rows, [id](const ReportRow& row) { return row.id == id; });
   return found == report.rows.end() ? nullptr : &*found;
 }
 
-const SweepComparison* FindComparison(const SweepReport& report,
-                                      std::string_view id,
-                                      std::string_view policy) {
-  for (const SweepComparison& comparison : report.comparisons) {
+const ReportComparison* FindComparison(const Report& report,
+                                       std::string_view id,
+                                       std::string_view policy) {
+  for (const ReportComparison& comparison : report.comparisons) {
     if (comparison.a != id) continue;
-    const SweepRow* baseline = FindRow(report, comparison.b);
+    const ReportRow* baseline = FindRow(report, comparison.b);
     if (baseline && baseline->policy == policy) return &comparison;
   }
   return nullptr;
 }
 
-const SweepModel* FindModel(const SweepReport& report, std::string_view name) {
+const ReportModel* FindModel(const Report& report, std::string_view name) {
   const auto found = std::ranges::find_if(
-      report.models, [name](const SweepModel& model) { return model.name == name; });
+      report.models, [name](const ReportModel& model) { return model.name == name; });
   return found == report.models.end() ? nullptr : &*found;
 }
 
-std::string ReportTitle(const SweepReport& report) {
+std::vector<std::string> ConclusionTexts(const Report& report) {
+  std::vector<std::string> texts;
+  for (const Conclusion& conclusion : report.conclusions) {
+    const bool named = report.models.size() > 1 && !conclusion.model.empty();
+    const bool both = !conclusion.headline.empty() && !conclusion.text.empty();
+    texts.push_back(fmt::format("{}{}{}{}{}",
+                                named ? conclusion.model : "",
+                                named ? ": " : "",
+                                conclusion.headline,
+                                both ? " " : "",
+                                conclusion.text));
+  }
+  return texts;
+}
+
+std::string ReportTitle(const Report& report) {
   if (!report.context.title.empty()) return report.context.title;
   std::string names;
-  for (const SweepModel& model : report.models) names += (names.empty() ? "" : ", ") + model.name;
+  for (const ReportModel& model : report.models) names += (names.empty() ? "" : ", ") + model.name;
   return (names.empty() ? "Sweep" : names) + ": speed and quality with TeaCache";
+}
+
+std::string Listed(const std::vector<std::string>& words) {
+  std::string text;
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (i > 0) text += i + 1 == words.size() ? " and " : ", ";
+    text += words[i];
+  }
+  return text;
+}
+
+std::string Capital(std::string text) {
+  if (!text.empty() && text[0] >= 'a' && text[0] <= 'z') text[0] += 'A' - 'a';
+  return text;
 }
 
 }  // namespace teacache

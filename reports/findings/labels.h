@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "reports/data/report.h"
 
@@ -14,7 +15,7 @@ namespace teacache {
 std::string PolicyLabel(std::string_view policy);
 
 // "TeaCache 0.1", "uniform skipping 12 calls", "uncached".
-std::string RowLabel(const SweepRow& row);
+std::string RowLabel(const ReportRow& row);
 
 // `value` with `digits` decimals; "–" where there is none.
 std::string Fixed(std::optional<double> value, int digits);
@@ -24,29 +25,39 @@ std::string Short(double value);
 
 // "38.2 (37.1–39.4)", "38.2" without interval, "identical" where every pair of videos is, "–" where
 // nothing was measured. `unit` follows the mean: "38.2 dB (37.1–39.4)".
-std::string MetricText(const std::optional<SweepMetric>& metric,
+std::string MetricText(const std::optional<ReportMetric>& metric,
                        int digits,
                        std::string_view unit = "");
 
 // "1.73× (1.70–1.76)".
-std::string SpeedupText(const SweepSpeedup& speedup);
+std::string SpeedupText(const ReportSpeedup& speedup);
 
 // "+2.1 dB", "−0.004": always with a sign (U+2212 for minus).
 std::string Signed(double value, int digits);
+
+// "a", "a and b", "a, b and c".
+std::string Listed(const std::vector<std::string>& words);
+
+// With a large first letter.
+std::string Capital(std::string text);
 
 // Whether so many computed calls (means over videos) are as good as equal: a quarter of a call.
 bool EqualCost(double computed_a, double computed_b);
 
 // The row named `id`, or nullptr.
-const SweepRow* FindRow(const SweepReport& report, std::string_view id);
+const ReportRow* FindRow(const Report& report, std::string_view id);
 // The comparison whose teacache row is `id` against a baseline of `policy`, or nullptr.
-const SweepComparison* FindComparison(const SweepReport& report,
-                                      std::string_view id,
-                                      std::string_view policy);
+const ReportComparison* FindComparison(const Report& report,
+                                       std::string_view id,
+                                       std::string_view policy);
 // The model a row belongs to, or nullptr.
-const SweepModel* FindModel(const SweepReport& report, std::string_view name);
+const ReportModel* FindModel(const Report& report, std::string_view name);
+
+// "shapes: Threshold 0.1 is ...": headline and text of each conclusion in one line, with the model
+// where there are several.
+std::vector<std::string> ConclusionTexts(const Report& report);
 
 // The page's heading: context.title, or "<models>: speed and quality with TeaCache".
-std::string ReportTitle(const SweepReport& report);
+std::string ReportTitle(const Report& report);
 
 }  // namespace teacache

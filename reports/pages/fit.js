@@ -1,4 +1,4 @@
-// Draws the page of fit-coeffs from the JSON in #report (see reports/pages/fit_page.h and reports/pages/page.js).
+// Draws the page of fit-coeffs from the JSON in #report (see reports/pages/fit_page.h and reports/kit/page.js).
 
 const report = parsed('report');
 const colors = {fit: '#2f7fe0', band: 'rgba(47,127,224,0.20)', f: '#d1423b', second: '#d9661f', third: '#8a5fd0'};

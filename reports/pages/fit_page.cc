@@ -10,14 +10,11 @@
 #include "calib/fit/polynomial.h"
 #include "calib/report/fit_report.h"
 #include "datasets/base/files.h"
-#include "reports/pages/html_page.h"
-
-extern "C" {
-extern const char teacache_fit_js_begin[];
-extern const char teacache_fit_js_end[];
-extern const char teacache_fit_css_begin[];
-extern const char teacache_fit_css_end[];
-}
+#include "reports/kit/html_page.h"
+#include "reports/kit/html_template.h"
+#include "reports/pages/embedded/fit_css.h"
+#include "reports/pages/embedded/fit_html.h"
+#include "reports/pages/embedded/fit_js.h"
 
 namespace teacache {
 namespace {
@@ -25,10 +22,6 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr size_t kSchedules = 80;  // positions of the slider
-
-std::string_view Asset(const char* begin, const char* end) {
-  return {begin, static_cast<size_t>(end - begin)};
-}
 
 // The thresholds of the slider: where the number of skips changes, evenly picked.
 std::vector<double> SliderThresholds(const FittedExpert& expert) {
@@ -82,68 +75,47 @@ std::string PageData(const FitCoeffsResult& result) {
   return j.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
-std::string QualityRow(const std::string& name, int64_t n, const FitQuality& q) {
-  return fmt::format(
-      "<tr><th scope=\"row\">{}</th><td>{}</td><td>{:.4f}</td><td>{:.4g}</td><td>{:.4g}</td>"
-      "<td>{:.3f}</td><td>{:.3f}</td></tr>\n",
-      EscapeHtml(name),
-      n,
-      q.r2,
-      q.rmse,
-      q.mae,
-      q.pearson,
-      q.spearman);
+ordered_json QualityRow(const std::string& on, int64_t pairs, const FitQuality& q) {
+  return {{"on", on},
+          {"pairs", pairs},
+          {"r2", fmt::format("{:.4f}", q.r2)},
+          {"rmse", fmt::format("{:.4g}", q.rmse)},
+          {"mae", fmt::format("{:.4g}", q.mae)},
+          {"pearson", fmt::format("{:.3f}", q.pearson)},
+          {"spearman", fmt::format("{:.3f}", q.spearman)}};
 }
 
-std::string QualityTable(const Diagnostics& d) {
-  std::string html =
-      "<div class=\"scroll\"><table class=\"figures\">\n<thead><tr><th scope=\"col\">f on</th>";
-  for (const char* column : {"pairs", "R²", "RMSE", "MAE", "Pearson", "Spearman"}) {
-    html += fmt::format("<th scope=\"col\">{}</th>", column);
-  }
-  html += "</tr></thead>\n<tbody>" + QualityRow("calls that may be skipped", d.window.n, d.window);
-  if (d.all.n != d.window.n) html += QualityRow("all calls", d.all.n, d.all);
-  return html + fmt::format(
-                    "<tr><th scope=\"row\">each {} left out once</th><td>{}</td>"
-                    "<td>{:.4f}</td><td>{:.4g}</td><td>{:.4g}</td><td>–</td><td>–</td></tr>"
-                    "\n</tbody></table></div>\n",
-                    d.groups,
-                    d.window.n,
-                    d.cv.r2,
-                    d.cv.rmse,
-                    d.cv.mae);
+ordered_json QualityTable(const Diagnostics& d) {
+  ordered_json table = ordered_json::array();
+  table.push_back(QualityRow("calls that may be skipped", d.window.n, d.window));
+  if (d.all.n != d.window.n) table.push_back(QualityRow("all calls", d.all.n, d.all));
+  table.push_back({{"on", fmt::format("each {} left out once", d.groups)},
+                   {"pairs", d.window.n},
+                   {"r2", fmt::format("{:.4f}", d.cv.r2)},
+                   {"rmse", fmt::format("{:.4g}", d.cv.rmse)},
+                   {"mae", fmt::format("{:.4g}", d.cv.mae)},
+                   {"pearson", "–"},
+                   {"spearman", "–"}});
+  return table;
 }
 
-std::string Words(const FitCoeffsResult& result, const FittedExpert& expert) {
-  const Diagnostics& d = expert.diagnostics;
-  std::string html = "<section class=\"words\" aria-label=\"Verdict\">\n";
-  html += fmt::format("<p class=\"verdict\">{}</p>\n", Prose(d.verdict_text));
-  if (!result.threshold_text.empty()) {
-    html += fmt::format("<p>{}</p>\n", Prose(result.threshold_text));
+std::vector<std::string> Warnings(const FitCoeffsResult& result, const FittedExpert& expert) {
+  std::vector<std::string> warnings;
+  if (expert.diagnostics.carrying_call) {
+    warnings.push_back(fmt::format("One step carries this fit: without call {} R² collapses.",
+                                   *expert.diagnostics.carrying_call));
   }
-  html += fmt::format("<p>Coefficients, highest power first: <code>{}</code></p>\n<p>{}</p>\n",
-                      EscapeHtml(FormatCoefficients(expert.fit.polynomial.coefficients())),
-                      EscapeHtml(expert.fit.BriefReport()));
-  html += QualityTable(d);
-  const auto warn = [&html](const std::string& text) {
-    html += fmt::format("<p class=\"warning\">{}</p>\n", Prose(text));
+  const auto add = [&warnings](const std::vector<std::string>& more) {
+    warnings.insert(warnings.end(), more.begin(), more.end());
   };
-  if (d.carrying_call) {
-    warn(fmt::format("One step carries this fit: without call {} R² collapses.", *d.carrying_call));
-  }
-  for (const std::string& warning : expert.engine_warnings) warn(warning);
-  for (const std::string& warning : result.warnings) warn(warning);
-  return html + "</section>\n";
+  add(expert.engine_warnings);
+  add(result.warnings);
+  return warnings;
 }
 
 // What the threshold does, with the slider that moves both charts.
 std::string ThresholdCharts(const FittedExpert& expert, const std::string& suffix) {
   if (!expert.data.replay || expert.sweep.empty()) return "";
-  const std::string id = "slider" + EscapeHtml(suffix);
-  const std::string slider = fmt::format(
-      "<div class=\"slider\"><label for=\"{0}\">Threshold</label><input type=\"range\" id=\"{0}\" "
-      "min=\"0\" max=\"1\" step=\"1\" value=\"0\"><output for=\"{0}\"></output></div>\n",
-      id);
   const std::string exact =
       expert.data.replay->time_only
           ? "The signal depends on time only: the schedule is exact."
@@ -154,7 +126,7 @@ std::string ThresholdCharts(const FittedExpert& expert, const std::string& suffi
                     .caption = "Skipped calls, mean over all runs with the range from run to run, "
                                "and predicted speed-up under the engine's rule. The slider, or a "
                                "click, moves the dashed line and the map below.",
-                    .controls = slider,
+                    .slider = "slider" + suffix,
                     .wide = true}) +
          ChartHtml({.id = "skips" + suffix,
                     .title = "Which calls are skipped",
@@ -166,13 +138,13 @@ std::string ThresholdCharts(const FittedExpert& expert, const std::string& suffi
 
 std::string ExpertCharts(const FittedExpert& expert, const std::string& suffix) {
   const Diagnostics& d = expert.diagnostics;
-  std::string html = "<section class=\"charts\">\n";
-  html += ChartHtml({.id = "scatter" + suffix,
-                     .title = "Pairs and f(x)",
-                     .caption = "Each point is the change between two calls of one run, coloured "
-                                "by call; the band is where f lies in 95 % of resamples of the "
-                                "prompts. Beyond the dotted ends of the fitted range f is a guess.",
-                     .wide = true});
+  std::string html =
+      ChartHtml({.id = "scatter" + suffix,
+                 .title = "Pairs and f(x)",
+                 .caption = "Each point is the change between two calls of one run, coloured "
+                            "by call; the band is where f lies in 95 % of resamples of the "
+                            "prompts. Beyond the dotted ends of the fitted range f is a guess.",
+                 .wide = true});
   html += ChartHtml({.id = "residuals" + suffix,
                      .title = "Residuals",
                      .caption = "What f misses: y − f(x). A pattern here is a pattern that the "
@@ -194,16 +166,21 @@ std::string ExpertCharts(const FittedExpert& expert, const std::string& suffix) 
                        .caption = "Error on the prompts left out against the number fitted; flat "
                                   "at the right end: enough."});
   }
-  return html + ThresholdCharts(expert, suffix) + "</section>\n";
+  return html + ThresholdCharts(expert, suffix);
 }
 
-std::string ExpertHtml(const FitCoeffsResult& result, size_t i) {
+ordered_json ExpertValues(const FitCoeffsResult& result, size_t i) {
   const FittedExpert& expert = result.experts[i];
   const std::string& name = expert.data.expert;
-  std::string html;
-  if (!name.empty()) html += fmt::format("<h2>Expert {}</h2>\n", EscapeHtml(name));
-  return html + fmt::format("<div id=\"expert-{}\">\n", i) + Words(result, expert) +
-         ExpertCharts(expert, name.empty() ? "" : "-" + name) + "</div>\n";
+  return {{"index", i},
+          {"name", name},
+          {"verdict", expert.diagnostics.verdict_text},
+          {"threshold", result.threshold_text},
+          {"coefficients", FormatCoefficients(expert.fit.polynomial.coefficients())},
+          {"brief_report", expert.fit.BriefReport()},
+          {"quality", QualityTable(expert.diagnostics)},
+          {"warnings", Warnings(result, expert)},
+          {"charts", ExpertCharts(expert, name.empty() ? "" : "-" + name)}};
 }
 
 // "3 prompts, "; nothing where nobody knows.
@@ -230,10 +207,12 @@ std::string FitPageHtml(const FitCoeffsResult& result) {
   HtmlPage page;
   page.title = "Calibration" + (p.model.empty() ? std::string() : " of " + p.model);
   page.facts = Facts(result);
-  for (size_t i = 0; i < result.experts.size(); ++i) page.body += ExpertHtml(result, i);
+  ordered_json experts = ordered_json::array();
+  for (size_t i = 0; i < result.experts.size(); ++i) experts.push_back(ExpertValues(result, i));
+  page.body = FillTemplate(embedded::fit_html(), {{"experts", std::move(experts)}});
   page.data = DataElement("report", PageData(result));
-  page.style = Asset(teacache_fit_css_begin, teacache_fit_css_end);
-  page.script = Asset(teacache_fit_js_begin, teacache_fit_js_end);
+  page.style = embedded::fit_css();
+  page.script = embedded::fit_js();
   return HtmlPageText(page);
 }
 

@@ -16,8 +16,7 @@
 #include "metrics/pairs/evaluate.h"
 #include "metrics/pairs/pairing.h"
 #include "reports/findings/labels.h"
-#include "reports/findings/vbench_scores.h"
-#include "reports/findings/video_scores.h"
+#include "reports/findings/scores.h"
 
 namespace teacache {
 namespace {
@@ -56,7 +55,7 @@ class ModelReport {
   ModelReport(std::string model, std::vector<ForeignSetting> settings, const RenderOptions& options)
       : model_(std::move(model)), settings_(std::move(settings)), options_(options) {}
 
-  SweepReport Make() {
+  Report Make() {
     PutUncachedFirst();
     CheckNames();
     ListVideos();
@@ -114,7 +113,7 @@ class ModelReport {
   void ListVideos() {
     std::map<std::string, const ForeignTime*> known;
     for (const ForeignTime& time : settings_.front().times) known[time.name] = &time;
-    SweepContext& context = report_.context;
+    ReportContext& context = report_.context;
     for (const NamedVideo& video : FindVideos(settings_.front().videos)) {
       auto [prompt, seed] = SplitName(video.name);
       if (const auto found = known.find(video.name); found != known.end()) {
@@ -129,7 +128,7 @@ class ModelReport {
       if (std::ranges::find(context.seeds, seed) == context.seeds.end()) {
         context.seeds.push_back(seed);
       }
-      SweepVideo& entry = videos_[video.name];
+      ReportVideo& entry = videos_[video.name];
       entry.prompt = static_cast<int>(at - context.test_prompts.begin());
       entry.seed = seed;
       uncached_paths_[video.name] = video.path;
@@ -150,7 +149,7 @@ class ModelReport {
   }
 
   // VBench's dimensions of the videos that count.
-  void ScoreAlone(const ForeignSetting& setting, SweepRow* row) const {
+  void ScoreAlone(const ForeignSetting& setting, ReportRow* row) const {
     if (options_.vbench.dimensions.empty()) return;
     VbenchOptions vbench = options_.vbench;
     vbench.videos = setting.videos;
@@ -170,8 +169,8 @@ class ModelReport {
     for (const std::string& warning : VbenchWarnings(failed)) row->notes.push_back(warning + ".");
   }
 
-  SweepRow StartRow(const ForeignSetting& setting) const {
-    SweepRow row;
+  ReportRow StartRow(const ForeignSetting& setting) const {
+    ReportRow row;
     row.id = setting.name;
     row.model = model_;
     row.policy = setting.policy;
@@ -184,7 +183,7 @@ class ModelReport {
     return row;
   }
 
-  void SetFile(const std::string& path, const ForeignSetting& setting, SweepVideo* video) const {
+  void SetFile(const std::string& path, const ForeignSetting& setting, ReportVideo* video) const {
     video->scored_path = RelativePath(path, options_.out);
     video->path = video->scored_path;
     const std::string extension = fs::path(path).extension().string();
@@ -200,9 +199,9 @@ class ModelReport {
     WriteVideo(preview, content, writer);
   }
 
-  SweepRow UncachedRow(const std::vector<Results>& results) const {
+  ReportRow UncachedRow(const std::vector<Results>& results) const {
     const ForeignSetting& setting = settings_.front();
-    SweepRow row = StartRow(setting);
+    ReportRow row = StartRow(setting);
     std::set<std::string> codecs;
     for (const Results& result : results) {
       for (const VideoScore& score : result.videos) {
@@ -210,7 +209,7 @@ class ModelReport {
       }
     }
     for (const auto& [name, entry] : videos_) {
-      SweepVideo video = entry;
+      ReportVideo video = entry;
       const std::string& path = uncached_paths_.at(name);
       try {
         SetFile(path, setting, &video);
@@ -225,15 +224,15 @@ class ModelReport {
     return row;
   }
 
-  SweepRow CachedRow(const ForeignSetting& setting, const Results& result) const {
-    SweepRow row = StartRow(setting);
+  ReportRow CachedRow(const ForeignSetting& setting, const Results& result) const {
+    ReportRow row = StartRow(setting);
     std::map<std::string, std::string> paths;
     for (const NamedVideo& video : FindVideos(setting.videos)) paths[video.name] = video.path;
     std::map<std::string, const VideoScore*> scores;
     for (const VideoScore& score : result.videos) scores[score.name] = &score;
     std::set<std::string> codecs;
     for (const std::string& name : names_) {
-      SweepVideo video = videos_.at(name);
+      ReportVideo video = videos_.at(name);
       const auto score = scores.find(name);
       if (score == scores.end()) {
         video.error = "missing";
@@ -256,7 +255,7 @@ class ModelReport {
     return row;
   }
 
-  static void SetCodec(const std::set<std::string>& codecs, SweepRow* row) {
+  static void SetCodec(const std::set<std::string>& codecs, ReportRow* row) {
     if (codecs.size() == 1) row->codec = *codecs.begin();
     if (codecs.size() > 1) {
       row->notes.push_back(
@@ -266,14 +265,14 @@ class ModelReport {
 
   static void SetTimes(const ForeignSetting& setting,
                        const std::vector<std::string>& names,
-                       SweepRow* row) {
-    std::map<std::string, SweepVideo*> by_name;
+                       ReportRow* row) {
+    std::map<std::string, ReportVideo*> by_name;
     for (size_t i = 0; i < names.size(); ++i) by_name[names[i]] = &row->videos[i];
     std::vector<double> counts;
     for (const ForeignTime& time : setting.times) {
       const auto found = by_name.find(time.name);
       if (found == by_name.end()) continue;
-      SweepVideo& video = *found->second;
+      ReportVideo& video = *found->second;
       if (time.seconds >= 0) video.total_runs.push_back(time.seconds);
       if (time.transformer_seconds >= 0) {
         video.transformer_runs.push_back(time.transformer_seconds);
@@ -283,7 +282,7 @@ class ModelReport {
       if (time.computed_calls > 0) counts.push_back(time.computed_calls);
       if (!time.shows.empty()) video.shows = time.shows;
     }
-    for (SweepVideo& video : row->videos) {
+    for (ReportVideo& video : row->videos) {
       if (!video.total_runs.empty()) video.total_seconds = Percentile(video.total_runs, 0.5);
       if (!video.transformer_runs.empty()) {
         video.transformer_seconds = Percentile(video.transformer_runs, 0.5);
@@ -297,15 +296,15 @@ class ModelReport {
   }
 
   void DescribeModel(const std::vector<Results>& results) {
-    SweepModel& model = report_.models.front();
+    ReportModel& model = report_.models.front();
     model.description = "videos made elsewhere";
-    for (const SweepRow& row : report_.rows) model.calls = std::max(model.calls, row.calls);
+    for (const ReportRow& row : report_.rows) model.calls = std::max(model.calls, row.calls);
     if (model.calls == 0) {  // told as counts only: an uncached run computes all of them
-      for (const SweepRow& row : report_.rows) {
+      for (const ReportRow& row : report_.rows) {
         if (row.policy == "none") model.calls = static_cast<int>(std::lround(row.computed_mean));
       }
     }
-    for (SweepRow& row : report_.rows) {
+    for (ReportRow& row : report_.rows) {
       if (row.calls == 0) row.calls = model.calls;
       if (row.policy == "none" && row.computed_mean == 0) row.computed_mean = row.calls;
     }
@@ -319,10 +318,10 @@ class ModelReport {
     }
   }
 
-  static double ComputedMean(const SweepRow& row) {
+  static double ComputedMean(const ReportRow& row) {
     double sum = 0;
     int n = 0;
-    for (const SweepVideo& video : row.videos) {
+    for (const ReportVideo& video : row.videos) {
       if (!video.error.empty() || video.computed.empty()) continue;
       sum += static_cast<double>(std::ranges::count(video.computed, true));
       ++n;
@@ -331,13 +330,13 @@ class ModelReport {
   }
 
   void MatchByCalls() {
-    for (SweepRow& row : report_.rows) {
+    for (ReportRow& row : report_.rows) {
       if (row.policy == "none" || row.policy == "teacache" || !row.matches.empty()) continue;
       const double computed = ComputedMean(row);
       if (computed <= 0) continue;
-      const SweepRow* nearest = nullptr;
+      const ReportRow* nearest = nullptr;
       double distance = std::numeric_limits<double>::infinity();
-      for (const SweepRow& other : report_.rows) {
+      for (const ReportRow& other : report_.rows) {
         if (other.policy != "teacache") continue;
         const double off = std::abs(ComputedMean(other) - computed);
         if (off < distance && EqualCost(ComputedMean(other), computed)) {
@@ -352,17 +351,17 @@ class ModelReport {
   std::string model_;
   std::vector<ForeignSetting> settings_;
   const RenderOptions& options_;
-  std::map<std::string, SweepVideo> videos_;  // by name: prompt and seed
+  std::map<std::string, ReportVideo> videos_;  // by name: prompt and seed
   std::map<std::string, std::string> uncached_paths_;
   std::vector<std::string> names_;  // of the videos, in the order of every row
-  SweepReport report_;
+  Report report_;
 };
 
 }  // namespace
 
-SweepReport ReportForeignModel(const std::string& model,
-                               std::vector<ForeignSetting> settings,
-                               const RenderOptions& options) {
+Report ReportForeignModel(const std::string& model,
+                          std::vector<ForeignSetting> settings,
+                          const RenderOptions& options) {
   return ModelReport(model, std::move(settings), options).Make();
 }
 

@@ -11,9 +11,9 @@ namespace teacache {
 
 // The rows of one model's settings: videos paired and scored, times and schedules as their folders
 // tell. Throws UserError, among others when not exactly one setting is the uncached one.
-SweepReport ReportForeignModel(const std::string& model,
-                               std::vector<ForeignSetting> settings,
-                               const RenderOptions& options);
+Report ReportForeignModel(const std::string& model,
+                          std::vector<ForeignSetting> settings,
+                          const RenderOptions& options);
 
 // `path` as seen from the folder `out`, with '/' between parts.
 std::string RelativePath(const std::string& path, const std::string& out);

@@ -23,7 +23,7 @@ struct ForeignTime {
   double decode_seconds = -1;
   std::vector<bool> computed;  // schedule; empty = not given
   int computed_calls = 0;      // where only their number is known; 0 = not given
-  std::vector<SweepRight> shows;
+  std::vector<ReportRight> shows;
 };
 
 struct ForeignSetting {

@@ -12,8 +12,8 @@
 #include "datasets/base/files.h"
 #include "reports/data/report_json.h"
 #include "reports/data/run_context.h"
-#include "reports/findings/join_reports.h"
-#include "reports/findings/sweep_summary.h"
+#include "reports/findings/join.h"
+#include "reports/findings/summaries.h"
 #include "reports/pages/html_report.h"
 #include "reports/render/foreign_report.h"
 #include "reports/render/foreign_runs.h"
@@ -26,8 +26,8 @@ namespace fs = std::filesystem;
 bool IsSweep(const std::string& folder) { return fs::exists(fs::path(folder) / "report.json"); }
 
 // What is known of how the runs were made is what their folders say.
-SweepContext DescribeRender(const RenderOptions& options) {
-  SweepContext context = DescribeRun(options.argv, "", 0);
+ReportContext DescribeRender(const RenderOptions& options) {
+  ReportContext context = DescribeRun(options.argv, "", 0);
   context.machine.clear();
   context.os.clear();
   context.cpu.clear();
@@ -45,9 +45,9 @@ SweepContext DescribeRender(const RenderOptions& options) {
   return context;
 }
 
-std::string TimingNote(const SweepReport& report) {
-  for (const SweepRow& row : report.rows) {
-    for (const SweepVideo& video : row.videos) {
+std::string TimingNote(const Report& report) {
+  for (const ReportRow& row : report.rows) {
+    for (const ReportVideo& video : row.videos) {
       if (video.total_seconds >= 0) {
         return "Seconds are those of the timing files; the machine they were measured on is not "
                "known "
@@ -85,9 +85,9 @@ RenderOutcome RenderReport(const RenderOptions& options) {
     }
   }
   MakeFolders(options.out);
-  const SweepContext context = DescribeRender(options);
+  const ReportContext context = DescribeRender(options);
   for (auto& [model, settings] : models) {
-    SweepReport report = ReportForeignModel(model, std::move(settings), options);
+    Report report = ReportForeignModel(model, std::move(settings), options);
     const std::vector<std::string> prompts = report.context.test_prompts;
     const std::vector<int64_t> seeds = report.context.seeds;
     report.context = context;
@@ -99,19 +99,19 @@ RenderOutcome RenderReport(const RenderOptions& options) {
   RenderOutcome outcome;
   if (reports.size() == 1 && reports.front().folder.empty()) {
     outcome.report = std::move(reports.front().report);
-    SummarizeSweep(&outcome.report);
+    SummarizeReport(&outcome.report);
   } else {
     outcome.report = JoinReports(std::move(reports));
     outcome.report.context.title = options.title;
     outcome.report.context.argv = context.argv;
     outcome.report.context.psnr_floor = options.psnr_floor;
-    SummarizeSweep(&outcome.report);
+    SummarizeReport(&outcome.report);
   }
   outcome.report.context.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   WriteReportFiles(options.out, outcome.report, options.embed_videos);
   outcome.page = (fs::path(options.out) / "report.html").string();
-  for (const SweepRow& row : outcome.report.rows) outcome.failed += row.failed;
+  for (const ReportRow& row : outcome.report.rows) outcome.failed += row.failed;
   return outcome;
 }
 

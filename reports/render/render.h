@@ -7,7 +7,7 @@
 #include "datasets/base/progress.h"
 #include "metrics/lpips/perceptual_metric.h"
 #include "reports/data/report.h"
-#include "reports/findings/vbench_scores.h"
+#include "reports/findings/scores.h"
 
 namespace teacache {
 
@@ -32,7 +32,7 @@ struct RenderOptions {
 };
 
 struct RenderOutcome {
-  SweepReport report;
+  Report report;
   std::string page;
   int failed = 0;  // videos that are missing or could not be scored
 };

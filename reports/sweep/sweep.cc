@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -13,12 +14,12 @@
 #include "datasets/prompts.h"
 #include "datasets/tensors/torch_threads.h"
 #include "reports/data/run_context.h"
-#include "reports/findings/join_reports.h"
-#include "reports/findings/sweep_summary.h"
-#include "reports/findings/vbench_scores.h"
+#include "reports/findings/join.h"
+#include "reports/findings/scores.h"
+#include "reports/findings/summaries.h"
 #include "reports/pages/html_report.h"
 #include "reports/sweep/sweep_calibration.h"
-#include "reports/sweep/sweep_prompts.h"
+#include "reports/sweep/sweep_plan.h"
 #include "reports/sweep/sweep_rows.h"
 #include "reports/sweep/sweep_settings.h"
 #include "reports/sweep/sweep_store.h"
@@ -36,6 +37,20 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+const std::vector<std::string> kBaselines = {"uniform", "mask", "magcache", "steps"};
+
+void CheckThresholds(const std::vector<double>& thresholds) {
+  for (size_t i = 0; i < thresholds.size(); ++i) {
+    if (!std::isfinite(thresholds[i]) || thresholds[i] < 0) {
+      ThrowUserError("--thresholds", "must be numbers of at least 0 but one is {}", thresholds[i]);
+    }
+    const auto end = thresholds.begin() + static_cast<std::ptrdiff_t>(i);
+    if (std::find(thresholds.begin(), end, thresholds[i]) != end) {
+      ThrowUserError("--thresholds", "must be different but {} occurs twice", thresholds[i]);
+    }
+  }
+}
+
 class SweepRun {
  public:
   SweepRun(const System& system, const SweepOptions& options)
@@ -49,7 +64,7 @@ class SweepRun {
 
   SweepOutcome Run() {
     SweepOutcome outcome;
-    SweepContext& context = outcome.report.context;
+    ReportContext& context = outcome.report.context;
     context = DescribeRun(options_.argv, system_.info().device, options_.threads);
     context.warnings = store_.warnings();
     baselines_ = PossibleBaselines(&context.warnings);
@@ -63,13 +78,13 @@ class SweepRun {
     context.seconds = SecondsSince(start_);
     WriteReportFiles(options_.out, outcome.report, options_.embed_videos);
     outcome.page = Path("report.html");
-    for (const SweepRow& row : outcome.report.rows) outcome.failed += row.failed;
+    for (const ReportRow& row : outcome.report.rows) outcome.failed += row.failed;
     return outcome;
   }
 
  private:
   static std::string Machine(const System& system) {
-    const SweepContext here = DescribeRun({}, system.info().device, 1);
+    const ReportContext here = DescribeRun({}, system.info().device, 1);
     return here.machine + ", " + here.cpu + ", " + here.device;
   }
 
@@ -92,7 +107,7 @@ class SweepRun {
 
   // Counts runs of the transformer over the whole sweep. With a limit of time the number of prompts
   // is not known at first.
-  void Report(const std::string& item) {
+  void ReportProgress(const std::string& item) {
     progress_.Report({"sweeping", "runs", done_, total_, item});
   }
 
@@ -118,7 +133,7 @@ class SweepRun {
     all.insert(all.end(), prompts_.test.begin(), prompts_.test.end());
     system_.Prepare(all, &progress_);
     CountWork();
-    Report("");
+    ReportProgress("");
     const size_t seeds = options_.seeds.size();
     std::vector<std::string> names;
     for (const std::string& prompt : prompts_.fit) names.insert(names.end(), seeds, prompt);
@@ -129,7 +144,7 @@ class SweepRun {
         Calibrate(system_, options_, prompts_.fit, Path("trace.jsonl"), Path("coeffs.json"));
     if (calibration_.ratios.empty()) std::erase(baselines_, "magcache");
     std::vector<std::string> names;
-    for (const SweepFit& set : calibration_.sets) names.push_back(set.name);
+    for (const ReportFit& set : calibration_.sets) names.push_back(set.name);
     settings_ = MakeSettings(names, calibration_.thresholds, baselines_);
     videos_.emplace(system_, options_, prompts_.test, calibration_, &store_);
     CountWork();
@@ -191,7 +206,7 @@ class SweepRun {
       run(i);
       return [&, i] {
         ++done_;
-        Report(names[i]);
+        ReportProgress(names[i]);
       };
     });
     for (const FailedItem& item : summary.failed) ThrowUserError(item.name, "{}", item.error);
@@ -206,8 +221,8 @@ class SweepRun {
     }
   }
 
-  void FillReport(SweepReport* report) {
-    SweepContext& context = report->context;
+  void FillReport(Report* report) {
+    ReportContext& context = report->context;
     prompts_.test.resize(prompts_used_);
     context.fit_prompts = prompts_.fit;
     context.test_prompts = prompts_.test;
@@ -240,7 +255,7 @@ class SweepRun {
       report->rows.push_back(
           MakeRow(setting, extent, system_.info(), calibration_, *videos_, store_));
     }
-    SummarizeSweep(report);
+    SummarizeReport(report);
   }
 
   static void Append(const std::vector<std::string>& from, std::vector<std::string>* to) {
@@ -265,6 +280,37 @@ class SweepRun {
 };
 
 }  // namespace
+
+void SweepOptions::Validate() const {
+  if (out.empty()) ThrowUserError("--out", "must name a folder");
+  CheckThresholds(thresholds);
+  if (auto_thresholds < 1 || auto_thresholds > 1000) {
+    ThrowUserError("--thresholds", "must be 1 to 1000 of them but are {}", auto_thresholds);
+  }
+  if (seeds.empty()) ThrowUserError("--seeds", "must hold at least one seed");
+  if (demo_fit_prompts < 1 || demo_test_prompts < 1) {
+    ThrowUserError("sweep-report", "needs at least one fit prompt and one test prompt");
+  }
+  if (coeffs.empty()) ThrowUserError("--coeffs", "must name at least one coefficient set");
+  CheckDistinct(coeffs, "--coeffs");
+  for (const std::string& baseline : baselines) {
+    if (std::ranges::find(kBaselines, baseline) == kBaselines.end()) {
+      ThrowUserError("--baselines",
+                     "must be any of uniform, mask, magcache and steps but one is '{}'",
+                     baseline);
+    }
+  }
+  CheckDistinct(baselines, "--baselines");
+  if (timed_runs < 1) ThrowUserError("--timed-runs", "must be at least 1 but is {}", timed_runs);
+  if (threads < 1) ThrowUserError("--threads", "must be at least 1 but is {}", threads);
+  if (!(max_minutes >= 0) || std::isinf(max_minutes)) {
+    ThrowUserError("--max-minutes", "must be at least 0 but is {}", max_minutes);
+  }
+  if (!std::isfinite(psnr_floor)) {
+    ThrowUserError("--psnr-floor", "must be a finite number but is {}", psnr_floor);
+  }
+  if (crf < 0 || crf > 51) ThrowUserError("--crf", "must be 0 to 51 but is {}", crf);
+}
 
 SweepOutcome RunSweep(const SweepOptions& options) {
   options.Validate();

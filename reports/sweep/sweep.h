@@ -8,7 +8,7 @@
 #include "datasets/base/progress.h"
 #include "metrics/lpips/perceptual_metric.h"
 #include "reports/data/report.h"
-#include "reports/findings/vbench_scores.h"
+#include "reports/findings/scores.h"
 #include "runners/sampling/teacache_mode.h"
 #include "runners/systems/system.h"
 
@@ -57,31 +57,12 @@ struct SweepOptions {
   void Validate() const;
 };
 
-// What a sweep will do, for --dry-run.
-struct SweepPlan {
-  int fit_runs = 0;
-  int settings = 0;  // uncached, thresholds of all coefficient sets, baselines
-  int videos = 0;    // of all settings
-  int timed_runs = 0;
-  int64_t calls = 0;  // transformer calls if nothing were skipped, recordings included
-  // Of one uncached run and video, measured on the first test prompt (with two steps where the
-  // system can do with fewer); videos that skip take about half.
-  double seconds_per_run = 0;
-  int64_t bytes_per_video = 0;
-  double seconds = 0;  // of everything, expected
-  double seconds_at_most = 0;
-  int64_t bytes = 0;
-};
-
 struct SweepOutcome {
-  SweepReport report;
+  Report report;
   std::string page;          // path of report.html
   bool interrupted = false;  // then there is no report yet; running again goes on
   int failed = 0;            // videos that could not be made or scored
 };
-
-// Measures one video, writes nothing into options.out. Throws UserError.
-SweepPlan PlanSweep(const System& system, const SweepOptions& options);
 
 // Leaves in options.out:
 //   videos/SETTING/*.mkv    what is scored (with `lossy`: .mp4)

@@ -27,10 +27,10 @@ double RoundedUp(double value) {
   return std::stod(fmt::format("{:.2g}", std::ceil(value / unit * (1 - 1e-12)) * unit));
 }
 
-SweepInterval ToInterval(const Range& range) { return {range.lo, range.hi}; }
+ReportInterval ToInterval(const Range& range) { return {range.lo, range.hi}; }
 
-SweepFit FittedSet(const FittedExpert& expert) {
-  SweepFit fit;
+ReportFit FittedSet(const FittedExpert& expert) {
+  ReportFit fit;
   fit.coefficients = expert.fit.polynomial.coefficients();
   fit.r2 = expert.fit.r2;
   fit.rmse = expert.fit.rmse;
@@ -41,8 +41,8 @@ SweepFit FittedSet(const FittedExpert& expert) {
 }
 
 // Coefficients from elsewhere.
-SweepFit GivenSet(const System& system, const std::string& text) {
-  SweepFit fit;
+ReportFit GivenSet(const System& system, const std::string& text) {
+  ReportFit fit;
   fit.name = text;
   if (text == "published") {
     const auto published = system.PublishedCoefficients();
@@ -63,7 +63,7 @@ SweepFit GivenSet(const System& system, const std::string& text) {
   return fit;
 }
 
-void Judge(const PairSet& pairs, SweepFit* fit) {
+void Judge(const PairSet& pairs, ReportFit* fit) {
   const FitQuality quality = Evaluate(Polynomial(fit->coefficients), pairs.pairs);
   fit->r2 = quality.r2;
   fit->rmse = quality.rmse;
@@ -82,7 +82,7 @@ std::string SetName(const std::string& text) {
   return slug.substr(0, 40);
 }
 
-void AddPairs(const PairSet& set, const std::vector<std::string>& prompts, SweepFit* fit) {
+void AddPairs(const PairSet& set, const std::vector<std::string>& prompts, ReportFit* fit) {
   for (const Pair& pair : set.pairs) {
     const auto found = std::ranges::find(prompts, set.prompts[pair.prompt]);
     const int prompt = found == prompts.end() ? -1 : static_cast<int>(found - prompts.begin());
@@ -103,7 +103,7 @@ std::vector<double> MeanRatios(const std::map<std::string, std::vector<double>>&
 
 std::vector<double> ThresholdsOf(const SweepOptions& options,
                                  const CalibrationData& data,
-                                 const SweepFit& set) {
+                                 const ReportFit& set) {
   if (!options.thresholds.empty()) {
     std::vector<double> given = options.thresholds;
     std::ranges::sort(given);
@@ -161,7 +161,7 @@ SweepCalibration Calibrate(const System& system,
   fit_options.fit.degree = options.degree;
   fit_options.allow_worse_degree = true;
   CalibrationData data;
-  std::optional<SweepFit> fitted;
+  std::optional<ReportFit> fitted;
   if (std::ranges::find(options.coeffs, "fitted") != options.coeffs.end()) {
     FitCoeffsResult fit = RunFitCoeffs(fit_options);
     result.warnings = fit.warnings;
@@ -175,7 +175,7 @@ SweepCalibration Calibrate(const System& system,
   std::vector<double> xs = Xs(data.fitted);
   std::vector<double> ys = Ys(data.fitted);
   for (const std::string& name : options.coeffs) {
-    SweepFit set = name == "fitted" ? *fitted : GivenSet(system, name);
+    ReportFit set = name == "fitted" ? *fitted : GivenSet(system, name);
     if (name != "fitted") Judge(data.fitted, &set);
     set.model = system.info().name;
     set.name = SetName(set.name);

@@ -13,7 +13,7 @@ namespace teacache {
 
 // What a sweep knows from the fit prompts' traces before it generates anything.
 struct SweepCalibration {
-  std::vector<SweepFit> sets;                   // coefficient sets, in the order asked for
+  std::vector<ReportFit> sets;                  // coefficient sets, in the order asked for
   std::vector<std::vector<double>> thresholds;  // of each set, ascending
   std::vector<double> change;                   // MeanChangeByCall
   std::vector<double> ratios;                   // MagnitudeRatios, mean over branches; empty = none

@@ -1,36 +1,19 @@
-// What a sweep's options say before anything is run: checks, prompts, plan.
+#include "reports/sweep/sweep_plan.h"
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <filesystem>
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/prompts.h"
 #include "datasets/tensors/torch_threads.h"
-#include "reports/sweep/sweep.h"
-#include "reports/sweep/sweep_prompts.h"
 #include "runners/generate_videos.h"
 
 namespace teacache {
 namespace {
 
 namespace fs = std::filesystem;
-
-const std::vector<std::string> kBaselines = {"uniform", "mask", "magcache", "steps"};
-
-void CheckThresholds(const std::vector<double>& thresholds) {
-  for (size_t i = 0; i < thresholds.size(); ++i) {
-    if (!std::isfinite(thresholds[i]) || thresholds[i] < 0) {
-      ThrowUserError("--thresholds", "must be numbers of at least 0 but one is {}", thresholds[i]);
-    }
-    const auto end = thresholds.begin() + static_cast<std::ptrdiff_t>(i);
-    if (std::find(thresholds.begin(), end, thresholds[i]) != end) {
-      ThrowUserError("--thresholds", "must be different but {} occurs twice", thresholds[i]);
-    }
-  }
-}
 
 std::vector<std::string> Choose(const System& system,
                                 const std::vector<std::string>& given,
@@ -107,37 +90,6 @@ void Measure(const System& system, const SweepOptions& options, SweepPlan* plan)
 }
 
 }  // namespace
-
-void SweepOptions::Validate() const {
-  if (out.empty()) ThrowUserError("--out", "must name a folder");
-  CheckThresholds(thresholds);
-  if (auto_thresholds < 1 || auto_thresholds > 1000) {
-    ThrowUserError("--thresholds", "must be 1 to 1000 of them but are {}", auto_thresholds);
-  }
-  if (seeds.empty()) ThrowUserError("--seeds", "must hold at least one seed");
-  if (demo_fit_prompts < 1 || demo_test_prompts < 1) {
-    ThrowUserError("sweep-report", "needs at least one fit prompt and one test prompt");
-  }
-  if (coeffs.empty()) ThrowUserError("--coeffs", "must name at least one coefficient set");
-  CheckDistinct(coeffs, "--coeffs");
-  for (const std::string& baseline : baselines) {
-    if (std::ranges::find(kBaselines, baseline) == kBaselines.end()) {
-      ThrowUserError("--baselines",
-                     "must be any of uniform, mask, magcache and steps but one is '{}'",
-                     baseline);
-    }
-  }
-  CheckDistinct(baselines, "--baselines");
-  if (timed_runs < 1) ThrowUserError("--timed-runs", "must be at least 1 but is {}", timed_runs);
-  if (threads < 1) ThrowUserError("--threads", "must be at least 1 but is {}", threads);
-  if (!(max_minutes >= 0) || std::isinf(max_minutes)) {
-    ThrowUserError("--max-minutes", "must be at least 0 but is {}", max_minutes);
-  }
-  if (!std::isfinite(psnr_floor)) {
-    ThrowUserError("--psnr-floor", "must be a finite number but is {}", psnr_floor);
-  }
-  if (crf < 0 || crf > 51) ThrowUserError("--crf", "must be 0 to 51 but is {}", crf);
-}
 
 SweepPrompts ChooseSweepPrompts(const System& system, const SweepOptions& options) {
   const std::vector<std::string> demo =

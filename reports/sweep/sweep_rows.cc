@@ -27,7 +27,7 @@ std::map<RunKey, std::vector<std::vector<bool>>> Schedules(const ReplayInput& in
   return schedules;
 }
 
-void SetTimes(const std::vector<TimedRun>& runs, SweepVideo* video) {
+void SetTimes(const std::vector<TimedRun>& runs, ReportVideo* video) {
   if (runs.empty()) return;
   std::vector<double> decode;
   for (const TimedRun& run : runs) {
@@ -42,8 +42,8 @@ void SetTimes(const std::vector<TimedRun>& runs, SweepVideo* video) {
 
 }  // namespace
 
-SweepModel DescribeModel(const SystemInfo& info, TeaCacheMode mode) {
-  SweepModel model;
+ReportModel DescribeModel(const SystemInfo& info, TeaCacheMode mode) {
+  ReportModel model;
   model.name = info.name;
   model.description = info.description;
   model.weights_digest = info.weights_digest;
@@ -91,13 +91,13 @@ bool ReplaySchedules(const SweepExtent& extent,
   return true;
 }
 
-SweepRow MakeRow(const SweepSetting& setting,
-                 const SweepExtent& extent,
-                 const SystemInfo& info,
-                 const SweepCalibration& calibration,
-                 const SweepVideos& videos,
-                 const SweepStore& store) {
-  SweepRow row;
+ReportRow MakeRow(const SweepSetting& setting,
+                  const SweepExtent& extent,
+                  const SystemInfo& info,
+                  const SweepCalibration& calibration,
+                  const SweepVideos& videos,
+                  const SweepStore& store) {
+  ReportRow row;
   row.id = setting.id;
   row.model = info.name;
   row.policy = setting.policy;

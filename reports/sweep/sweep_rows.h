@@ -17,7 +17,7 @@ namespace teacache {
 
 // From the finished videos of a sweep to what its report holds.
 
-SweepModel DescribeModel(const SystemInfo& info, TeaCacheMode mode);
+ReportModel DescribeModel(const SystemInfo& info, TeaCacheMode mode);
 
 // Which videos a report has: all settings, prompts and seeds.
 struct SweepExtent {
@@ -26,7 +26,7 @@ struct SweepExtent {
   const std::vector<int64_t>& seeds;
 };
 
-// Fills SweepVideo::replayed with the schedules that fit-coeffs makes of the prompts' uncached
+// Fills ReportVideo::replayed with the schedules that fit-coeffs makes of the prompts' uncached
 // runs, which go into `trace_path`. False when not all of those were recorded.
 bool ReplaySchedules(const SweepExtent& extent,
                      const SweepCalibration& calibration,
@@ -34,12 +34,12 @@ bool ReplaySchedules(const SweepExtent& extent,
                      const std::string& trace_path,
                      SweepVideos* videos);
 
-// What is known of one setting; SummarizeSweep computes the rest.
-SweepRow MakeRow(const SweepSetting& setting,
-                 const SweepExtent& extent,
-                 const SystemInfo& info,
-                 const SweepCalibration& calibration,
-                 const SweepVideos& videos,
-                 const SweepStore& store);
+// What is known of one setting; SummarizeReport computes the rest.
+ReportRow MakeRow(const SweepSetting& setting,
+                  const SweepExtent& extent,
+                  const SystemInfo& info,
+                  const SweepCalibration& calibration,
+                  const SweepVideos& videos,
+                  const SweepStore& store);
 
 }  // namespace teacache

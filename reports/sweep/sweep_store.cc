@@ -38,9 +38,9 @@ std::optional<double> NumberOrNone(const json& j) {
 }
 
 json ToJson(const StoredVideo& stored) {
-  const SweepVideo& v = stored.video;
+  const ReportVideo& v = stored.video;
   json shows = json::array();
-  for (const SweepRight& axis : v.shows) shows.push_back({axis.axis, axis.right});
+  for (const ReportRight& axis : v.shows) shows.push_back({axis.axis, axis.right});
   return {{"entry", "video"},
           {"key", stored.key},
           {"path", v.path},
@@ -65,8 +65,8 @@ StoredVideo VideoFromJson(const json& j) {
   return stored;
 }
 
-SweepVideo ScoresFromJson(const json& j) {
-  SweepVideo v;
+ReportVideo ScoresFromJson(const json& j) {
+  ReportVideo v;
   j.at("identical").get_to(v.identical);
   v.psnr = NumberOrNone(j.at("psnr"));
   v.ssim = NumberOrNone(j.at("ssim"));
@@ -74,8 +74,8 @@ SweepVideo ScoresFromJson(const json& j) {
   return v;
 }
 
-std::vector<SweepScore> ExtraFromJson(const json& j) {
-  std::vector<SweepScore> extra;
+std::vector<ReportScore> ExtraFromJson(const json& j) {
+  std::vector<ReportScore> extra;
   for (const auto& [name, value] : j.at("scores").items()) extra.push_back({name, value});
   return extra;
 }
@@ -95,7 +95,7 @@ void Move(const std::string& from, const std::string& to) {
   if (error) ThrowUserError(from, "cannot be moved to {}: {}", to, error.message());
 }
 
-std::vector<std::string> FilesOf(const SweepVideo& video) {
+std::vector<std::string> FilesOf(const ReportVideo& video) {
   if (video.path.empty() || video.path == video.scored_path) return {video.scored_path};
   return {video.scored_path, video.path};
 }
@@ -170,14 +170,14 @@ void SweepStore::PutAside(const StoredVideo& video) {
   journal_.Append({{"entry", "aside"}, {"key", video.key}});
 }
 
-void SweepStore::FreePlace(const std::string& key, const SweepVideo& want) {
+void SweepStore::FreePlace(const std::string& key, const ReportVideo& want) {
   const auto owner = owner_.find(want.scored_path);
   if (owner == owner_.end() || owner->second == key) return;
   const StoredVideo other = videos_.at(owner->second);
   if (IsInPlace(other)) PutAside(other);
 }
 
-const StoredVideo* SweepStore::Claim(const std::string& key, const SweepVideo& want) {
+const StoredVideo* SweepStore::Claim(const std::string& key, const ReportVideo& want) {
   used_.insert(key);
   FreePlace(key, want);
   const auto found = videos_.find(key);
@@ -227,9 +227,9 @@ void SweepStore::WriteTimes() {
   unwritten_.clear();
 }
 
-std::optional<SweepVideo> SweepStore::Scores(const std::string& key,
-                                             const std::string& reference,
-                                             const std::string& definition) const {
+std::optional<ReportVideo> SweepStore::Scores(const std::string& key,
+                                              const std::string& reference,
+                                              const std::string& definition) const {
   const auto found = scores_.find(ScoresKey(key, reference, definition));
   return found == scores_.end() ? std::nullopt : std::optional(found->second);
 }
@@ -237,7 +237,7 @@ std::optional<SweepVideo> SweepStore::Scores(const std::string& key,
 void SweepStore::AddScores(const std::string& key,
                            const std::string& reference,
                            const std::string& definition,
-                           const SweepVideo& scores) {
+                           const ReportVideo& scores) {
   journal_.Append({{"entry", "scores"},
                    {"key", key},
                    {"reference", reference},
@@ -249,17 +249,17 @@ void SweepStore::AddScores(const std::string& key,
   scores_[ScoresKey(key, reference, definition)] = scores;
 }
 
-const std::vector<SweepScore>* SweepStore::Extra(const std::string& key,
-                                                 const std::string& definition) const {
+const std::vector<ReportScore>* SweepStore::Extra(const std::string& key,
+                                                  const std::string& definition) const {
   const auto found = extra_.find({key, definition});
   return found == extra_.end() ? nullptr : &found->second;
 }
 
-const std::vector<SweepScore>& SweepStore::AddExtra(const std::string& key,
-                                                    const std::string& definition,
-                                                    const std::vector<SweepScore>& extra) {
+const std::vector<ReportScore>& SweepStore::AddExtra(const std::string& key,
+                                                     const std::string& definition,
+                                                     const std::vector<ReportScore>& extra) {
   json scores = json::object();
-  for (const SweepScore& score : extra) scores[score.name] = score.value;
+  for (const ReportScore& score : extra) scores[score.name] = score.value;
   journal_.Append(
       {{"entry", "extra"}, {"key", key}, {"definition", definition}, {"scores", scores}});
   return extra_[{key, definition}] = extra;

@@ -24,7 +24,7 @@ struct TimedRun {
 // and everything that decides about its pixels; where it lies may change.
 struct StoredVideo {
   std::string key;
-  SweepVideo video;  // paths, computed, shows, scene_iou; no scores, no seconds
+  ReportVideo video;  // paths, computed, shows, scene_iou; no scores, no seconds
   std::string codec;
   int64_t bytes = 0;  // of the scored file
 };
@@ -41,7 +41,7 @@ class SweepStore {
 
   // The video of `key` if it is finished, its files put where `want` says (the paths of `want` are
   // relative to the folder). Whatever else lies there is moved away.
-  const StoredVideo* Claim(const std::string& key, const SweepVideo& want);
+  const StoredVideo* Claim(const std::string& key, const ReportVideo& want);
   // Remembers a video whose files lie at its paths.
   const StoredVideo& Add(StoredVideo video);
 
@@ -52,19 +52,20 @@ class SweepStore {
 
   // Scores against the video `reference` by `definition`; nothing where they are not known. Only
   // identical, psnr, ssim, lpips and error are filled.
-  std::optional<SweepVideo> Scores(const std::string& key,
-                                   const std::string& reference,
-                                   const std::string& definition) const;
+  std::optional<ReportVideo> Scores(const std::string& key,
+                                    const std::string& reference,
+                                    const std::string& definition) const;
   void AddScores(const std::string& key,
                  const std::string& reference,
                  const std::string& definition,
-                 const SweepVideo& scores);
+                 const ReportVideo& scores);
 
   // Scores of a video by itself; nullptr where they are not known.
-  const std::vector<SweepScore>* Extra(const std::string& key, const std::string& definition) const;
-  const std::vector<SweepScore>& AddExtra(const std::string& key,
-                                          const std::string& definition,
-                                          const std::vector<SweepScore>& extra);
+  const std::vector<ReportScore>* Extra(const std::string& key,
+                                        const std::string& definition) const;
+  const std::vector<ReportScore>& AddExtra(const std::string& key,
+                                           const std::string& definition,
+                                           const std::vector<ReportScore>& extra);
 
   // Moves the files of all videos that were neither claimed nor added into kept/.
   void PutTheRestAside();
@@ -80,7 +81,7 @@ class SweepStore {
   bool IsAside(const StoredVideo& video) const;
   bool IsInPlace(const StoredVideo& video) const;
   void PutAside(const StoredVideo& video);
-  void FreePlace(const std::string& key, const SweepVideo& want);
+  void FreePlace(const std::string& key, const ReportVideo& want);
 
   std::string folder_;
   std::string machine_;
@@ -89,8 +90,8 @@ class SweepStore {
   std::map<std::string, std::string> owner_;   // scored_path -> key
   std::map<std::string, std::vector<TimedRun>> times_;
   std::vector<std::pair<std::string, TimedRun>> unwritten_;
-  std::map<std::string, SweepVideo> scores_;
-  std::map<std::pair<std::string, std::string>, std::vector<SweepScore>> extra_;
+  std::map<std::string, ReportVideo> scores_;
+  std::map<std::pair<std::string, std::string>, std::vector<ReportScore>> extra_;
   std::set<std::string> used_;
 };
 

@@ -10,8 +10,7 @@
 #include "datasets/base/files.h"
 #include "datasets/base/stale_files.h"
 #include "datasets/prompts.h"
-#include "reports/findings/vbench_scores.h"
-#include "reports/findings/video_scores.h"
+#include "reports/findings/scores.h"
 #include "runners/generate_videos.h"
 #include "runners/systems/pixel_key.h"
 
@@ -64,7 +63,7 @@ std::string SweepVideos::Path(const std::string& relative) const {
 // How many calls of each branch a baseline may compute.
 int SweepVideos::CallsToMatch(const SweepSetting& setting, int prompt, int64_t seed) const {
   if (setting.matches.empty()) return 0;
-  const SweepVideo& matched = At(setting.matches, prompt, seed).video;
+  const ReportVideo& matched = At(setting.matches, prompt, seed).video;
   if (!matched.error.empty()) {
     ThrowUserError(setting.matches, "failed, so there is no number of calls to match");
   }
@@ -154,8 +153,8 @@ void SweepVideos::Score(const SweepItem& uncached, SweepItem* item) {
   if (!uncached.video.error.empty()) {
     ThrowUserError("uncached", "failed, so there is nothing to compare with");
   }
-  SweepVideo& video = item->video;
-  std::optional<SweepVideo> scores = store_.Scores(item->key, uncached.key, scores_definition_);
+  ReportVideo& video = item->video;
+  std::optional<ReportVideo> scores = store_.Scores(item->key, uncached.key, scores_definition_);
   if (!scores) {
     if (!reference_ || reference_key_ != uncached.key) {
       reference_ = ReadVideo(Path(uncached.video.scored_path));
@@ -175,7 +174,7 @@ void SweepVideos::Score(const SweepItem& uncached, SweepItem* item) {
 // VBench's dimensions, which look at one video only.
 void SweepVideos::ScoreAlone(int prompt, SweepItem* item) {
   if (options_.vbench.dimensions.empty()) return;
-  const std::vector<SweepScore>* scores = store_.Extra(item->key, vbench_definition_);
+  const std::vector<ReportScore>* scores = store_.Extra(item->key, vbench_definition_);
   if (scores) {
     item->video.extra = *scores;
     return;

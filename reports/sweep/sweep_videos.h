@@ -22,7 +22,7 @@ namespace teacache {
 // One video of the sweep, as far as it is known.
 struct SweepItem {
   std::string key;  // "" = not made in this run of the program and not found
-  SweepVideo video;
+  ReportVideo video;
   std::string codec;
   int64_t bytes = 0;
 };

@@ -42,8 +42,8 @@ class Line {
   std::vector<std::string> values_;
 };
 
-void AddMetric(const std::string& name, const std::optional<SweepMetric>& given, Line* line) {
-  const SweepMetric metric = given.value_or(SweepMetric{});
+void AddMetric(const std::string& name, const std::optional<ReportMetric>& given, Line* line) {
+  const ReportMetric metric = given.value_or(ReportMetric{});
   line->Add(name, metric.mean);
   line->Add(name + "_median", metric.median);
   line->Add(name + "_std", metric.std);
@@ -56,7 +56,7 @@ void AddMetric(const std::string& name, const std::optional<SweepMetric>& given,
   line->Add(name + "_identical", metric.identical);
 }
 
-void AddTiming(const std::string& name, const SweepTiming& timing, Line* line) {
+void AddTiming(const std::string& name, const ReportTiming& timing, Line* line) {
   const bool measured = timing.n > 0;
   line->Add(name, measured ? std::optional(timing.median) : std::nullopt);
   line->Add(name + "_p25", measured ? std::optional(timing.lo) : std::nullopt);
@@ -64,7 +64,7 @@ void AddTiming(const std::string& name, const SweepTiming& timing, Line* line) {
   line->Add(name + "_n", timing.n);
 }
 
-void AddSpeedup(const std::string& name, const SweepSpeedup& speedup, Line* line) {
+void AddSpeedup(const std::string& name, const ReportSpeedup& speedup, Line* line) {
   line->Add(name, speedup.value > 0 ? std::optional(speedup.value) : std::nullopt);
   line->Add(name + "_lo", speedup.ci95 ? std::optional(speedup.ci95->lo) : std::nullopt);
   line->Add(name + "_hi", speedup.ci95 ? std::optional(speedup.ci95->hi) : std::nullopt);
@@ -79,7 +79,7 @@ struct Columns {
   std::vector<std::string> axes;   // of adherence
 };
 
-Line RowLine(const SweepRow& row, const Columns& columns) {
+Line RowLine(const ReportRow& row, const Columns& columns) {
   Line line;
   line.Add("id", row.id);
   line.Add("model", row.model);
@@ -102,12 +102,12 @@ Line RowLine(const SweepRow& row, const Columns& columns) {
   AddMetric("ssim", row.ssim, &line);
   AddMetric("lpips", row.lpips, &line);
   for (const std::string& name : columns.extra) {
-    const auto found = std::ranges::find(row.extra, name, &SweepExtra::name);
+    const auto found = std::ranges::find(row.extra, name, &ReportExtra::name);
     AddMetric(name, found == row.extra.end() ? std::nullopt : std::optional(found->pooled), &line);
   }
   for (const std::string& axis : columns.axes) {
     const auto found = std::ranges::find_if(
-        row.adherence, [&axis](const SweepShare& share) { return share.axis == axis; });
+        row.adherence, [&axis](const ReportShare& share) { return share.axis == axis; });
     line.Add("adherence_" + axis,
              found == row.adherence.end() ? std::nullopt : std::optional(found->share));
   }
@@ -129,7 +129,7 @@ std::string ScheduleText(const std::vector<bool>& computed) {
   return text.empty() ? "" : "c" + text;
 }
 
-Line VideoLine(const SweepReport& report, const SweepRow& row, const SweepVideo& video) {
+Line VideoLine(const Report& report, const ReportRow& row, const ReportVideo& video) {
   const auto& prompts = report.context.test_prompts;
   const bool known = video.prompt >= 0 && video.prompt < static_cast<int>(prompts.size());
 
@@ -143,8 +143,8 @@ Line VideoLine(const SweepReport& report, const SweepRow& row, const SweepVideo&
   line.Add("psnr", video.psnr);
   line.Add("ssim", video.ssim);
   line.Add("lpips", video.lpips);
-  for (const SweepMetricInfo& info : report.metrics) {
-    const auto found = std::ranges::find(video.extra, info.name, &SweepScore::name);
+  for (const ReportMetricInfo& info : report.metrics) {
+    const auto found = std::ranges::find(video.extra, info.name, &ReportScore::name);
     line.Add(info.name,
              found == video.extra.end() ? std::nullopt : std::optional<double>(found->value));
   }
@@ -160,17 +160,17 @@ Line VideoLine(const SweepReport& report, const SweepRow& row, const SweepVideo&
   return line;
 }
 
-std::vector<std::string> ExtraNames(const SweepReport& report) {
+std::vector<std::string> ExtraNames(const Report& report) {
   std::vector<std::string> names;
-  for (const SweepMetricInfo& info : report.metrics) names.push_back(info.name);
+  for (const ReportMetricInfo& info : report.metrics) names.push_back(info.name);
   return names;
 }
 
 // Every axis that any row was judged on, in the order of first appearance.
-std::vector<std::string> AdherenceAxes(const SweepReport& report) {
+std::vector<std::string> AdherenceAxes(const Report& report) {
   std::vector<std::string> axes;
-  for (const SweepRow& row : report.rows) {
-    for (const SweepShare& share : row.adherence) {
+  for (const ReportRow& row : report.rows) {
+    for (const ReportShare& share : row.adherence) {
       if (std::ranges::find(axes, share.axis) == axes.end()) axes.push_back(share.axis);
     }
   }
@@ -179,17 +179,17 @@ std::vector<std::string> AdherenceAxes(const SweepReport& report) {
 
 }  // namespace
 
-std::string ReportCsv(const SweepReport& report) {
+std::string ReportCsv(const Report& report) {
   const Columns columns{ExtraNames(report), AdherenceAxes(report)};
   std::string text = RowLine({}, columns).names();
-  for (const SweepRow& row : report.rows) text += RowLine(row, columns).values();
+  for (const ReportRow& row : report.rows) text += RowLine(row, columns).values();
   return text;
 }
 
-std::string VideosCsv(const SweepReport& report) {
+std::string VideosCsv(const Report& report) {
   std::string text = VideoLine(report, {}, {}).names();
-  for (const SweepRow& row : report.rows) {
-    for (const SweepVideo& video : row.videos) text += VideoLine(report, row, video).values();
+  for (const ReportRow& row : report.rows) {
+    for (const ReportVideo& video : row.videos) text += VideoLine(report, row, video).values();
   }
   return text;
 }

@@ -20,17 +20,17 @@ std::string Cell(std::string_view text) {
 }
 
 // A column for every further metric, in front of the usual three as in the paper's table.
-std::string FurtherCells(const SweepReport& report, const SweepRow& row) {
+std::string FurtherCells(const Report& report, const ReportRow& row) {
   std::string cells;
-  for (const SweepMetricInfo& info : report.metrics) {
-    const auto found = std::ranges::find(row.extra, info.name, &SweepExtra::name);
+  for (const ReportMetricInfo& info : report.metrics) {
+    const auto found = std::ranges::find(row.extra, info.name, &ReportExtra::name);
     cells += fmt::format("{} | ",
                          found == row.extra.end() ? "–" : MetricText(found->pooled, 4, info.unit));
   }
   return cells;
 }
 
-std::string TableLine(const SweepReport& report, const SweepRow& row) {
+std::string TableLine(const Report& report, const ReportRow& row) {
   return fmt::format(
       "| {} | {} | {} | {} | {}{} | {} | {} |\n",
       Cell(RowLabel(row)),
@@ -43,11 +43,11 @@ std::string TableLine(const SweepReport& report, const SweepRow& row) {
       MetricText(row.psnr, 2));
 }
 
-std::string Table(const SweepReport& report, const SweepModel& model) {
+std::string Table(const Report& report, const ReportModel& model) {
   std::string text = fmt::format("## {}\n\n{}\n\n", model.name, model.description);
   std::string names;
   std::string line = "|---|---|---|---|---|---|---|";
-  for (const SweepMetricInfo& info : report.metrics) {
+  for (const ReportMetricInfo& info : report.metrics) {
     names += fmt::format("{} {} | ", Cell(info.label), info.higher_is_better ? "↑" : "↓");
     line += "---|";
   }
@@ -56,7 +56,7 @@ std::string Table(const SweepReport& report, const SweepModel& model) {
       "|\n{}\n",
       names,
       line);
-  for (const SweepRow& row : report.rows) {
+  for (const ReportRow& row : report.rows) {
     if (row.model == model.name) text += TableLine(report, row);
   }
   return text + "\n";
@@ -64,12 +64,12 @@ std::string Table(const SweepReport& report, const SweepModel& model) {
 
 }  // namespace
 
-std::string ReportMarkdown(const SweepReport& report) {
-  const SweepContext& context = report.context;
+std::string ReportMarkdown(const Report& report) {
+  const ReportContext& context = report.context;
   std::string text = fmt::format("# {}\n\n", ReportTitle(report));
-  for (const std::string& sentence : report.conclusions) text += fmt::format("* {}\n", sentence);
+  for (const std::string& line : ConclusionTexts(report)) text += fmt::format("* {}\n", line);
   text += "\n";
-  for (const SweepModel& model : report.models) text += Table(report, model);
+  for (const ReportModel& model : report.models) text += Table(report, model);
   text += fmt::format(
       "Means over {} test prompts × {} seeds against the uncached videos, 95 % intervals in "
       "brackets; "

@@ -8,6 +8,6 @@ namespace teacache {
 
 // report.md: the conclusions and one table per model in the form of the TeaCache paper (method,
 // calls, speed-up, latency, LPIPS, SSIM, PSNR; means over the test videos), ready to paste.
-std::string ReportMarkdown(const SweepReport& report);
+std::string ReportMarkdown(const Report& report);
 
 }  // namespace teacache

@@ -67,7 +67,7 @@ const std::vector<std::vector<std::string>> kRooms = {
      "runners/systems",
      "runners/training",
      "runners"},
-    {"reports/pages/html_page",  // the kit that every page and chart uses
+    {"reports/kit",  // what every page and chart uses
      "reports/data",
      "reports/findings",
      "reports/writers",

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <random>
 
-#include "reports/findings/sweep_summary.h"
+#include "reports/findings/summaries.h"
 
 namespace teacache {
 namespace {
@@ -68,22 +68,23 @@ class Builder {
  public:
   explicit Builder(const SyntheticSweepOptions& options) : options_(options) {}
 
-  SweepReport Build();
+  Report Build();
 
  private:
   void FillContext();
   void FillModel();
   void FillFit();
-  SweepVideo MakeVideo(const SweepRow& row, int prompt, int64_t seed, double computed, double gain);
-  void AddRow(SweepRow row, double computed, double gain);
+  ReportVideo MakeVideo(
+      const ReportRow& row, int prompt, int64_t seed, double computed, double gain);
+  void AddRow(ReportRow row, double computed, double gain);
 
   SyntheticSweepOptions options_;
   Noise noise_{2024};
-  SweepReport report_;
+  Report report_;
 };
 
 void Builder::FillContext() {
-  SweepContext& context = report_.context;
+  ReportContext& context = report_.context;
   context.tool_version = "0.1.0";
   context.git_commit = "0123456789ab";
   context.started = "2026-01-02T03:04:05Z";
@@ -115,7 +116,7 @@ void Builder::FillContext() {
 }
 
 void Builder::FillModel() {
-  SweepModel model;
+  ReportModel model;
   model.name = "shapes";
   model.description = "embedded text-to-video transformer";
   model.weights_digest = std::string(64, 'a');
@@ -139,7 +140,7 @@ void Builder::FillModel() {
 }
 
 void Builder::FillFit() {
-  SweepFit fit;
+  ReportFit fit;
   fit.model = "shapes";
   fit.coefficients = {120.0, -60.0, 11.0, 0.55, 0.01};
   fit.r2 = 0.902;
@@ -153,9 +154,9 @@ void Builder::FillFit() {
       fit.pairs.push_back({x, y + 0.01 * noise_.Normal(), prompt, call});
     }
   }
-  fit.r2_ci95 = SweepInterval{0.87, 0.93};
+  fit.r2_ci95 = ReportInterval{0.87, 0.93};
   fit.y_range = {0.02, 0.3};
-  SweepFit published;
+  ReportFit published;
   published.name = "published";
   published.source = "somebody's repository";
   published.model = "shapes";
@@ -166,9 +167,9 @@ void Builder::FillFit() {
   if (options_.everything) report_.fits.push_back(published);
 }
 
-SweepVideo Builder::MakeVideo(
-    const SweepRow& row, int prompt, int64_t seed, double computed, double gain) {
-  SweepVideo video;
+ReportVideo Builder::MakeVideo(
+    const ReportRow& row, int prompt, int64_t seed, double computed, double gain) {
+  ReportVideo video;
   video.prompt = prompt;
   video.seed = seed;
 
@@ -209,7 +210,7 @@ SweepVideo Builder::MakeVideo(
   return video;
 }
 
-void Builder::AddRow(SweepRow row, double computed, double gain) {
+void Builder::AddRow(ReportRow row, double computed, double gain) {
   row.model = "shapes";
   row.calls = kCalls;
   for (int prompt = 0; prompt < options_.prompts; ++prompt) {
@@ -220,7 +221,7 @@ void Builder::AddRow(SweepRow row, double computed, double gain) {
     }
   }
   if (options_.failed_video && row.id == "teacache-0.3") {
-    SweepVideo& video = row.videos.back();
+    ReportVideo& video = row.videos.back();
     video.error = "decoder: no frames";
     video.psnr.reset();
     video.ssim.reset();
@@ -231,11 +232,11 @@ void Builder::AddRow(SweepRow row, double computed, double gain) {
   report_.rows.push_back(std::move(row));
 }
 
-SweepReport Builder::Build() {
+Report Builder::Build() {
   FillContext();
   FillModel();
   FillFit();
-  SweepRow uncached;
+  ReportRow uncached;
   uncached.id = uncached.policy = "none";
   AddRow(uncached, kCalls, 0);
   // Threshold, computed calls, how much better uniform skipping is (dB).
@@ -247,7 +248,7 @@ SweepReport Builder::Build() {
                                 {0.3, 7, 0.1},
                                 {0.6, 5, -2.0}};
   for (const auto& [threshold, computed, gain] : settings) {
-    SweepRow row;
+    ReportRow row;
     row.id = fmt::format("teacache-{}", threshold);
     row.policy = "teacache";
     row.fit = "fitted";
@@ -260,7 +261,7 @@ SweepReport Builder::Build() {
                                        std::pair{"magcache", gain - 1},
                                        std::pair{"steps", -6.0}}) {
       if (!options_.everything && std::string_view(policy).starts_with("ma")) continue;
-      SweepRow row;
+      ReportRow row;
       row.id = fmt::format("{}-{}", policy, computed);
       row.policy = policy;
       row.computed_target = computed;
@@ -271,7 +272,7 @@ SweepReport Builder::Build() {
   // The same thresholds with other coefficients, which skip more.
   for (const auto& [threshold, computed, gain] : settings) {
     if (!options_.everything) break;
-    SweepRow row;
+    ReportRow row;
     row.id = fmt::format("teacache-{}-published", threshold);
     row.policy = "teacache";
     row.fit = "published";
@@ -280,17 +281,15 @@ SweepReport Builder::Build() {
   }
   const std::vector<std::string> order = {
       "none", "teacache", "uniform", "mask", "magcache", "steps"};
-  std::ranges::stable_sort(report_.rows, {}, [&order](const SweepRow& row) {
+  std::ranges::stable_sort(report_.rows, {}, [&order](const ReportRow& row) {
     return std::ranges::find(order, row.policy) - order.begin();
   });
-  SummarizeSweep(&report_, {.bootstrap_samples = options_.bootstrap_samples});
+  SummarizeReport(&report_, {.bootstrap_samples = options_.bootstrap_samples});
   return std::move(report_);
 }
 
 }  // namespace
 
-SweepReport SyntheticSweep(const SyntheticSweepOptions& options) {
-  return Builder(options).Build();
-}
+Report SyntheticSweep(const SyntheticSweepOptions& options) { return Builder(options).Build(); }
 
 }  // namespace teacache

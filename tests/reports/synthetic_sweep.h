@@ -19,9 +19,9 @@ struct SyntheticSweepOptions {
 // A made-up sweep with the shape of a real one: 30 calls, seven thresholds, and at as many calls
 // uniform skipping (better in the middle of the range, worse at its end) and fewer steps. The same
 // on every machine. One prompt holds characters that HTML, CSV and Markdown must escape.
-SweepReport SyntheticSweep(const SyntheticSweepOptions& options = {});
+Report SyntheticSweep(const SyntheticSweepOptions& options = {});
 
-// Writes a small clip for every SweepVideo::path of the report below `folder`.
-void WriteSyntheticVideos(const SweepReport& report, const std::string& folder);
+// Writes a small clip for every ReportVideo::path of the report below `folder`.
+void WriteSyntheticVideos(const Report& report, const std::string& folder);
 
 }  // namespace teacache

@@ -34,10 +34,10 @@ Video Clip(int prompt, int64_t seed, int error) {
 
 }  // namespace
 
-void WriteSyntheticVideos(const SweepReport& report, const std::string& folder) {
-  for (const SweepRow& row : report.rows) {
+void WriteSyntheticVideos(const Report& report, const std::string& folder) {
+  for (const ReportRow& row : report.rows) {
     const int error = static_cast<int>(std::lround((row.calls - row.computed_mean) / 8));
-    for (const SweepVideo& video : row.videos) {
+    for (const ReportVideo& video : row.videos) {
       const std::filesystem::path path = std::filesystem::path(folder) / video.path;
       std::filesystem::create_directories(path.parent_path());
       WriteVideo(path.string(), Clip(video.prompt, video.seed, error), {.fps = 8});

@@ -1,6 +1,8 @@
 // Character references: the list of HTML 5 (html_entities.txt: name, then code points in
 // hexadecimal) and the rules for numbers.
 
+#include "runners/text/cleaning/embedded/html_entities.h"
+
 #include <algorithm>
 #include <charconv>
 #include <map>
@@ -10,11 +12,6 @@
 #include "runners/text/cleaning/html_text.h"
 #include "runners/text/cleaning/unicode_regex.h"
 
-extern "C" {
-extern const char teacache_html_entities_begin[];
-extern const char teacache_html_entities_end[];
-}
-
 namespace teacache {
 namespace {
 
@@ -22,7 +19,7 @@ using Entities = std::map<std::u16string, std::u16string>;
 
 Entities ReadEntities() {
   Entities entities;
-  std::istringstream lines(std::string(teacache_html_entities_begin, teacache_html_entities_end));
+  std::istringstream lines{std::string(embedded::html_entities())};
   for (std::string line; std::getline(lines, line);) {
     std::istringstream fields(line);
     std::string name;

@@ -21,14 +21,14 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 using Json = nlohmann::json;
 
-std::vector<std::string> Ids(const SweepReport& report) {
+std::vector<std::string> Ids(const Report& report) {
   std::vector<std::string> ids;
   for (const Figure& figure : ReportFigures(report)) ids.push_back(figure.id);
   return ids;
 }
 
-const SweepRow& RowOf(const SweepReport& report, const std::string& id) {
-  return *std::ranges::find(report.rows, id, &SweepRow::id);
+const ReportRow& RowOf(const Report& report, const std::string& id) {
+  return *std::ranges::find(report.rows, id, &ReportRow::id);
 }
 
 TEST(ReportFigures, OnePerKindOfData) {
@@ -45,11 +45,11 @@ TEST(ReportFigures, OnePerKindOfData) {
                           "fit-fitted",
                           "fit-published",
                           "time"));
-  SweepReport plain = SyntheticSweep({.lpips = false});
+  Report plain = SyntheticSweep({.lpips = false});
   plain.metrics.clear();
-  for (SweepRow& row : plain.rows) {
+  for (ReportRow& row : plain.rows) {
     row.extra.clear();
-    for (SweepVideo& video : row.videos) video.replayed.clear();
+    for (ReportVideo& video : row.videos) video.replayed.clear();
   }
   EXPECT_THAT(Ids(plain),
               ElementsAre("quality-psnr",
@@ -63,13 +63,13 @@ TEST(ReportFigures, OnePerKindOfData) {
 }
 
 // The report twice, under two models' names.
-SweepReport TwoModels() {
-  SweepReport report = SyntheticSweep({.everything = true});
+Report TwoModels() {
+  Report report = SyntheticSweep({.everything = true});
   report.models.push_back(report.models[0]);
   report.models[1].name = "other";
   const size_t rows = report.rows.size();
   for (size_t i = 0; i < rows; ++i) {
-    SweepRow row = report.rows[i];
+    ReportRow row = report.rows[i];
     row.id = "other-" + row.id;
     row.model = "other";
     if (!row.matches.empty()) row.matches = "other-" + row.matches;
@@ -77,7 +77,7 @@ SweepReport TwoModels() {
   }
   const size_t comparisons = report.comparisons.size();
   for (size_t i = 0; i < comparisons; ++i) {
-    SweepComparison comparison = report.comparisons[i];
+    ReportComparison comparison = report.comparisons[i];
     comparison.a = "other-" + comparison.a;
     comparison.b = "other-" + comparison.b;
     report.comparisons.push_back(comparison);
@@ -86,7 +86,7 @@ SweepReport TwoModels() {
 }
 
 TEST(ReportFigures, SeveralModelsHaveTheirOwn) {
-  const SweepReport report = TwoModels();
+  const Report report = TwoModels();
   std::map<std::string, int> of_model;
   std::set<std::string> ids;
   for (const Figure& figure : ReportFigures(report)) {
@@ -130,7 +130,7 @@ Json TraceNamed(const Json& drawing, const std::string& name) {
 }
 
 TEST(QualityFigure, PointsAndIntervalsAreTheRows) {
-  const SweepReport report = SyntheticSweep();
+  const Report report = SyntheticSweep();
   const Figure figure = QualityFigure(report, "psnr");
   const Json speed = Drawing(figure, "speed");
   const Json calls = Drawing(figure, "calls");
@@ -139,7 +139,7 @@ TEST(QualityFigure, PointsAndIntervalsAreTheRows) {
     if (!data.contains("customdata")) continue;
     const Json other = TraceNamed(calls, data["name"]);
     for (size_t i = 0; i < data["customdata"].size(); ++i, ++points) {
-      const SweepRow& row = RowOf(report, data["customdata"][i]);
+      const ReportRow& row = RowOf(report, data["customdata"][i]);
       EXPECT_EQ(data["x"][i].get<double>(), row.speedup_total.value);
       EXPECT_EQ(data["y"][i].get<double>(), *row.psnr->mean);
       EXPECT_NEAR(
@@ -154,8 +154,8 @@ TEST(QualityFigure, PointsAndIntervalsAreTheRows) {
 }
 
 TEST(QualityFigure, FrontAndKneeAreTheReports) {
-  const SweepReport report = SyntheticSweep();
-  const auto front = std::ranges::find(report.fronts, "psnr", &SweepFront::metric);
+  const Report report = SyntheticSweep();
+  const auto front = std::ranges::find(report.fronts, "psnr", &ReportFront::metric);
   ASSERT_NE(front, report.fronts.end());
   const Json drawing = Drawing(QualityFigure(report, "psnr"), "speed");
   const Json line = TraceNamed(drawing, "Pareto front");
@@ -170,7 +170,7 @@ TEST(QualityFigure, FrontAndKneeAreTheReports) {
 }
 
 TEST(QualityFigure, SeveralModelsAreSeveralLines) {
-  SweepReport report = TwoModels();
+  Report report = TwoModels();
   report.fronts.clear();
   std::set<std::string> names;
   const Json drawing = Drawing(QualityFigure(report, "ssim"), "speed");
@@ -184,8 +184,8 @@ TEST(QualityFigure, SeveralModelsAreSeveralLines) {
 }
 
 TEST(QualityFigure, VeryManyPointsGoWithoutBars) {
-  SweepReport report = SyntheticSweep({.prompts = 1, .seeds = 1});
-  const SweepRow row = report.rows[1];
+  Report report = SyntheticSweep({.prompts = 1, .seeds = 1});
+  const ReportRow row = report.rows[1];
   for (int i = 0; i < 2100; ++i) {
     report.rows.push_back(row);
     report.rows.back().id = fmt::format("more-{}", i);
@@ -196,7 +196,7 @@ TEST(QualityFigure, VeryManyPointsGoWithoutBars) {
 }
 
 TEST(EqualCallsFigure, EveryPolicyStandsAtTheCallsItWasGiven) {
-  const SweepReport report = SyntheticSweep();
+  const Report report = SyntheticSweep();
   const Figure figure = EqualCallsFigure(report, "shapes");
   const Json drawing = Drawing(figure, "psnr");
   std::map<std::string, double> place;  // TeaCache row -> where it stands
@@ -208,7 +208,7 @@ TEST(EqualCallsFigure, EveryPolicyStandsAtTheCallsItWasGiven) {
   size_t baselines = 0;
   for (const Json& trace : drawing["data"]) {
     for (size_t i = 0; i < trace["x"].size(); ++i) {
-      const SweepRow& row = RowOf(report, trace["customdata"][i]);
+      const ReportRow& row = RowOf(report, trace["customdata"][i]);
       EXPECT_EQ(trace["y"][i].get<double>(), *row.psnr->mean);
       if (row.matches.empty()) continue;
       ++baselines;
@@ -219,7 +219,7 @@ TEST(EqualCallsFigure, EveryPolicyStandsAtTheCallsItWasGiven) {
 }
 
 TEST(DifferenceFigure, OneMarkPerComparison) {
-  const SweepReport report = SyntheticSweep();
+  const Report report = SyntheticSweep();
   const Json drawing = Drawing(DifferenceFigure(report, "shapes"), "psnr");
   size_t marks = 0;
   for (const Json& trace : drawing["data"]) marks += trace["y"].size();
@@ -236,11 +236,11 @@ TEST(DifferenceFigure, OneMarkPerComparison) {
 }
 
 TEST(SkipMapFigure, SharesOfTheVideosSchedules) {
-  const SweepReport report = SyntheticSweep();
+  const Report report = SyntheticSweep();
   const Json trace = Drawing(SkipMapFigure(report, "shapes"))["data"][0];
   ASSERT_EQ(trace["z"].size(), trace["customdata"].size());
   for (size_t i = 0; i < trace["z"].size(); ++i) {
-    const SweepRow& row = RowOf(report, trace["customdata"][i][0]);
+    const ReportRow& row = RowOf(report, trace["customdata"][i][0]);
     double sum = 0;
     for (const double share : trace["z"][i]) sum += share;
     EXPECT_EQ(trace["z"][i].size(), 30u);
@@ -252,9 +252,9 @@ TEST(SkipMapFigure, SharesOfTheVideosSchedules) {
 }
 
 TEST(SkipMapFigure, EqualLabelsStayTwoLines) {
-  SweepReport report = SyntheticSweep();
-  std::vector<SweepRow*> uniform;
-  for (SweepRow& row : report.rows) {
+  Report report = SyntheticSweep();
+  std::vector<ReportRow*> uniform;
+  for (ReportRow& row : report.rows) {
     if (row.policy == "uniform") uniform.push_back(&row);
   }
   uniform[1]->computed_target = uniform[0]->computed_target;
@@ -265,27 +265,27 @@ TEST(SkipMapFigure, EqualLabelsStayTwoLines) {
 }
 
 TEST(SkipMapFigure, FailedVideosDoNotCount) {
-  SweepReport report = SyntheticSweep();
-  for (SweepVideo& video : report.rows[1].videos) video.error = "lost";
+  Report report = SyntheticSweep();
+  for (ReportVideo& video : report.rows[1].videos) video.error = "lost";
   const Json trace = Drawing(SkipMapFigure(report, "shapes"))["data"][0];
   for (const Json& ids : trace["customdata"]) EXPECT_NE(ids[0], report.rows[1].id);
 }
 
 TEST(ReplayFigure, ShowsOnlyWhatDiffers) {
-  SweepReport report = SyntheticSweep({.failed_video = false});
+  Report report = SyntheticSweep({.failed_video = false});
   const Json trace = Drawing(ReplayFigure(report, "shapes"))["data"][0];
   for (size_t i = 0; i < trace["z"].size(); ++i) {
-    const SweepRow& row = RowOf(report, trace["customdata"][i][0]);
+    const ReportRow& row = RowOf(report, trace["customdata"][i][0]);
     for (int call = 0; call < row.calls; ++call) {
       double net = 0;
-      for (const SweepVideo& video : row.videos) {
+      for (const ReportVideo& video : row.videos) {
         net += static_cast<double>(video.computed[call]) - video.replayed[call];
       }
       EXPECT_NEAR(trace["z"][i][call].get<double>() * row.videos.size(), net, 1e-9);
     }
   }
-  for (SweepRow& row : report.rows) {
-    for (SweepVideo& video : row.videos) {
+  for (ReportRow& row : report.rows) {
+    for (ReportVideo& video : row.videos) {
       if (!video.replayed.empty()) video.replayed = video.computed;
     }
   }
@@ -293,8 +293,8 @@ TEST(ReplayFigure, ShowsOnlyWhatDiffers) {
 }
 
 TEST(FitFigure, PolynomialThroughItsRange) {
-  const SweepReport report = SyntheticSweep();
-  const SweepFit& fit = report.fits[0];
+  const Report report = SyntheticSweep();
+  const ReportFit& fit = report.fits[0];
   const Json data = Drawing(FitFigure(report, fit))["data"];
   ASSERT_EQ(data.size(), 2u);
   EXPECT_EQ(data[0]["x"].size(), fit.pairs.size());
@@ -307,10 +307,10 @@ TEST(FitFigure, PolynomialThroughItsRange) {
 }
 
 TEST(SpreadFigure, OneMarkPerScoredVideo) {
-  const SweepReport report = SyntheticSweep();
+  const Report report = SyntheticSweep();
   size_t expected = 0;
-  for (const SweepRow& row : report.rows) {
-    for (const SweepVideo& video : row.videos) expected += video.psnr.has_value();
+  for (const ReportRow& row : report.rows) {
+    for (const ReportVideo& video : row.videos) expected += video.psnr.has_value();
   }
   const Json drawing = Drawing(SpreadFigure(report, "shapes"), "psnr");
   size_t marks = 0;

@@ -24,9 +24,9 @@ std::string ErrorOf(const std::string& text) {
 }
 
 TEST(ReportJson, ReadsBackWhatItWrites) {
-  const SweepReport report = SyntheticSweep({.everything = true});
+  const Report report = SyntheticSweep({.everything = true});
   const std::string text = ReportJson(report);
-  const SweepReport again = ParseReportJson(text, "report.json");
+  const Report again = ParseReportJson(text, "report.json");
   EXPECT_EQ(ReportJson(again), text);
   // A few members by hand, so that a writer that drops them cannot pass.
   ASSERT_EQ(again.rows.size(), report.rows.size());
@@ -37,10 +37,16 @@ TEST(ReportJson, ReadsBackWhatItWrites) {
   EXPECT_EQ(again.context.libraries, report.context.libraries);
   EXPECT_EQ(again.context.test_prompts, report.context.test_prompts);
   EXPECT_EQ(again.comparisons.size(), report.comparisons.size());
-  EXPECT_EQ(again.conclusions, report.conclusions);
+  ASSERT_EQ(again.conclusions.size(), report.conclusions.size());
+  for (size_t i = 0; i < again.conclusions.size(); ++i) {
+    EXPECT_EQ(again.conclusions[i].kind, report.conclusions[i].kind);
+    EXPECT_EQ(again.conclusions[i].model, report.conclusions[i].model);
+    EXPECT_EQ(again.conclusions[i].headline, report.conclusions[i].headline);
+    EXPECT_EQ(again.conclusions[i].text, report.conclusions[i].text);
+  }
   EXPECT_EQ(again.context.timed_runs, 3);
   EXPECT_EQ(again.fits[1].source, report.fits[1].source);
-  const SweepVideo& video = again.rows[3].videos[2];
+  const ReportVideo& video = again.rows[3].videos[2];
   EXPECT_EQ(video.replayed, report.rows[3].videos[2].replayed);
   EXPECT_EQ(video.total_runs, report.rows[3].videos[2].total_runs);
   EXPECT_EQ(video.scored_path, report.rows[3].videos[2].scored_path);
@@ -54,13 +60,13 @@ TEST(ReportJson, ReadsBackWhatItWrites) {
 
 TEST(ReportJson, FileRoundTrip) {
   const TempDir folder;
-  const SweepReport report = SyntheticSweep();
+  const Report report = SyntheticSweep();
   WriteReportJson(folder / "report.json", report);
   EXPECT_EQ(ReportJson(ReadReportJson(folder / "report.json")), ReportJson(report));
 }
 
 TEST(ReportJson, NoNumberIsEverNanOrInfinity) {
-  SweepReport report = SyntheticSweep();
+  Report report = SyntheticSweep();
   report.context.seconds = std::numeric_limits<double>::quiet_NaN();
   report.rows[1].psnr->mean = std::numeric_limits<double>::infinity();
   report.rows[1].total.median = -std::numeric_limits<double>::infinity();
@@ -72,7 +78,7 @@ TEST(ReportJson, NoNumberIsEverNanOrInfinity) {
 }
 
 TEST(ReportJson, BytesThatAreNoTextAreReplaced) {
-  SweepReport report;
+  Report report;
   report.context.machine = "caf\xe9";
   EXPECT_THAT(ReportJson(report), HasSubstr("caf\xEF\xBF\xBD"));
 }
@@ -98,8 +104,20 @@ TEST(ParseReportJson, RefusesOtherFiles) {
   EXPECT_THAT(ErrorOf(R"({"format": "teacache-sweep", "version": 99})"), HasSubstr("newer tool"));
 }
 
+// As version 0.1.0 wrote them.
+TEST(ParseReportJson, ConclusionsMayBeSentencesAlone) {
+  const Report report = ParseReportJson(
+      R"({"format": "teacache-sweep", "version": 1, "conclusions": ["Threshold 0.1 is it."]})",
+      "report.json");
+  ASSERT_EQ(report.conclusions.size(), 1u);
+  EXPECT_EQ(report.conclusions[0].kind, ConclusionKind::kOther);
+  EXPECT_EQ(report.conclusions[0].text, "Threshold 0.1 is it.");
+  EXPECT_EQ(ErrorOf(R"({"format": "teacache-sweep", "version": 1, "conclusions": [3]})"),
+            "report.json: conclusions[0] must be an object but is number");
+}
+
 TEST(ParseReportJson, UnknownKeysArePassedOver) {
-  const SweepReport report = ParseReportJson(
+  const Report report = ParseReportJson(
       R"({"format": "teacache-sweep", "version": 1, "rows": [{"id": "a", "later": {"x": 1}}]})",
       "report.json");
   ASSERT_EQ(report.rows.size(), 1u);

@@ -12,7 +12,7 @@ using ::testing::ElementsAre;
 using ::testing::MatchesRegex;
 
 TEST(DescribeRun, SaysWhereItRuns) {
-  const SweepContext context = DescribeRun({"/usr/bin/sweep-report", "--out", "a/b"}, "cpu", 2);
+  const ReportContext context = DescribeRun({"/usr/bin/sweep-report", "--out", "a/b"}, "cpu", 2);
   EXPECT_EQ(context.tool_version, kVersion);
   EXPECT_THAT(context.argv, ElementsAre("sweep-report", "--out", "a/b"));
   EXPECT_EQ(context.device, "cpu");

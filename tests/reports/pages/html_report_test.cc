@@ -11,7 +11,7 @@
 #include "datasets/base/files.h"
 #include "reports/data/report_json.h"
 #include "reports/findings/labels.h"
-#include "reports/pages/html_page.h"
+#include "reports/kit/html_page.h"
 #include "tests/reports/synthetic_sweep.h"
 #include "tests/support/temp_dir.h"
 
@@ -22,7 +22,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 // The page without plotly.js, so that searches see what is ours.
-std::string OwnPart(const SweepReport& report) {
+std::string OwnPart(const Report& report) {
   std::string html = HtmlReport(report);
   const std::string plotly = PlotlyText();
   const size_t at = html.find(plotly);
@@ -39,31 +39,46 @@ std::string ScriptContent(const std::string& html, const std::string& id) {
 }
 
 TEST(HtmlReport, HoldsTheNumbersOfReportJson) {
-  const SweepReport report = SyntheticSweep();
+  const Report report = SyntheticSweep();
   const auto in_page = nlohmann::json::parse(ScriptContent(OwnPart(report), "report-data"));
   EXPECT_EQ(in_page, nlohmann::json::parse(ReportJson(report)));
 }
 
 TEST(HtmlReport, FailuresAndNotesStandInThePageItself) {
-  SweepReport report = SyntheticSweep();
+  Report report = SyntheticSweep();
   report.rows[2].notes = {"It skips <nothing>."};
   const std::string html = OwnPart(report);
   EXPECT_THAT(html, HasSubstr("seed 1: decoder: no frames</li>"));
   EXPECT_THAT(html, HasSubstr(RowLabel(report.rows[2]) + ": It skips &lt;nothing&gt;.</li>"));
-  SweepVideo lost;
+  ReportVideo lost;
   lost.error = "lost";
   report.rows[1].videos.assign(300, lost);
   EXPECT_THAT(OwnPart(report), HasSubstr("<li>and 101 more, in the table of videos</li>"));
 }
 
 TEST(HtmlReport, ConclusionsStandInThePageItself) {
-  SweepReport report = SyntheticSweep();
-  report.conclusions = {"First of all.", "Then <this>."};
+  Report report = SyntheticSweep();
+  report.conclusions = {{ConclusionKind::kChoice, "shapes", "First of all.", "The reasons."},
+                        {ConclusionKind::kFront, "shapes", "", "Then <this>."}};
   report.context.warnings = {"LPIPS was left out"};
   const std::string html = OwnPart(report);
-  EXPECT_THAT(html, HasSubstr("<p class=\"verdict\">First of all.</p>"));
+  EXPECT_THAT(html, HasSubstr("<p class=\"verdict\">First of all.</p>\n<p>The reasons.</p>"));
   EXPECT_THAT(html, HasSubstr("<li>Then &lt;this&gt;.</li>"));
   EXPECT_THAT(html, HasSubstr("LPIPS was left out"));
+}
+
+// A model's name may hold whatever a headline begins with.
+TEST(HtmlReport, EveryModelHasItsHeadline) {
+  Report report = SyntheticSweep();
+  report.models.push_back(report.models.front());
+  report.models.back().name = "a: Threshold ";
+  report.conclusions = {{ConclusionKind::kChoice, "shapes", "Choose one.", ""},
+                        {ConclusionKind::kSignal, "a: Threshold ", "", "The signal is strong."},
+                        {ConclusionKind::kChoice, "a: Threshold ", "Choose two.", ""}};
+  const std::string html = OwnPart(report);
+  EXPECT_THAT(html, HasSubstr("<p class=\"verdict\">shapes: Choose one.</p>"));
+  EXPECT_THAT(html, HasSubstr("<p class=\"verdict\">a: Threshold : Choose two.</p>"));
+  EXPECT_THAT(html, HasSubstr("<li>a: Threshold : The signal is strong.</li>"));
 }
 
 TEST(HtmlReport, TextsCannotBreakOut) {
@@ -74,7 +89,7 @@ TEST(HtmlReport, TextsCannotBreakOut) {
 }
 
 TEST(HtmlReport, LoadsNothingAndIsSmall) {
-  const SweepReport report = SyntheticSweep();
+  const Report report = SyntheticSweep();
   EXPECT_LT(HtmlReport(report).size(), 4'000'000u);
   const std::string html = OwnPart(report);
   const std::regex loads(R"((src|href|url\()\s*=?\s*["']?(https?:)?//)");
@@ -87,7 +102,7 @@ TEST(HtmlReport, LoadsNothingAndIsSmall) {
 
 TEST(HtmlReport, EmbedsTheVideosThatAreThere) {
   const TempDir folder;
-  SweepReport report = SyntheticSweep({.prompts = 1, .seeds = 1});
+  Report report = SyntheticSweep({.prompts = 1, .seeds = 1});
   const std::string& path = report.rows[1].videos[0].path;
   std::filesystem::create_directories((folder.path() / path).parent_path());
   AtomicWriteFile(folder / path, "bytes of a video");

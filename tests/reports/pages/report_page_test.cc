@@ -12,9 +12,9 @@
 
 #include "datasets/base/files.h"
 #include "reports/charts/figures.h"
-#include "reports/findings/join_reports.h"
+#include "reports/findings/join.h"
 #include "reports/findings/labels.h"
-#include "reports/findings/sweep_summary.h"
+#include "reports/findings/summaries.h"
 #include "reports/pages/html_report.h"
 #include "tests/reports/synthetic_sweep.h"
 #include "tests/support/chromium.h"
@@ -72,7 +72,7 @@ class HtmlPage : public ::testing::Test {
     EXPECT_NE(page.result, "") << page.log;
     return page.result.empty() ? Json() : Json::parse(page.result);
   }
-  void Write(const SweepReport& report, bool embed_videos = false) {
+  void Write(const Report& report, bool embed_videos = false) {
     WriteReportFiles(folder_.path().string(), report, embed_videos);
   }
 
@@ -80,7 +80,7 @@ class HtmlPage : public ::testing::Test {
 };
 
 TEST_F(HtmlPage, EveryChartHasMarksAndNothingIsLoadedFromANetwork) {
-  const SweepReport report = SyntheticSweep({.everything = true});
+  const Report report = SyntheticSweep({.everything = true});
   Write(report);
   WriteSyntheticVideos(report, folder_.path().string());
   const LoadedPage page = RunInPage(Path(), "threshold=0.1", R"(
@@ -104,7 +104,7 @@ TEST_F(HtmlPage, EveryChartHasMarksAndNothingIsLoadedFromANetwork) {
 }
 
 TEST_F(HtmlPage, NumbersAreThoseOfReportJson) {
-  const SweepReport report = SyntheticSweep({.everything = true});
+  const Report report = SyntheticSweep({.everything = true});
   Write(report);
   const Json result = Run("threshold=0.1", R"(
     const lines = {};
@@ -152,7 +152,7 @@ TEST_F(HtmlPage, NumbersAreThoseOfReportJson) {
 }
 
 TEST_F(HtmlPage, PickersAndAddressChangeTheVideos) {
-  const SweepReport report = SyntheticSweep({.everything = true});
+  const Report report = SyntheticSweep({.everything = true});
   Write(report);
   WriteSyntheticVideos(report, folder_.path().string());
   const Json result = Run("threshold=0.6&prompt=3&seed=1", R"(
@@ -230,7 +230,7 @@ TEST_F(HtmlPage, HoverTellsAndClickSelectsEverywhere) {
 }
 
 TEST_F(HtmlPage, TablesSortFilterAndFollowTheKeys) {
-  const SweepReport report = SyntheticSweep({.everything = true});
+  const Report report = SyntheticSweep({.everything = true});
   Write(report);
   const Json result = Run("threshold=0.03", R"(
     const lines = (id) => [...document.querySelectorAll(`#${id} tr[aria-rowindex]`)];
@@ -266,7 +266,7 @@ TEST_F(HtmlPage, TablesSortFilterAndFollowTheKeys) {
       count: videos.getAttribute('aria-rowcount'), failed: lines('videos').map((line) => line.textContent),
       hidden: document.getElementById('settings').parentElement.hidden};)");
   std::vector<double> means;
-  for (const SweepRow& row : report.rows) {
+  for (const ReportRow& row : report.rows) {
     if (row.psnr && row.psnr->mean) means.push_back(*row.psnr->mean);
   }
   std::ranges::sort(means);
@@ -275,7 +275,7 @@ TEST_F(HtmlPage, TablesSortFilterAndFollowTheKeys) {
   EXPECT_EQ(result["sort"], "descending");
   ASSERT_EQ(result["found"].size(), 1u);
   EXPECT_THAT(result["found"][0].get<std::string>(), HasSubstr("fixed mask 12 calls"));
-  const auto best = std::ranges::max_element(report.rows, {}, [](const SweepRow& row) {
+  const auto best = std::ranges::max_element(report.rows, {}, [](const ReportRow& row) {
     return row.psnr && row.psnr->mean ? *row.psnr->mean : -1;
   });
   EXPECT_EQ(result["keys"][0], best->id);
@@ -288,7 +288,7 @@ TEST_F(HtmlPage, TablesSortFilterAndFollowTheKeys) {
 }
 
 TEST_F(HtmlPage, DownloadsHoldWhatIsDrawn) {
-  const SweepReport report = SyntheticSweep({.everything = true});
+  const Report report = SyntheticSweep({.everything = true});
   Write(report);
   const Json result = Run("threshold=0.03", R"(
     const saved = {};
@@ -310,7 +310,7 @@ TEST_F(HtmlPage, DownloadsHoldWhatIsDrawn) {
     return {result, table: await saved.blob.text()};)");
   const Json& saved = result["result"];
   EXPECT_EQ(saved[0]["name"], "teacache-quality-psnr.csv");
-  const SweepRow& row = report.rows[1];
+  const ReportRow& row = report.rows[1];
   EXPECT_THAT(saved[0]["csv"].get<std::string>(), HasSubstr("series,id,x,x_lo,x_hi,y,y_lo,y_hi\n"));
   EXPECT_THAT(saved[0]["csv"].get<std::string>(), HasSubstr("," + row.id + ","));
   EXPECT_THAT(saved[0]["csv"].get<std::string>(), HasSubstr(fmt::format(",{},", *row.psnr->mean)));
@@ -367,10 +367,10 @@ TEST_F(HtmlPage, BothThemesCanBeReadAndControlsHaveNames) {
 TEST_F(HtmlPage, SeveralModelsTakeTurns) {
   std::vector<FoundReport> reports;
   for (const char* name : {"first", "second"}) {
-    SweepReport report = SyntheticSweep({.bootstrap_samples = 100});
+    Report report = SyntheticSweep({.bootstrap_samples = 100});
     report.models[0].name = name;
-    for (SweepRow& row : report.rows) row.model = name;
-    for (SweepFit& fit : report.fits) fit.model = name;
+    for (ReportRow& row : report.rows) row.model = name;
+    for (ReportFit& fit : report.fits) fit.model = name;
     reports.push_back({name, std::move(report)});
   }
   Write(JoinReports(std::move(reports)));
@@ -391,8 +391,8 @@ TEST_F(HtmlPage, SeveralModelsTakeTurns) {
 }
 
 TEST_F(HtmlPage, OddFileNamesAreFound) {
-  SweepReport report = SyntheticSweep({.prompts = 1, .seeds = 1});
-  for (SweepRow& row : report.rows) row.videos[0].path = "videos/" + row.id + "/50 % #1? ö-0.mp4";
+  Report report = SyntheticSweep({.prompts = 1, .seeds = 1});
+  for (ReportRow& row : report.rows) row.videos[0].path = "videos/" + row.id + "/50 % #1? ö-0.mp4";
   Write(report);
   WriteSyntheticVideos(report, folder_.path().string());
   const LoadedPage page = Open("threshold=0.1");
@@ -411,7 +411,7 @@ TEST_F(HtmlPage, WithoutTheVideosThePageSaysSo) {
 }
 
 TEST_F(HtmlPage, EmbeddedVideosGoWithThePage) {
-  const SweepReport report = SyntheticSweep({.prompts = 2, .seeds = 1});
+  const Report report = SyntheticSweep({.prompts = 2, .seeds = 1});
   WriteSyntheticVideos(report, folder_.path().string());
   Write(report, /*embed_videos=*/true);
   const TempDir elsewhere;
@@ -433,11 +433,11 @@ TEST_F(HtmlPage, EmptyReportOpens) {
 // What real sweeps can hand over: settings without videos, without scores, with videos that are
 // gone.
 TEST_F(HtmlPage, PartialReportSaysWhatIsMissing) {
-  SweepReport report = SyntheticSweep();
+  Report report = SyntheticSweep();
   report.fits.clear();
-  for (SweepRow& row : report.rows) {
+  for (ReportRow& row : report.rows) {
     if (row.policy == "steps") row.videos.clear();
-    for (SweepVideo& video : row.videos) {
+    for (ReportVideo& video : row.videos) {
       if (row.id == "teacache-0.03") {
         video.psnr.reset();
         video.identical = true;
@@ -446,7 +446,7 @@ TEST_F(HtmlPage, PartialReportSaysWhatIsMissing) {
       if (row.id == "teacache-0.6") video.error = "no frames";
     }
   }
-  SummarizeSweep(&report, {.bootstrap_samples = 200});
+  SummarizeReport(&report, {.bootstrap_samples = 200});
   Write(report);
   const Json result = Run("setting=steps-9", R"(
     const seen = {};
@@ -493,9 +493,9 @@ constexpr const char* kScroll = R"(
   return counts;)";
 
 TEST_F(HtmlPage, TenThousandVideosOpenAndScroll) {
-  const SweepReport report = SyntheticSweep({.prompts = 46, .seeds = 10, .bootstrap_samples = 100});
+  const Report report = SyntheticSweep({.prompts = 46, .seeds = 10, .bootstrap_samples = 100});
   size_t videos = 0;
-  for (const SweepRow& row : report.rows) videos += row.videos.size();
+  for (const ReportRow& row : report.rows) videos += row.videos.size();
   ASSERT_GT(videos, 10'000u);
   Write(report);
   EXPECT_LT(std::filesystem::file_size(Path()), kMostBytes);
@@ -513,24 +513,24 @@ TEST_F(HtmlPage, TenThousandVideosOpenAndScroll) {
 }
 
 TEST_F(HtmlPage, TenThousandSettingsOpenAndScroll) {
-  SweepReport report = SyntheticSweep({.prompts = 1, .seeds = 1, .bootstrap_samples = 100});
-  const std::vector<SweepRow> rows(report.rows.begin() + 1, report.rows.end());
+  Report report = SyntheticSweep({.prompts = 1, .seeds = 1, .bootstrap_samples = 100});
+  const std::vector<ReportRow> rows(report.rows.begin() + 1, report.rows.end());
   for (int copy = 0; report.rows.size() < 10'000; ++copy) {
-    for (const SweepRow& row : rows) {
+    for (const ReportRow& row : rows) {
       report.rows.push_back(row);
-      SweepRow& added = report.rows.back();
+      ReportRow& added = report.rows.back();
       added.id = fmt::format("{}-{}", row.id, copy);
       added.matches.clear();
       if (row.threshold) added.threshold = *row.threshold + 1e-3 * copy;
       // Figures of their own, as measured ones are.
       const double own = 1 + 1e-4 * copy;
-      for (std::optional<SweepMetric>* metric : {&added.psnr, &added.ssim, &added.lpips}) {
+      for (std::optional<ReportMetric>* metric : {&added.psnr, &added.ssim, &added.lpips}) {
         if (*metric && (*metric)->mean) *(*metric)->mean *= own;
         if (*metric && (*metric)->p5) *(*metric)->p5 *= own;
       }
       added.total.median *= own;
       added.speedup_total.value *= own;
-      for (SweepVideo& video : added.videos) {
+      for (ReportVideo& video : added.videos) {
         video.total_seconds *= own;
         if (video.psnr) *video.psnr *= own;
       }

@@ -10,8 +10,9 @@
 #include "datasets/base/files.h"
 #include "metrics/pairs/evaluate.h"
 #include "reports/data/report_json.h"
-#include "reports/findings/diff_reports.h"
-#include "reports/findings/join_reports.h"
+#include "reports/findings/diff.h"
+#include "reports/findings/join.h"
+#include "reports/findings/labels.h"
 #include "reports/render/foreign_runs.h"
 #include "tests/reports/synthetic_sweep.h"
 #include "tests/support/temp_dir.h"
@@ -85,8 +86,8 @@ class RenderTest : public ::testing::Test {
   TempDir folder_;
 };
 
-const SweepRow& Row(const SweepReport& report, const std::string& id) {
-  const auto found = std::ranges::find(report.rows, id, &SweepRow::id);
+const ReportRow& Row(const Report& report, const std::string& id) {
+  const auto found = std::ranges::find(report.rows, id, &ReportRow::id);
   if (found == report.rows.end()) throw std::runtime_error("no row " + id);
   return *found;
 }
@@ -98,11 +99,11 @@ TEST_F(RenderTest, WithoutTimesSpeedIsNotKnown) {
     fs::remove(folder_ / ("runs/" + std::string(setting) + "/timing.csv"));
   }
   const RenderOutcome outcome = Render({"runs"}, 1);
-  const SweepReport& report = outcome.report;
-  for (const SweepRow& row : report.rows) EXPECT_EQ(row.speedup_total.value, 0) << row.id;
+  const Report& report = outcome.report;
+  for (const ReportRow& row : report.rows) EXPECT_EQ(row.speedup_total.value, 0) << row.id;
   EXPECT_THAT(report.fronts, IsEmpty());
   EXPECT_THAT(report.context.warnings, Contains(HasSubstr("No timing file")));
-  EXPECT_THAT(report.conclusions,
+  EXPECT_THAT(ConclusionTexts(report),
               Contains(AllOf(HasSubstr("not known for want of times"),
                              HasSubstr("how many calls were computed is not known"))));
   EXPECT_THAT(ReadFile(folder_ / "report/report.md"), HasSubstr("| TeaCache 0.1 | – | – | – |"));
@@ -135,10 +136,10 @@ TEST_F(RenderTest, FoldersOfAnyEngine) {
   WriteRuns("runs");
   const RenderOutcome outcome = Render({"runs"});
   EXPECT_EQ(outcome.failed, 0);
-  const SweepReport& report = outcome.report;
+  const Report& report = outcome.report;
   ASSERT_EQ(report.rows.size(), 3u);
   EXPECT_EQ(report.rows[0].policy, "none");
-  const SweepRow& cached = Row(report, "teacache-0.1");
+  const ReportRow& cached = Row(report, "teacache-0.1");
   EXPECT_EQ(cached.threshold, 0.1);
   EXPECT_EQ(cached.codec, "ffv1");
   EXPECT_DOUBLE_EQ(cached.total.median, 1.0);
@@ -177,17 +178,17 @@ TEST_F(RenderTest, WhatIsMissingOrDifferentIsShown) {
   }
   const RenderOutcome outcome = Render({"runs"});
   EXPECT_EQ(outcome.failed, 4);
-  const SweepRow& cached = Row(outcome.report, "teacache-0.1");
+  const ReportRow& cached = Row(outcome.report, "teacache-0.1");
   EXPECT_EQ(cached.videos[0].error, "missing");
   EXPECT_THAT(cached.videos[1].error, HasSubstr("32"));
   EXPECT_EQ(cached.psnr->n, 1);
-  const SweepRow& uniform = Row(outcome.report, "uniform-10");
+  const ReportRow& uniform = Row(outcome.report, "uniform-10");
   EXPECT_FALSE(uniform.videos[1].error.empty());
   EXPECT_FALSE(uniform.videos[2].error.empty());
   EXPECT_THAT(uniform.notes, Contains(HasSubstr("1 more videos have no uncached partner")));
   EXPECT_THAT(Row(outcome.report, "teacache-0.5").notes,
               Contains(HasSubstr("h264, the uncached ones ffv1")));
-  EXPECT_THAT(outcome.report.conclusions, Contains(HasSubstr("4 of 12 videos failed")));
+  EXPECT_THAT(ConclusionTexts(outcome.report), Contains(HasSubstr("4 of 12 videos failed")));
 }
 
 TEST_F(RenderTest, SettingFilesAndSchedules) {
@@ -202,8 +203,8 @@ TEST_F(RenderTest, SettingFilesAndSchedules) {
              R"(-0.mkv", "seconds": 1.5, "transformer_seconds": 1, "calls": "CSSC"})" + "\n";
   }
   AtomicWriteFile(folder_ / "runs/ours/timing.jsonl", lines);
-  const SweepReport report = Render({"runs"}).report;
-  const SweepRow& ours = Row(report, "ours");
+  const Report report = Render({"runs"}).report;
+  const ReportRow& ours = Row(report, "ours");
   EXPECT_EQ(ours.label, "ours");
   EXPECT_EQ(ours.threshold, 0.2);
   EXPECT_EQ(ours.computed_mean, 2);
@@ -241,21 +242,21 @@ TEST_F(RenderTest, MistakesAreNamed) {
 
 TEST_F(RenderTest, SweepsJoinInOneReport) {
   WriteRuns("runs");
-  SweepReport sweep = SyntheticSweep({.prompts = 2, .seeds = 1, .bootstrap_samples = 100});
+  Report sweep = SyntheticSweep({.prompts = 2, .seeds = 1, .bootstrap_samples = 100});
   MakeFolders(folder_ / "sweep");
   WriteReportJson(folder_ / "sweep/report.json", sweep);
-  const SweepReport report = Render({"sweep", "runs"}).report;
+  const Report report = Render({"sweep", "runs"}).report;
   EXPECT_EQ(report.models.size(), 2u);
   EXPECT_EQ(report.rows.size(), sweep.rows.size() + 3);
-  const SweepRow& row = Row(report, "shapes.teacache-0.1");
+  const ReportRow& row = Row(report, "shapes.teacache-0.1");
   EXPECT_TRUE(row.videos[0].path.starts_with("../sweep/preview/"));
   EXPECT_EQ(Row(report, "videos.uniform-10").matches, "videos.teacache-0.1");
   EXPECT_EQ(*row.psnr->mean, *Row(sweep, "teacache-0.1").psnr->mean);
 }
 
 TEST(JoinReports, EqualModelsAreToldApart) {
-  const SweepReport one = SyntheticSweep({.bootstrap_samples = 100});
-  const SweepReport both = JoinReports({{"a", one}, {"b", one}});
+  const Report one = SyntheticSweep({.bootstrap_samples = 100});
+  const Report both = JoinReports({{"a", one}, {"b", one}});
   EXPECT_EQ(both.models[0].name, "shapes");
   EXPECT_EQ(both.models[1].name, "shapes-2");
   EXPECT_EQ(both.rows.size(), 2 * one.rows.size());
@@ -265,22 +266,22 @@ TEST(JoinReports, EqualModelsAreToldApart) {
 }
 
 TEST(DiffReports, OnlyWhatIsBeyondTheIntervals) {
-  const SweepReport a = SyntheticSweep({.bootstrap_samples = 100});
+  const Report a = SyntheticSweep({.bootstrap_samples = 100});
   EXPECT_THAT(DifferenceText(DiffReports(a, a)), HasSubstr("Nothing became better"));
   EXPECT_THAT(DifferenceText(DiffReports(a, a)), HasSubstr("Nothing became worse"));
-  SweepReport b = a;
+  Report b = a;
   b.rows.pop_back();
-  for (SweepRow& row : b.rows) {
-    for (SweepVideo& video : row.videos) {
+  for (ReportRow& row : b.rows) {
+    for (ReportVideo& video : row.videos) {
       if (row.id == "teacache-0.1" && video.psnr) *video.psnr += 1 + 0.1 * video.prompt;
       if (row.id == "teacache-0.2" && video.lpips) *video.lpips += 0.1;
     }
   }
   b.context.git_commit = "another";
-  SweepRow added = b.rows[1];
+  ReportRow added = b.rows[1];
   added.id = "teacache-9";
   b.rows.push_back(added);
-  const ReportDifference difference = DiffReports(a, b);
+  const ReportDiff difference = DiffReports(a, b);
   EXPECT_EQ(difference.only_a, std::vector<std::string>{a.rows.back().id});
   EXPECT_EQ(difference.only_b, std::vector<std::string>{"teacache-9"});
   int better = 0;

@@ -11,6 +11,7 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/journal.h"
+#include "reports/findings/labels.h"
 #include "reports/sweep/sweep.h"
 #include "tests/runners/sampling/fake_run.h"
 #include "tests/support/temp_dir.h"
@@ -115,13 +116,13 @@ SweepOptions Options(const TempDir& folder) {
   return options;
 }
 
-const SweepRow& Row(const SweepReport& report, const std::string& id) {
-  const auto found = std::ranges::find(report.rows, id, &SweepRow::id);
+const ReportRow& Row(const Report& report, const std::string& id) {
+  const auto found = std::ranges::find(report.rows, id, &ReportRow::id);
   if (found == report.rows.end()) throw std::runtime_error("no row " + id);
   return *found;
 }
 
-int Computed(const SweepVideo& video) {
+int Computed(const ReportVideo& video) {
   return static_cast<int>(std::ranges::count(video.computed, true));
 }
 
@@ -129,11 +130,11 @@ TEST(RunSweep, BaselinesHaveAsManyCalls) {
   const TempDir folder;
   const SweepOutcome outcome = RunSweep(FakeSystem({}), Options(folder));
   EXPECT_EQ(outcome.failed, 0);
-  const SweepReport& report = outcome.report;
+  const Report& report = outcome.report;
   ASSERT_EQ(report.rows.size(), 11u);
-  for (const SweepRow& row : report.rows) {
+  for (const ReportRow& row : report.rows) {
     ASSERT_EQ(row.videos.size(), 3u) << row.id;
-    for (const SweepVideo& video : row.videos) {
+    for (const ReportVideo& video : row.videos) {
       EXPECT_EQ(video.total_runs.size(), 2u) << row.id;
       EXPECT_TRUE(std::filesystem::exists(folder / ("sweep/" + video.path)));
       EXPECT_TRUE(std::filesystem::exists(folder / ("sweep/" + video.scored_path)));
@@ -153,7 +154,7 @@ TEST(RunSweep, SeveralBranches) {
   const TempDir folder;
   const SweepOutcome outcome = RunSweep(FakeSystem({.branches = 2}), Options(folder));
   EXPECT_EQ(outcome.failed, 0);
-  const SweepRow& teacache = Row(outcome.report, "teacache-0.25");
+  const ReportRow& teacache = Row(outcome.report, "teacache-0.25");
   EXPECT_EQ(teacache.calls, 24);
   EXPECT_EQ(teacache.videos[0].computed.size(), 24u);
   EXPECT_EQ(teacache.videos[0].replayed.size(), 24u);
@@ -165,14 +166,14 @@ TEST(RunSweep, AFailedPromptIsShownAndTriedAgain) {
   const SweepOptions options = Options(folder);
   const SweepOutcome broken = RunSweep(FakeSystem({.failing_prompt = "two"}), options);
   EXPECT_EQ(broken.failed, 11);
-  const SweepRow& row = Row(broken.report, "teacache-0.25");
+  const ReportRow& row = Row(broken.report, "teacache-0.25");
   EXPECT_EQ(row.failed, 1);
   EXPECT_THAT(row.videos[1].error, HasSubstr("the fake broke"));
   EXPECT_EQ(row.psnr->n + row.psnr->identical, 2);
   EXPECT_EQ(row.total.n, 4);
   EXPECT_THAT(row.notes, Contains(HasSubstr("2 of 3 videos")));
   EXPECT_THAT(Row(broken.report, "uniform-as-0.25").videos[1].error, HasSubstr("no number"));
-  EXPECT_THAT(broken.report.conclusions, Contains(HasSubstr("11 of 33 videos failed")));
+  EXPECT_THAT(ConclusionTexts(broken.report), Contains(HasSubstr("11 of 33 videos failed")));
 
   int runs = 0;
   const SweepOutcome healed = RunSweep(FakeSystem({.runs = &runs}), options);
@@ -209,8 +210,8 @@ TEST(RunSweep, TimeDecidesHowManyPrompts) {
   const SweepOutcome outcome = RunSweep(FakeSystem({}), options);
   EXPECT_EQ(outcome.report.context.test_prompts, std::vector<std::string>{"one"});
   EXPECT_EQ(outcome.report.context.prompts_asked, 3);
-  for (const SweepRow& row : outcome.report.rows) EXPECT_EQ(row.videos.size(), 1u);
-  EXPECT_THAT(outcome.report.conclusions, Contains(HasSubstr("the time allowed no more")));
+  for (const ReportRow& row : outcome.report.rows) EXPECT_EQ(row.videos.size(), 1u);
+  EXPECT_THAT(ConclusionTexts(outcome.report), Contains(HasSubstr("the time allowed no more")));
   // With more time it goes on.
   options.max_minutes = 0;
   EXPECT_EQ(RunSweep(FakeSystem({}), options).report.context.test_prompts.size(), 3u);
@@ -220,16 +221,16 @@ TEST(RunSweep, ThresholdsThatSkipNothingOrEverything) {
   const TempDir folder;
   SweepOptions options = Options(folder);
   options.thresholds = {0, 1e6};
-  const SweepReport report = RunSweep(FakeSystem({}), options).report;
-  const SweepRow& nothing = Row(report, "teacache-0");
+  const Report report = RunSweep(FakeSystem({}), options).report;
+  const ReportRow& nothing = Row(report, "teacache-0");
   EXPECT_EQ(nothing.computed_min, 12);
   EXPECT_EQ(nothing.psnr->identical, 3);
   EXPECT_FALSE(nothing.psnr->mean.has_value());
   EXPECT_THAT(nothing.notes, Contains(HasSubstr("Skips nothing")));
-  const SweepRow& all = Row(report, "teacache-1000000");
+  const ReportRow& all = Row(report, "teacache-1000000");
   EXPECT_EQ(all.computed_max, 2);
   EXPECT_THAT(all.notes, Contains(HasSubstr("only the first and the last")));
-  EXPECT_THAT(report.conclusions, Contains(HasSubstr("Nothing is skipped at threshold 0.")));
+  EXPECT_THAT(ConclusionTexts(report), Contains(HasSubstr("Nothing is skipped at threshold 0.")));
 }
 
 TEST(RunSweep, MoreTimedRunsAddOnlyWhatIsMissing) {
@@ -239,7 +240,7 @@ TEST(RunSweep, MoreTimedRunsAddOnlyWhatIsMissing) {
   RunSweep(FakeSystem({}), options);
   int runs = 0;
   options.timed_runs = 3;
-  const SweepReport report = RunSweep(FakeSystem({.runs = &runs}), options).report;
+  const Report report = RunSweep(FakeSystem({.runs = &runs}), options).report;
   EXPECT_EQ(runs, 3 * 3);  // settings x prompts
   EXPECT_EQ(Row(report, "teacache-0.1").total.n, 9);
 }
@@ -267,7 +268,7 @@ TEST(RunSweep, SeveralCoefficientSets) {
   options.thresholds = {0.2};
   EXPECT_THROW(RunSweep(FakeSystem({}), options), UserError);  // no such published set
   options.coeffs.pop_back();
-  const SweepReport report = RunSweep(FakeSystem({}), options).report;
+  const Report report = RunSweep(FakeSystem({}), options).report;
   ASSERT_EQ(report.fits.size(), 2u);
   EXPECT_EQ(report.fits[1].coefficients, (std::vector<double>{2, 0}));
   EXPECT_TRUE(report.fits[1].r2.has_value());
@@ -283,7 +284,7 @@ TEST(RunSweep, ThresholdsSpaceThemselves) {
   options.baselines = {};
   options.thresholds = {};
   options.auto_thresholds = 4;
-  const SweepReport report = RunSweep(FakeSystem({.calls = 30}), options).report;
+  const Report report = RunSweep(FakeSystem({.calls = 30}), options).report;
   ASSERT_GE(report.rows.size(), 4u);
   ASSERT_LE(report.rows.size(), 5u);
   for (size_t i = 2; i < report.rows.size(); ++i) {

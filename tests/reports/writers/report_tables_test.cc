@@ -57,11 +57,11 @@ std::vector<std::map<std::string, std::string>> Records(const std::string& text)
 }
 
 TEST(ReportCsv, HoldsTheNumbersOfTheReport) {
-  const SweepReport report = SyntheticSweep();
+  const Report report = SyntheticSweep();
   const auto records = Records(ReportCsv(report));
   ASSERT_EQ(records.size(), report.rows.size());
   for (size_t i = 0; i < records.size(); ++i) {
-    const SweepRow& row = report.rows[i];
+    const ReportRow& row = report.rows[i];
     EXPECT_EQ(records[i].at("id"), row.id);
     EXPECT_EQ(std::stod(records[i].at("computed_mean")), row.computed_mean);
     EXPECT_EQ(std::stod(records[i].at("total_seconds")), row.total.median);
@@ -76,10 +76,10 @@ TEST(ReportCsv, HoldsTheNumbersOfTheReport) {
 }
 
 TEST(VideosCsv, OneLinePerVideoWithEscapedPrompts) {
-  const SweepReport report = SyntheticSweep();
+  const Report report = SyntheticSweep();
   const auto records = Records(VideosCsv(report));
   size_t videos = 0;
-  for (const SweepRow& row : report.rows) videos += row.videos.size();
+  for (const ReportRow& row : report.rows) videos += row.videos.size();
   ASSERT_EQ(records.size(), videos);
   EXPECT_EQ(records[15].at("text"), report.context.test_prompts.back());
   EXPECT_EQ(records[0].at("schedule"), "c" + std::string(30, '1'));
@@ -94,17 +94,19 @@ TEST(VideosCsv, EmptyReportHasOnlyTheHead) {
 }
 
 TEST(ReportMarkdown, OneTableLinePerSetting) {
-  const SweepReport report = SyntheticSweep();
+  const Report report = SyntheticSweep();
   const std::string text = ReportMarkdown(report);
-  for (const SweepRow& row : report.rows) EXPECT_THAT(text, HasSubstr("| " + RowLabel(row) + " |"));
-  for (const std::string& sentence : report.conclusions) EXPECT_THAT(text, HasSubstr(sentence));
+  for (const ReportRow& row : report.rows)
+    EXPECT_THAT(text, HasSubstr("| " + RowLabel(row) + " |"));
+  for (const std::string& sentence : ConclusionTexts(report))
+    EXPECT_THAT(text, HasSubstr(sentence));
   EXPECT_THAT(text, Not(HasSubstr("nan")));
 }
 
 TEST(ReportMarkdown, PipesDoNotEndACell) {
-  SweepReport report;
+  Report report;
   report.models.emplace_back().name = "m";
-  SweepRow row;
+  ReportRow row;
   row.model = "m";
   row.policy = "own|policy";
   report.rows = {row};
@@ -112,7 +114,7 @@ TEST(ReportMarkdown, PipesDoNotEndACell) {
 }
 
 TEST(Labels, NumbersAndWords) {
-  SweepRow row;
+  ReportRow row;
   row.policy = "teacache";
   row.threshold = 0.1;
   EXPECT_EQ(RowLabel(row), "TeaCache 0.1");
@@ -126,17 +128,17 @@ TEST(Labels, NumbersAndWords) {
   EXPECT_EQ(Signed(0.04, 1), "+0.0");
   EXPECT_EQ(Fixed(std::nullopt, 2), "–");
   EXPECT_EQ(Short(0.025), "0.025");
-  EXPECT_EQ(SpeedupText({1.732, SweepInterval{1.7, 1.76}}), "1.73× (1.70–1.76)");
+  EXPECT_EQ(SpeedupText({1.732, ReportInterval{1.7, 1.76}}), "1.73× (1.70–1.76)");
 }
 
 TEST(MetricText, SaysWhatIsKnown) {
   EXPECT_EQ(MetricText(std::nullopt, 1), "–");
-  SweepMetric metric;
+  ReportMetric metric;
   metric.identical = 4;
   EXPECT_EQ(MetricText(metric, 1), "identical");
   metric.mean = 38.24;
   EXPECT_EQ(MetricText(metric, 1, " dB"), "38.2 dB");
-  metric.ci95 = SweepInterval{37.1, 39.4};
+  metric.ci95 = ReportInterval{37.1, 39.4};
   EXPECT_EQ(MetricText(metric, 1, " dB"), "38.2 dB (37.1–39.4)");
 }
 

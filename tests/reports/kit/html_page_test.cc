@@ -1,4 +1,4 @@
-#include "reports/pages/html_page.h"
+#include "reports/kit/html_page.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,13 +1,44 @@
-#include "reports/findings/vbench_scores.h"
+#include "reports/findings/scores.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+#include <optional>
 
+#include "metrics/pairs/collect_results.h"
 #include "metrics/vbench/results.h"
 
 namespace teacache {
+
+void SetScores(const VideoScore& score, ReportVideo* video) {
+  video->identical = false;
+  video->psnr.reset();
+  video->ssim.reset();
+  video->lpips.reset();
+  video->error = score.error;
+  if (!score.ok()) return;
+  const auto number = [&score](const char* metric) -> std::optional<double> {
+    const auto found = score.scores.find(metric);
+    if (found == score.scores.end() || !std::isfinite(found->second)) return std::nullopt;
+    return found->second;
+  };
+  video->identical = score.frames > 0 && score.identical_frames == score.frames;
+  video->psnr = number("psnr");
+  video->ssim = number("ssim");
+  video->lpips = number("lpips");
+}
+
+std::string ScoresDefinition(const ScoreOptions& options) {
+  const Results none = CollectResults({}, options);
+  std::string text;
+  for (const char* metric : {"psnr", "ssim", "lpips"}) {
+    const auto found = none.context.find(metric);
+    if (found != none.context.end()) text += found->first + ": " + found->second + "\n";
+  }
+  return text;
+}
 
 VbenchOptions NativeVbench() {
   VbenchOptions options;
@@ -18,10 +49,10 @@ VbenchOptions NativeVbench() {
   return options;
 }
 
-std::vector<SweepMetricInfo> VbenchMetrics(const VbenchOptions& options) {
-  std::vector<SweepMetricInfo> metrics;
+std::vector<ReportMetricInfo> VbenchMetrics(const VbenchOptions& options) {
+  std::vector<ReportMetricInfo> metrics;
   for (const VbenchDimension* dimension : options.dimensions) {
-    SweepMetricInfo info;
+    ReportMetricInfo info;
     info.name = dimension->name;
     info.label = dimension->name;
     std::ranges::replace(info.label, '_', ' ');
@@ -47,12 +78,12 @@ std::string VbenchDefinition(const VbenchOptions& options) {
   return text;
 }
 
-std::vector<SweepScore> VbenchScores(const VbenchVideoScore& score) {
+std::vector<ReportScore> VbenchScores(const VbenchVideoScore& score) {
   // Through the summary of one video, which knows the scales and what does not count.
   VbenchResults one;
   one.videos = {score};
   SummarizeVbench({.bootstrap_samples = 0}, &one);
-  std::vector<SweepScore> scores;
+  std::vector<ReportScore> scores;
   for (const auto& [name, summary] : one.summary) scores.push_back({name, summary.videos.mean});
   return scores;
 }

@@ -1,4 +1,4 @@
-#include "reports/findings/join_reports.h"
+#include "reports/findings/join.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <set>
 
 #include "datasets/base/error.h"
-#include "reports/findings/sweep_summary.h"
+#include "reports/findings/summaries.h"
 
 namespace teacache {
 namespace {
@@ -33,9 +33,9 @@ std::string UnusedName(const std::string& name, const std::set<std::string>& use
 class Joiner {
  public:
   void Add(FoundReport found) {
-    SweepReport& report = found.report;
+    Report& report = found.report;
     std::map<std::string, std::string> names;
-    for (SweepModel& model : report.models) {
+    for (ReportModel& model : report.models) {
       const std::string name = UnusedName(model.name, models_);
       models_.insert(name);
       names[model.name] = name;
@@ -45,17 +45,17 @@ class Joiner {
       const auto it = names.find(name);
       return it == names.end() ? name : it->second;
     };
-    for (SweepFit& fit : report.fits) fit.model = renamed(fit.model);
-    SweepContext& context = joined_.context;
+    for (ReportFit& fit : report.fits) fit.model = renamed(fit.model);
+    ReportContext& context = joined_.context;
     AddMissing(report.context.test_prompts, &context.test_prompts);
     AddMissing(report.context.fit_prompts, &context.fit_prompts);
     AddMissing(report.context.seeds, &context.seeds);
     AddMissing(report.context.warnings, &context.warnings);
-    for (SweepRow& row : report.rows) {
+    for (ReportRow& row : report.rows) {
       row.model = renamed(row.model);
       row.id = row.model + "." + row.id;
       if (!row.matches.empty()) row.matches = row.model + "." + row.matches;
-      for (SweepVideo& video : row.videos) {
+      for (ReportVideo& video : row.videos) {
         video.path = Located(found.folder, video.path);
         video.scored_path = Located(found.folder, video.scored_path);
         const std::string& prompt = report.context.test_prompts.at(video.prompt);
@@ -64,8 +64,8 @@ class Joiner {
       }
     }
     MovePairs(report.context.fit_prompts, &report.fits);
-    for (const SweepMetricInfo& info : report.metrics) {
-      if (std::ranges::find(joined_.metrics, info.name, &SweepMetricInfo::name) ==
+    for (const ReportMetricInfo& info : report.metrics) {
+      if (std::ranges::find(joined_.metrics, info.name, &ReportMetricInfo::name) ==
           joined_.metrics.end()) {
         joined_.metrics.push_back(info);
       }
@@ -75,13 +75,13 @@ class Joiner {
     Move(&report.rows, &joined_.rows);
   }
 
-  SweepReport joined_;
+  Report joined_;
 
  private:
-  void MovePairs(const std::vector<std::string>& prompts, std::vector<SweepFit>* fits) {
+  void MovePairs(const std::vector<std::string>& prompts, std::vector<ReportFit>* fits) {
     const std::vector<std::string>& all = joined_.context.fit_prompts;
-    for (SweepFit& fit : *fits) {
-      for (SweepPair& pair : fit.pairs) {
+    for (ReportFit& fit : *fits) {
+      for (ReportPair& pair : fit.pairs) {
         if (pair.prompt < 0 || pair.prompt >= std::ssize(prompts)) continue;
         pair.prompt = static_cast<int>(std::ranges::find(all, prompts[pair.prompt]) - all.begin());
       }
@@ -98,11 +98,11 @@ class Joiner {
 
 }  // namespace
 
-SweepReport JoinReports(std::vector<FoundReport> reports) {
+Report JoinReports(std::vector<FoundReport> reports) {
   if (reports.empty()) ThrowUserError("report", "must be at least one but there is none");
   Joiner joiner;
   joiner.joined_.context = reports.front().report.context;
-  SweepContext& context = joiner.joined_.context;
+  ReportContext& context = joiner.joined_.context;
   context.test_prompts.clear();
   context.fit_prompts.clear();
   context.seconds = 0;
@@ -117,7 +117,7 @@ SweepReport JoinReports(std::vector<FoundReport> reports) {
     }
   }
   for (FoundReport& found : reports) joiner.Add(std::move(found));
-  SummarizeSweep(&joiner.joined_);
+  SummarizeReport(&joiner.joined_);
   return std::move(joiner.joined_);
 }
 

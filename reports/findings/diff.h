@@ -16,7 +16,7 @@ struct MetricChange {
   double a = 0;
   double b = 0;
   double difference = 0;  // b - a; paired: mean over the common videos
-  SweepInterval ci95;     // of the difference; for unpaired values the widest that fits both
+  ReportInterval ci95;    // of the difference; for unpaired values the widest that fits both
   int n = 0;              // common videos; 0 = not paired
   int verdict = 0;        // b is better (+1) or worse (-1) beyond the interval, or neither (0)
 };
@@ -27,18 +27,18 @@ struct RowChange {
   std::vector<MetricChange> metrics;
 };
 
-struct ReportDifference {
+struct ReportDiff {
   std::vector<RowChange> rows;      // that both have
   std::vector<std::string> only_a;  // ids
   std::vector<std::string> only_b;
   std::vector<std::string> context;  // what differs in how the two were made, in sentences
 };
 
-ReportDifference DiffReports(const SweepReport& a, const SweepReport& b);
+ReportDiff DiffReports(const Report& a, const Report& b);
 
 // For people: what became better, what worse, and how many stayed the same.
-std::string DifferenceText(const ReportDifference& difference);
+std::string DifferenceText(const ReportDiff& difference);
 // {"format": "teacache-sweep-diff", "version": 1, "rows": [...], "only_a", "only_b", "context"}
-std::string DifferenceJson(const ReportDifference& difference);
+std::string DifferenceJson(const ReportDiff& difference);
 
 }  // namespace teacache

@@ -1,4 +1,4 @@
-#include "reports/findings/sweep_decisions.h"
+#include "reports/findings/decisions.h"
 
 #include <fmt/format.h>
 
@@ -17,25 +17,25 @@ namespace {
 
 // A row as a point: both coordinates are better when larger.
 struct Point {
-  const SweepRow* row = nullptr;
+  const ReportRow* row = nullptr;
   double speedup = 1;
   double quality = 0;
 };
 
 constexpr double kPerfect = std::numeric_limits<double>::infinity();
 
-std::optional<double> QualityOf(const SweepRow& row, const std::string& metric) {
+std::optional<double> QualityOf(const ReportRow& row, const std::string& metric) {
   const auto& pooled = metric == "psnr" ? row.psnr : metric == "ssim" ? row.ssim : row.lpips;
   if (!pooled) return std::nullopt;
   if (!pooled->mean) return pooled->identical > 0 ? std::optional(kPerfect) : std::nullopt;
   return metric == "lpips" ? -*pooled->mean : *pooled->mean;
 }
 
-std::vector<Point> Points(const SweepReport& report,
+std::vector<Point> Points(const Report& report,
                           const std::string& model,
                           const std::string& metric) {
   std::vector<Point> points;
-  for (const SweepRow& row : report.rows) {
+  for (const ReportRow& row : report.rows) {
     if (row.model != model || row.policy == "none" || !(row.speedup_total.value > 0)) continue;
     if (const auto quality = QualityOf(row, metric)) {
       points.push_back({&row, row.speedup_total.value, *quality});
@@ -72,9 +72,9 @@ using VideoKey = std::pair<int, int64_t>;  // prompt, seed
 
 constexpr double kIdenticalPsnr = 100;
 
-std::map<VideoKey, double> PsnrByVideo(const SweepRow& row) {
+std::map<VideoKey, double> PsnrByVideo(const ReportRow& row) {
   std::map<VideoKey, double> values;
-  for (const SweepVideo& video : row.videos) {
+  for (const ReportVideo& video : row.videos) {
     if (!video.error.empty()) continue;
     if (video.psnr) {
       values[{video.prompt, video.seed}] = *video.psnr;
@@ -85,9 +85,9 @@ std::map<VideoKey, double> PsnrByVideo(const SweepRow& row) {
   return values;
 }
 
-std::vector<QualityPoint> CommonPoints(const std::vector<const SweepRow*>& rows) {
+std::vector<QualityPoint> CommonPoints(const std::vector<const ReportRow*>& rows) {
   std::vector<std::map<VideoKey, double>> values;
-  for (const SweepRow* row : rows) values.push_back(PsnrByVideo(*row));
+  for (const ReportRow* row : rows) values.push_back(PsnrByVideo(*row));
   std::vector<QualityPoint> points;
   for (size_t r = 0; r < rows.size(); ++r) points.push_back({*rows[r]->threshold, {}});
   for (const auto& [key, unused] : values.front()) {
@@ -99,17 +99,17 @@ std::vector<QualityPoint> CommonPoints(const std::vector<const SweepRow*>& rows)
   return points;
 }
 
-SweepDecision Decide(const SweepReport& report,
-                     const SweepModel& model,
-                     const std::string& fit,
-                     double psnr_floor) {
-  SweepDecision decision;
+ReportDecision Decide(const Report& report,
+                      const ReportModel& model,
+                      const std::string& fit,
+                      double psnr_floor) {
+  ReportDecision decision;
   decision.model = model.name;
   decision.fit = fit;
   decision.target = psnr_floor;
-  std::vector<const SweepRow*> rows;
+  std::vector<const ReportRow*> rows;
   std::set<double> thresholds;
-  for (const SweepRow& row : report.rows) {
+  for (const ReportRow& row : report.rows) {
     if (row.model != model.name || row.policy != "teacache" || row.fit != fit || !row.threshold) {
       continue;
     }
@@ -117,7 +117,7 @@ SweepDecision Decide(const SweepReport& report,
     rows.push_back(&row);
   }
   if (rows.empty()) return decision;
-  std::ranges::sort(rows, {}, [](const SweepRow* row) { return *row->threshold; });
+  std::ranges::sort(rows, {}, [](const ReportRow* row) { return *row->threshold; });
   const std::vector<QualityPoint> points = CommonPoints(rows);
   if (points.front().values.empty()) {
     decision.text = "The thresholds have no scored video in common, so none can be chosen.";
@@ -128,8 +128,8 @@ SweepDecision Decide(const SweepReport& report,
   decision.reached = choice.reached;
   decision.threshold = choice.threshold;
   if (choice.reached) {
-    decision.ci95 = SweepInterval{choice.threshold95.lo, choice.threshold95.hi};
-    for (const SweepRow* row : rows) {
+    decision.ci95 = ReportInterval{choice.threshold95.lo, choice.threshold95.hi};
+    for (const ReportRow* row : rows) {
       if (*row->threshold <= choice.threshold * (1 + 1e-9)) decision.row = row->id;
     }
   }
@@ -139,10 +139,8 @@ SweepDecision Decide(const SweepReport& report,
 
 }  // namespace
 
-SweepFront ParetoFront(const SweepReport& report,
-                       const std::string& model,
-                       const std::string& metric) {
-  SweepFront front{model, metric, {}, ""};
+ReportFront ParetoFront(const Report& report, const std::string& model, const std::string& metric) {
+  ReportFront front{model, metric, {}, ""};
   std::vector<Point> points = Points(report, model, metric);
   // Fastest first; of equals the best. A point belongs to the front when it is better than every
   // faster one.
@@ -159,22 +157,22 @@ SweepFront ParetoFront(const SweepReport& report,
   return front;
 }
 
-std::vector<SweepFront> ParetoFronts(const SweepReport& report) {
-  std::vector<SweepFront> fronts;
-  for (const SweepModel& model : report.models) {
+std::vector<ReportFront> ParetoFronts(const Report& report) {
+  std::vector<ReportFront> fronts;
+  for (const ReportModel& model : report.models) {
     for (const char* metric : {"psnr", "ssim", "lpips"}) {
-      SweepFront front = ParetoFront(report, model.name, metric);
+      ReportFront front = ParetoFront(report, model.name, metric);
       if (!front.rows.empty()) fronts.push_back(std::move(front));
     }
   }
   return fronts;
 }
 
-std::vector<SweepDecision> ChooseThresholds(const SweepReport& report, double psnr_floor) {
-  std::vector<SweepDecision> decisions;
-  for (const SweepModel& model : report.models) {
+std::vector<ReportDecision> ChooseThresholds(const Report& report, double psnr_floor) {
+  std::vector<ReportDecision> decisions;
+  for (const ReportModel& model : report.models) {
     std::vector<std::string> fits;
-    for (const SweepRow& row : report.rows) {
+    for (const ReportRow& row : report.rows) {
       if (row.model == model.name && row.policy == "teacache" && row.threshold && row.psnr &&
           std::ranges::find(fits, row.fit) == fits.end()) {
         fits.push_back(row.fit);

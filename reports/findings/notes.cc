@@ -1,4 +1,4 @@
-#include "reports/findings/row_notes.h"
+#include "reports/findings/notes.h"
 
 #include <fmt/format.h>
 
@@ -11,24 +11,24 @@
 namespace teacache {
 namespace {
 
-void Add(SweepRow* row, std::string note) {
+void Add(ReportRow* row, std::string note) {
   if (!note.empty() && std::ranges::find(row->notes, note) == row->notes.end()) {
     row->notes.push_back(std::move(note));
   }
 }
 
 // 2 where first and last call are always computed; runs of one or two calls have no more.
-bool SkipsAllItMay(const SweepRow& row) {
+bool SkipsAllItMay(const ReportRow& row) {
   return row.policy == "teacache" && row.calls > 2 && row.computed_max > 0 && row.computed_max <= 2;
 }
 
-bool HasSchedules(const SweepRow& row) {
-  return std::ranges::any_of(row.videos, [](const SweepVideo& video) {
+bool HasSchedules(const ReportRow& row) {
+  return std::ranges::any_of(row.videos, [](const ReportVideo& video) {
     return video.error.empty() && !video.computed.empty();
   });
 }
 
-std::string FailureNote(const SweepRow& row) {
+std::string FailureNote(const ReportRow& row) {
   if (row.failed == 0) return "";
   const auto total = static_cast<int>(row.videos.size());
   if (row.failed == total) return "No video of this setting could be scored.";
@@ -41,14 +41,14 @@ std::string FailureNote(const SweepRow& row) {
 
 }  // namespace
 
-void AddRowNotes(SweepReport* report) {
-  std::map<std::string, const SweepRow*> by_id;
-  std::map<std::string, const SweepRow*> uncached;  // by model
-  for (const SweepRow& row : report->rows) {
+void AddRowNotes(Report* report) {
+  std::map<std::string, const ReportRow*> by_id;
+  std::map<std::string, const ReportRow*> uncached;  // by model
+  for (const ReportRow& row : report->rows) {
     by_id[row.id] = &row;
     if (row.policy == "none") uncached.try_emplace(row.model, &row);
   }
-  for (SweepRow& row : report->rows) {
+  for (ReportRow& row : report->rows) {
     Add(&row, FailureNote(row));
     if (row.policy == "none") continue;
     const auto reference = uncached.find(row.model);

@@ -1,4 +1,4 @@
-#include "reports/findings/sweep_summary.h"
+#include "reports/findings/summaries.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,8 +10,8 @@
 #include "metrics/pooling.h"
 #include "reports/data/report_json.h"
 #include "reports/findings/conclusions.h"
+#include "reports/findings/decisions.h"
 #include "reports/findings/labels.h"
-#include "reports/findings/sweep_decisions.h"
 #include "tests/reports/synthetic_sweep.h"
 
 namespace teacache {
@@ -24,8 +24,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-SweepVideo MakeVideo(int prompt, double psnr, double seconds, std::vector<bool> computed) {
-  SweepVideo video;
+ReportVideo MakeVideo(int prompt, double psnr, double seconds, std::vector<bool> computed) {
+  ReportVideo video;
   video.prompt = prompt;
   video.psnr = psnr;
   video.ssim = psnr / 100;
@@ -36,8 +36,10 @@ SweepVideo MakeVideo(int prompt, double psnr, double seconds, std::vector<bool> 
   return video;
 }
 
-SweepRow MakeRow(const std::string& id, const std::string& policy, std::vector<SweepVideo> videos) {
-  SweepRow row;
+ReportRow MakeRow(const std::string& id,
+                  const std::string& policy,
+                  std::vector<ReportVideo> videos) {
+  ReportRow row;
   row.id = id;
   row.model = "m";
   row.policy = policy;
@@ -47,16 +49,16 @@ SweepRow MakeRow(const std::string& id, const std::string& policy, std::vector<S
 }
 
 // Four prompts; TeaCache at 40, 41, 42, 43 dB and uniform skipping `lead` dB below.
-SweepReport SmallReport(double lead) {
-  SweepReport report;
+Report SmallReport(double lead) {
+  Report report;
   report.models.emplace_back().name = "m";
   report.context.fit_prompts = {"w"};
   report.context.test_prompts = {"a", "b", "c", "d"};
   report.context.seeds = {0};
-  SweepRow uncached = MakeRow("none", "none", {});
-  SweepRow cached = MakeRow("teacache-0.1", "teacache", {});
+  ReportRow uncached = MakeRow("none", "none", {});
+  ReportRow cached = MakeRow("teacache-0.1", "teacache", {});
   cached.threshold = 0.1;
-  SweepRow uniform = MakeRow("uniform-2", "uniform", {});
+  ReportRow uniform = MakeRow("uniform-2", "uniform", {});
   uniform.computed_target = 2;
   uniform.matches = cached.id;
   for (int i = 0; i < 4; ++i) {
@@ -69,10 +71,10 @@ SweepReport SmallReport(double lead) {
   return report;
 }
 
-TEST(SummarizeSweep, FillsRowsFromTheirVideos) {
-  SweepReport report = SmallReport(2);
-  SummarizeSweep(&report);
-  const SweepRow& row = report.rows[1];
+TEST(SummarizeReport, FillsRowsFromTheirVideos) {
+  Report report = SmallReport(2);
+  SummarizeReport(&report);
+  const ReportRow& row = report.rows[1];
   EXPECT_DOUBLE_EQ(row.computed_mean, 2);
   EXPECT_EQ(row.longest_skip, 2);
   EXPECT_EQ(report.rows[2].longest_skip, 1);
@@ -91,12 +93,12 @@ TEST(SummarizeSweep, FillsRowsFromTheirVideos) {
   EXPECT_FALSE(report.rows[0].psnr.has_value());
 }
 
-TEST(SummarizeSweep, PairsByPromptAndSeed) {
-  SweepReport report = SmallReport(2);
+TEST(SummarizeReport, PairsByPromptAndSeed) {
+  Report report = SmallReport(2);
   std::ranges::reverse(report.rows[2].videos);
-  SummarizeSweep(&report);
+  SummarizeReport(&report);
   ASSERT_EQ(report.comparisons.size(), 1u);
-  const SweepComparison& comparison = report.comparisons[0];
+  const ReportComparison& comparison = report.comparisons[0];
   EXPECT_EQ(comparison.a, "teacache-0.1");
   EXPECT_EQ(comparison.b, "uniform-2");
   EXPECT_NEAR(comparison.psnr->mean, 1.95, 1e-12);
@@ -105,127 +107,127 @@ TEST(SummarizeSweep, PairsByPromptAndSeed) {
   EXPECT_EQ(Verdict(comparison), 1);
 }
 
-TEST(SummarizeSweep, FailedVideosCountNowhere) {
-  SweepReport report = SmallReport(2);
-  SweepVideo& failed = report.rows[1].videos[3];
+TEST(SummarizeReport, FailedVideosCountNowhere) {
+  Report report = SmallReport(2);
+  ReportVideo& failed = report.rows[1].videos[3];
   failed.error = "cut";
   failed.total_seconds = 100;
-  SummarizeSweep(&report);
+  SummarizeReport(&report);
   EXPECT_DOUBLE_EQ(*report.rows[1].psnr->mean, 41);
   EXPECT_EQ(report.rows[1].psnr->n, 3);
   EXPECT_EQ(report.rows[1].total.n, 3);
   EXPECT_EQ(report.comparisons[0].psnr->n, 3);
-  EXPECT_THAT(report.conclusions, Contains(StartsWith("1 of 12 videos failed")));
+  EXPECT_THAT(ConclusionTexts(report), Contains(StartsWith("1 of 12 videos failed")));
 }
 
-TEST(SummarizeSweep, IdenticalVideosAreCountedNotAveraged) {
-  SweepReport report = SmallReport(2);
+TEST(SummarizeReport, IdenticalVideosAreCountedNotAveraged) {
+  Report report = SmallReport(2);
   report.rows[1].videos[0].psnr.reset();
   report.rows[1].videos[0].identical = true;
-  SummarizeSweep(&report);
+  SummarizeReport(&report);
   EXPECT_EQ(report.rows[1].psnr->identical, 1);
   EXPECT_EQ(report.rows[1].psnr->n, 3);
   EXPECT_DOUBLE_EQ(*report.rows[1].psnr->mean, 42);
 }
 
-TEST(SummarizeSweep, SameInputSameDigits) {
-  SweepReport once = SyntheticSweep();
-  SummarizeSweep(&once);
-  SweepReport twice = once;
-  SummarizeSweep(&twice);
+TEST(SummarizeReport, SameInputSameDigits) {
+  Report once = SyntheticSweep();
+  SummarizeReport(&once);
+  Report twice = once;
+  SummarizeReport(&twice);
   EXPECT_EQ(ReportJson(once), ReportJson(twice));
 }
 
-TEST(SummarizeSweep, RefusesReportsThatContradictThemselves) {
-  SweepReport report = SmallReport(2);
+TEST(SummarizeReport, RefusesReportsThatContradictThemselves) {
+  Report report = SmallReport(2);
   report.rows[2].id = "none";
-  EXPECT_THROW(SummarizeSweep(&report), UserError);
+  EXPECT_THROW(SummarizeReport(&report), UserError);
   report = SmallReport(2);
   report.rows[2].matches = "teacache-9";
-  EXPECT_THROW(SummarizeSweep(&report), UserError);
+  EXPECT_THROW(SummarizeReport(&report), UserError);
   report = SmallReport(2);
   report.rows[2].videos[0].prompt = 4;
-  EXPECT_THROW(SummarizeSweep(&report), UserError);
+  EXPECT_THROW(SummarizeReport(&report), UserError);
   report = SmallReport(2);
   report.rows[2].videos[0].ssim = std::numeric_limits<double>::quiet_NaN();
-  EXPECT_THROW(SummarizeSweep(&report), UserError);
+  EXPECT_THROW(SummarizeReport(&report), UserError);
 }
 
 TEST(Verdict, DecidesOnlyBeyondTheInterval) {
-  SweepComparison comparison;
+  ReportComparison comparison;
   EXPECT_EQ(Verdict(comparison), 0);
-  comparison.ssim = SweepDifference{-0.1, {-0.2, -0.05}, 5};
+  comparison.ssim = ReportDifference{-0.1, {-0.2, -0.05}, 5};
   EXPECT_EQ(Verdict(comparison), -1);
-  comparison.psnr = SweepDifference{1, {-0.1, 2}, 5};
+  comparison.psnr = ReportDifference{1, {-0.1, 2}, 5};
   EXPECT_EQ(Verdict(comparison), 0);
-  comparison.psnr = SweepDifference{1, {0.1, 2}, 5};
+  comparison.psnr = ReportDifference{1, {0.1, 2}, 5};
   EXPECT_EQ(Verdict(comparison), 1);
 }
 
 TEST(DrawConclusions, SaysWhoWins) {
-  SweepReport report = SmallReport(2);
-  SummarizeSweep(&report);
-  EXPECT_THAT(report.conclusions[0],
+  Report report = SmallReport(2);
+  SummarizeReport(&report);
+  EXPECT_THAT(ConclusionTexts(report)[0],
               AllOf(StartsWith("Threshold 0.1 is the largest"),
                     HasSubstr("Uniform skipping at as many calls is worse there")));
-  EXPECT_THAT(report.conclusions,
+  EXPECT_THAT(ConclusionTexts(report),
               Contains(HasSubstr("TeaCache beats uniform skipping at threshold 0.1 (+1.9 dB).")));
 }
 
 TEST(DrawConclusions, SaysWhereUniformSkippingIsAsGoodOrBetter) {
-  SweepReport report = SmallReport(-2);
-  SummarizeSweep(&report);
-  EXPECT_THAT(report.conclusions[0], HasSubstr("is better there"));
-  EXPECT_THAT(report.conclusions,
+  Report report = SmallReport(-2);
+  SummarizeReport(&report);
+  EXPECT_THAT(ConclusionTexts(report)[0], HasSubstr("is better there"));
+  EXPECT_THAT(ConclusionTexts(report),
               Contains(AllOf(HasSubstr("is worse than uniform skipping at threshold 0.1"),
                              HasSubstr("never beats it"))));
   report = SmallReport(0.05);
-  SummarizeSweep(&report);
-  EXPECT_THAT(report.conclusions[0], HasSubstr("cannot be told from it there"));
-  EXPECT_THAT(report.conclusions, Contains(HasSubstr("cannot be told from uniform skipping")));
-  EXPECT_THAT(report.conclusions, Each(Not(HasSubstr("TeaCache beats"))));
+  SummarizeReport(&report);
+  EXPECT_THAT(ConclusionTexts(report)[0], HasSubstr("cannot be told from it there"));
+  EXPECT_THAT(ConclusionTexts(report), Contains(HasSubstr("cannot be told from uniform skipping")));
+  EXPECT_THAT(ConclusionTexts(report), Each(Not(HasSubstr("TeaCache beats"))));
 }
 
 TEST(DrawConclusions, NoThresholdGoodEnough) {
-  SweepReport report = SmallReport(2);
+  Report report = SmallReport(2);
   report.context.psnr_floor = 60;
-  SummarizeSweep(&report);
-  EXPECT_THAT(report.conclusions[0], StartsWith("No threshold of this sweep keeps"));
+  SummarizeReport(&report);
+  EXPECT_THAT(ConclusionTexts(report)[0], StartsWith("No threshold of this sweep keeps"));
 }
 
 TEST(DrawConclusions, SharedPromptsAreCalledOut) {
-  SweepReport report = SmallReport(2);
-  SummarizeSweep(&report);
-  EXPECT_THAT(report.conclusions, Contains("Fitted on 1 prompt, scored on 4 others."));
+  Report report = SmallReport(2);
+  SummarizeReport(&report);
+  EXPECT_THAT(ConclusionTexts(report), Contains("Fitted on 1 prompt, scored on 4 others."));
   report.context.fit_prompts = {"x", "c"};
-  SummarizeSweep(&report);
-  EXPECT_THAT(report.conclusions, Contains(StartsWith("Caution: 1 of 4 test prompts")));
+  SummarizeReport(&report);
+  EXPECT_THAT(ConclusionTexts(report), Contains(StartsWith("Caution: 1 of 4 test prompts")));
 }
 
 TEST(DrawConclusions, WeakSignalIsCalledWeak) {
-  SweepReport report = SmallReport(2);
-  SweepFit fit;
+  Report report = SmallReport(2);
+  ReportFit fit;
   fit.model = "m";
   fit.coefficients = {1, 0};
   fit.r2 = 0.2;
   report.fits = {fit};
-  SummarizeSweep(&report);
-  EXPECT_THAT(report.conclusions, Contains(HasSubstr("is weak")));
+  SummarizeReport(&report);
+  EXPECT_THAT(ConclusionTexts(report), Contains(HasSubstr("is weak")));
 }
 
 TEST(DrawConclusions, EmptyReport) {
-  SweepReport report;
-  SummarizeSweep(&report);
+  Report report;
+  SummarizeReport(&report);
   EXPECT_TRUE(report.conclusions.empty());
 }
 
 TEST(RecommendedRow, LargestThresholdAboveTheFloor) {
-  SweepReport report = SyntheticSweep();
+  Report report = SyntheticSweep();
   report.context.psnr_floor = 38;
-  const SweepRow* row = RecommendedRow(report, "shapes");
+  const ReportRow* row = RecommendedRow(report, "shapes");
   ASSERT_NE(row, nullptr);
   EXPECT_GE(*row->psnr->p5, 38);
-  for (const SweepRow& other : report.rows) {
+  for (const ReportRow& other : report.rows) {
     if (other.fit == row->fit && other.policy == "teacache" && *other.threshold > *row->threshold) {
       EXPECT_LT(*other.psnr->p5, 38);
     }
@@ -233,13 +235,13 @@ TEST(RecommendedRow, LargestThresholdAboveTheFloor) {
   EXPECT_EQ(RecommendedRow(report, "other"), nullptr);
 }
 
-TEST(SummarizeSweep, PoolsInTheOrderOfFileNames) {
-  SweepReport report = SmallReport(2);
+TEST(SummarizeReport, PoolsInTheOrderOfFileNames) {
+  Report report = SmallReport(2);
   const std::vector<std::string> names = {"b10", "b2", "a", "c"};
   for (int i = 0; i < 4; ++i) {
     report.rows[1].videos[i].scored_path = "videos/teacache-0.1/" + names[i] + ".mkv";
   }
-  SummarizeSweep(&report);
+  SummarizeReport(&report);
   // As eval-metrics: a, b2, b10, c.
   const std::vector<double> values = {42, 41, 40, 43};
   const MetricSummary expected = Summarize(values);
@@ -252,22 +254,22 @@ TEST(SummarizeSweep, PoolsInTheOrderOfFileNames) {
   EXPECT_GE(worst.hi, *report.rows[1].psnr->p5);
 }
 
-TEST(SummarizeSweep, TimesAreMediansOfAllRuns) {
-  SweepReport report = SmallReport(2);
-  for (SweepVideo& video : report.rows[1].videos) video.total_runs = {0.9, 1.0, 1.4};
-  SummarizeSweep(&report);
+TEST(SummarizeReport, TimesAreMediansOfAllRuns) {
+  Report report = SmallReport(2);
+  for (ReportVideo& video : report.rows[1].videos) video.total_runs = {0.9, 1.0, 1.4};
+  SummarizeReport(&report);
   EXPECT_EQ(report.rows[1].total.n, 12);
   EXPECT_DOUBLE_EQ(report.rows[1].total.median, 1.0);
   EXPECT_DOUBLE_EQ(report.rows[1].total.hi, 1.4);
 }
 
-TEST(SummarizeSweep, SharesOfWhatVideosShow) {
-  SweepReport report = SmallReport(2);
+TEST(SummarizeReport, SharesOfWhatVideosShow) {
+  Report report = SmallReport(2);
   for (int i = 0; i < 4; ++i) {
     report.rows[1].videos[i].shows = {{"shape", i > 0}, {"all", i > 1}};
     report.rows[1].videos[i].scene_iou = 0.25 * i;
   }
-  SummarizeSweep(&report);
+  SummarizeReport(&report);
   ASSERT_EQ(report.rows[1].adherence.size(), 2u);
   EXPECT_EQ(report.rows[1].adherence[0].axis, "shape");
   EXPECT_DOUBLE_EQ(report.rows[1].adherence[0].share, 0.75);
@@ -277,22 +279,22 @@ TEST(SummarizeSweep, SharesOfWhatVideosShow) {
   EXPECT_DOUBLE_EQ(*report.rows[1].scene_iou, 0.375);
 }
 
-TEST(SummarizeSweep, ComparesReplayedWithLiveSchedules) {
-  SweepReport report = SmallReport(2);
+TEST(SummarizeReport, ComparesReplayedWithLiveSchedules) {
+  Report report = SmallReport(2);
   report.rows[1].videos[0].replayed = {1, 0, 0, 1};
   report.rows[1].videos[1].replayed = {1, 0, 1, 1};
-  SummarizeSweep(&report);
+  SummarizeReport(&report);
   EXPECT_DOUBLE_EQ(*report.rows[1].replayed_mean, 2.5);
   EXPECT_DOUBLE_EQ(*report.rows[1].replayed_agrees, 7.0 / 8);
   EXPECT_FALSE(report.rows[0].replayed_mean.has_value());
-  EXPECT_THAT(report.conclusions, Contains(HasSubstr("88 % of the calls agree")));
+  EXPECT_THAT(ConclusionTexts(report), Contains(HasSubstr("88 % of the calls agree")));
 }
 
-TEST(SummarizeSweep, FurtherMetricsArePooled) {
-  SweepReport report = SmallReport(2);
+TEST(SummarizeReport, FurtherMetricsArePooled) {
+  Report report = SmallReport(2);
   report.metrics = {{"flicker", "flicker", "", false, false, "made up"}};
   for (int i = 0; i < 4; ++i) report.rows[1].videos[i].extra = {{"flicker", 0.1 * i}};
-  SummarizeSweep(&report);
+  SummarizeReport(&report);
   ASSERT_EQ(report.rows[1].extra.size(), 1u);
   EXPECT_NEAR(*report.rows[1].extra[0].pooled.mean, 0.15, 1e-12);
   EXPECT_NEAR(*report.rows[1].extra[0].pooled.p5, 0.285, 1e-12);  // lower is better
@@ -300,17 +302,17 @@ TEST(SummarizeSweep, FurtherMetricsArePooled) {
 }
 
 TEST(AddRowNotes, SaysWhatIsUnusual) {
-  SweepReport report = SmallReport(2);
-  SweepRow nothing = report.rows[1];
+  Report report = SmallReport(2);
+  ReportRow nothing = report.rows[1];
   nothing.id = "teacache-0";
   nothing.threshold = 0;
   nothing.codec = "h264";
-  for (SweepVideo& video : nothing.videos) video.computed = {1, 1, 1, 1};
+  for (ReportVideo& video : nothing.videos) video.computed = {1, 1, 1, 1};
   nothing.videos[2].error = "missing";
   report.rows[0].codec = "ffv1";
   report.rows[2].videos[0].computed = {1, 1, 1, 1};
   report.rows.push_back(nothing);
-  SummarizeSweep(&report);
+  SummarizeReport(&report);
   EXPECT_THAT(report.rows[0].notes, ::testing::IsEmpty());
   EXPECT_THAT(report.rows[1].notes, Contains(HasSubstr("only the first and the last")));
   EXPECT_THAT(report.rows[2].notes, Contains(HasSubstr("Not at equal cost")));
@@ -320,16 +322,16 @@ TEST(AddRowNotes, SaysWhatIsUnusual) {
                                               HasSubstr("h264, the uncached ones ffv1"),
                                               HasSubstr("Skips nothing")));
   const auto once = report.rows[3].notes;
-  SummarizeSweep(&report);
+  SummarizeReport(&report);
   EXPECT_EQ(report.rows[3].notes, once);
-  EXPECT_THAT(report.conclusions, Contains(HasSubstr("Nothing is skipped at threshold 0.")));
+  EXPECT_THAT(ConclusionTexts(report), Contains(HasSubstr("Nothing is skipped at threshold 0.")));
 }
 
 TEST(ParetoFront, HoldsWhatNothingBeats) {
-  SweepReport report;
+  Report report;
   report.models.emplace_back().name = "m";
   const auto add = [&report](const std::string& id, double speedup, double psnr) {
-    SweepRow row = MakeRow(id, "teacache", {});
+    ReportRow row = MakeRow(id, "teacache", {});
     row.total.n = 1;
     row.speedup_total.value = speedup;
     row.psnr.emplace().mean = psnr;
@@ -340,7 +342,7 @@ TEST(ParetoFront, HoldsWhatNothingBeats) {
   add("knee", 1.8, 46);
   add("equal", 1.8, 46);
   add("fast", 2.2, 30);
-  const SweepFront front = ParetoFront(report, "m", "psnr");
+  const ReportFront front = ParetoFront(report, "m", "psnr");
   EXPECT_THAT(front.rows, ::testing::ElementsAre("slow", "knee", "fast"));
   EXPECT_EQ(front.knee, "knee");
   EXPECT_TRUE(ParetoFront(report, "m", "lpips").rows.empty());
@@ -348,33 +350,34 @@ TEST(ParetoFront, HoldsWhatNothingBeats) {
 }
 
 TEST(ChooseThresholds, LargestThatKeepsTheWorst) {
-  SweepReport report = SmallReport(2);
-  SweepRow larger = report.rows[1];
+  Report report = SmallReport(2);
+  ReportRow larger = report.rows[1];
   larger.id = "teacache-0.3";
   larger.threshold = 0.3;
-  for (SweepVideo& video : larger.videos) *video.psnr -= 10;
+  for (ReportVideo& video : larger.videos) *video.psnr -= 10;
   report.rows.push_back(larger);
   report.context.psnr_floor = 35.15;  // half way between the worst of the two
-  SummarizeSweep(&report);
+  SummarizeReport(&report);
   ASSERT_EQ(report.decisions.size(), 1u);
-  const SweepDecision& decision = report.decisions[0];
+  const ReportDecision& decision = report.decisions[0];
   EXPECT_TRUE(decision.reached);
   EXPECT_NEAR(decision.threshold, 0.2, 1e-9);
   EXPECT_LE(decision.ci95->lo, 0.2);
   EXPECT_GE(decision.ci95->hi, 0.2);
   EXPECT_EQ(decision.row, "teacache-0.1");
   report.context.psnr_floor = 60;
-  SummarizeSweep(&report);
+  SummarizeReport(&report);
   EXPECT_FALSE(report.decisions[0].reached);
   EXPECT_THAT(report.decisions[0].text, HasSubstr("cannot be reached"));
 }
 
 TEST(DrawConclusions, CoefficientSetsAreNamed) {
-  const SweepReport report = SyntheticSweep({.everything = true});
-  EXPECT_THAT(report.conclusions, Contains(HasSubstr("TeaCache with the fitted coefficients")));
-  EXPECT_THAT(report.conclusions, Contains(StartsWith("The published coefficients")));
+  const Report report = SyntheticSweep({.everything = true});
+  EXPECT_THAT(ConclusionTexts(report),
+              Contains(HasSubstr("TeaCache with the fitted coefficients")));
+  EXPECT_THAT(ConclusionTexts(report), Contains(StartsWith("The published coefficients")));
   for (const char* baseline : {"uniform skipping", "fixed mask", "MagCache", "fewer steps"}) {
-    EXPECT_THAT(report.conclusions, Contains(HasSubstr(baseline)));
+    EXPECT_THAT(ConclusionTexts(report), Contains(HasSubstr(baseline)));
   }
 }
 

@@ -10,7 +10,7 @@ namespace teacache {
 // A report and where it lies: the folder's path relative to that of the joined report, "" = there.
 struct FoundReport {
   std::string folder;
-  SweepReport report;
+  Report report;
 };
 
 // One report of several: rows, fits and models side by side. Models of equal name are told apart by
@@ -18,6 +18,6 @@ struct FoundReport {
 // joined report's folder. Fit prompts of one that are test prompts of another are no contradiction:
 // each keeps its own model. Everything that is computed from rows is computed again. Throws
 // UserError when there is no report.
-SweepReport JoinReports(std::vector<FoundReport> reports);
+Report JoinReports(std::vector<FoundReport> reports);
 
 }  // namespace teacache

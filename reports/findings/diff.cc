@@ -1,4 +1,4 @@
-#include "reports/findings/diff_reports.h"
+#include "reports/findings/diff.h"
 
 #include <fmt/format.h>
 
@@ -21,31 +21,31 @@ using VideoKey = std::pair<std::string, int64_t>;  // prompt text, seed
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
-std::map<VideoKey, const SweepVideo*> ByPrompt(const SweepReport& report, const SweepRow& row) {
-  std::map<VideoKey, const SweepVideo*> videos;
-  for (const SweepVideo& video : row.videos) {
+std::map<VideoKey, const ReportVideo*> ByPrompt(const Report& report, const ReportRow& row) {
+  std::map<VideoKey, const ReportVideo*> videos;
+  for (const ReportVideo& video : row.videos) {
     if (!video.error.empty()) continue;
     videos[{report.context.test_prompts.at(video.prompt), video.seed}] = &video;
   }
   return videos;
 }
 
-double ScoreOf(const SweepVideo& video, const std::string& metric) {
+double ScoreOf(const ReportVideo& video, const std::string& metric) {
   if (metric == "psnr") return video.psnr.value_or(kNone);
   if (metric == "ssim") return video.ssim.value_or(kNone);
   if (metric == "lpips") return video.lpips.value_or(kNone);
-  const auto found = std::ranges::find(video.extra, metric, &SweepScore::name);
+  const auto found = std::ranges::find(video.extra, metric, &ReportScore::name);
   return found == video.extra.end() ? kNone : found->value;
 }
 
-const SweepMetric* PooledOf(const SweepRow& row, const std::string& metric) {
+const ReportMetric* PooledOf(const ReportRow& row, const std::string& metric) {
   const auto& usual = metric == "psnr" ? row.psnr : metric == "ssim" ? row.ssim : row.lpips;
   if (metric == "psnr" || metric == "ssim" || metric == "lpips") return usual ? &*usual : nullptr;
-  const auto found = std::ranges::find(row.extra, metric, &SweepExtra::name);
+  const auto found = std::ranges::find(row.extra, metric, &ReportExtra::name);
   return found == row.extra.end() ? nullptr : &found->pooled;
 }
 
-int VerdictOf(const SweepInterval& interval, bool higher_is_better) {
+int VerdictOf(const ReportInterval& interval, bool higher_is_better) {
   const int sign = interval.lo > 0 ? 1 : interval.hi < 0 ? -1 : 0;
   return higher_is_better ? sign : -sign;
 }
@@ -54,12 +54,12 @@ int VerdictOf(const SweepInterval& interval, bool higher_is_better) {
 MetricChange Unpaired(const std::string& metric,
                       double a,
                       double b,
-                      const std::optional<SweepInterval>& a_ci,
-                      const std::optional<SweepInterval>& b_ci,
+                      const std::optional<ReportInterval>& a_ci,
+                      const std::optional<ReportInterval>& b_ci,
                       bool higher_is_better) {
   MetricChange change{metric, a, b, b - a, {}, 0, 0};
-  const SweepInterval from = a_ci.value_or(SweepInterval{a, a});
-  const SweepInterval to = b_ci.value_or(SweepInterval{b, b});
+  const ReportInterval from = a_ci.value_or(ReportInterval{a, a});
+  const ReportInterval to = b_ci.value_or(ReportInterval{b, b});
   change.ci95 = {to.lo - from.hi, to.hi - from.lo};
   change.verdict = VerdictOf(change.ci95, higher_is_better);
   return change;
@@ -67,7 +67,7 @@ MetricChange Unpaired(const std::string& metric,
 
 class RowDiff {
  public:
-  RowDiff(const SweepReport& a, const SweepRow& row_a, const SweepReport& b, const SweepRow& row_b)
+  RowDiff(const Report& a, const ReportRow& row_a, const Report& b, const ReportRow& row_b)
       : row_a_(row_a), row_b_(row_b) {
     const auto left = ByPrompt(a, row_a);
     const auto right = ByPrompt(b, row_b);
@@ -78,8 +78,8 @@ class RowDiff {
   }
 
   void Score(const std::string& metric, bool higher_is_better, RowChange* row) const {
-    const SweepMetric* a = PooledOf(row_a_, metric);
-    const SweepMetric* b = PooledOf(row_b_, metric);
+    const ReportMetric* a = PooledOf(row_a_, metric);
+    const ReportMetric* b = PooledOf(row_b_, metric);
     if (!a || !b || !a->mean || !b->mean) return;
     std::vector<double> from;
     std::vector<double> to;
@@ -122,9 +122,9 @@ class RowDiff {
   }
 
  private:
-  const SweepRow& row_a_;
-  const SweepRow& row_b_;
-  std::vector<std::pair<const SweepVideo*, const SweepVideo*>> common_;
+  const ReportRow& row_a_;
+  const ReportRow& row_b_;
+  std::vector<std::pair<const ReportVideo*, const ReportVideo*>> common_;
 };
 
 void Compare(const std::string& what,
@@ -134,7 +134,7 @@ void Compare(const std::string& what,
   if (a != b) sentences->push_back(fmt::format("{}: \"{}\" in A, \"{}\" in B", what, a, b));
 }
 
-std::vector<std::string> ContextDifferences(const SweepReport& a, const SweepReport& b) {
+std::vector<std::string> ContextDifferences(const Report& a, const Report& b) {
   std::vector<std::string> sentences;
   Compare("tool version", a.context.tool_version, b.context.tool_version, &sentences);
   Compare("git commit", a.context.git_commit, b.context.git_commit, &sentences);
@@ -145,8 +145,8 @@ std::vector<std::string> ContextDifferences(const SweepReport& a, const SweepRep
   if (a.context.test_prompts != b.context.test_prompts || a.context.seeds != b.context.seeds) {
     sentences.push_back("the test prompts or seeds differ; common ones are compared in pairs");
   }
-  for (const SweepModel& model : a.models) {
-    const SweepModel* other = FindModel(b, model.name);
+  for (const ReportModel& model : a.models) {
+    const ReportModel* other = FindModel(b, model.name);
     if (other && model.weights_digest != other->weights_digest) {
       sentences.push_back("the weights of " + model.name + " differ");
     }
@@ -176,11 +176,11 @@ std::string ChangeText(const RowChange& row, const MetricChange& change) {
 
 }  // namespace
 
-ReportDifference DiffReports(const SweepReport& a, const SweepReport& b) {
-  ReportDifference difference;
-  std::map<std::string, const SweepRow*> rows_b;
-  for (const SweepRow& row : b.rows) rows_b[row.id] = &row;
-  for (const SweepRow& row_a : a.rows) {
+ReportDiff DiffReports(const Report& a, const Report& b) {
+  ReportDiff difference;
+  std::map<std::string, const ReportRow*> rows_b;
+  for (const ReportRow& row : b.rows) rows_b[row.id] = &row;
+  for (const ReportRow& row_a : a.rows) {
     const auto found = rows_b.find(row_a.id);
     if (found == rows_b.end()) {
       difference.only_a.push_back(row_a.id);
@@ -191,21 +191,21 @@ ReportDifference DiffReports(const SweepReport& a, const SweepReport& b) {
     diff.Score("psnr", true, &row);
     diff.Score("ssim", true, &row);
     diff.Score("lpips", false, &row);
-    for (const SweepMetricInfo& info : a.metrics) {
+    for (const ReportMetricInfo& info : a.metrics) {
       diff.Score(info.name, info.higher_is_better, &row);
     }
     diff.Cost(&row);
     difference.rows.push_back(std::move(row));
     rows_b.erase(found);
   }
-  for (const SweepRow& row : b.rows) {
+  for (const ReportRow& row : b.rows) {
     if (rows_b.contains(row.id)) difference.only_b.push_back(row.id);
   }
   difference.context = ContextDifferences(a, b);
   return difference;
 }
 
-std::string DifferenceText(const ReportDifference& difference) {
+std::string DifferenceText(const ReportDiff& difference) {
   std::string better;
   std::string worse;
   int same = 0;
@@ -233,7 +233,7 @@ std::string DifferenceText(const ReportDifference& difference) {
   return text;
 }
 
-std::string DifferenceJson(const ReportDifference& difference) {
+std::string DifferenceJson(const ReportDiff& difference) {
   ordered_json j;
   j["format"] = "teacache-sweep-diff";
   j["version"] = 1;

@@ -4,11 +4,11 @@
 
 namespace teacache {
 
-// Adds to SweepRow::notes what a reader must know about rows that are summarized already: settings
+// Adds to ReportRow::notes what a reader must know about rows that are summarized already: settings
 // that skip nothing or everything that may be skipped, videos that are missing or failed, averages
 // over fewer videos than other rows have, files of another codec than the uncached ones, baselines
 // that could not be given as many computed calls. A sentence that is there already is not added
 // again.
-void AddRowNotes(SweepReport* report);
+void AddRowNotes(Report* report);
 
 }  // namespace teacache

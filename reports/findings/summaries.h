@@ -6,24 +6,24 @@
 
 namespace teacache {
 
-struct SweepSummaryOptions {
+struct SummaryOptions {
   int bootstrap_samples = 10000;  // resamplings of the videos for every interval; >= 100
   uint64_t seed = 0;              // of the resampling
 };
 
-// Computes everything that follows from the videos of the rows (SweepRow::videos) and from
+// Computes everything that follows from the videos of the rows (ReportRow::videos) and from
 // context.psnr_floor, in place:
 //   rows         computed_mean/min/max, longest_skip, replayed_..., timings (median and quartiles
 //                over all timed runs), speed-ups, psnr, ssim, lpips and extra where any video has
 //                them, adherence, scene_iou, failed, and notes about all this
 //   comparisons  every row with `matches` against the teacache row it matches, pair by pair
-//   fronts, decisions (sweep_decisions.h) and conclusions (conclusions.h)
+//   fronts, decisions (decisions.h) and conclusions (conclusions.h)
 // Videos with an error count nowhere. Scores are pooled in natural order of the files' names, as
 // eval-metrics pools them, so that the figures are its figures to the digit. A speed-up is the
 // ratio of the medians of uncached and cached seconds over the prompts and seeds that both have;
 // its interval resamples these. Results depend on the values and the seed only. Reports of more
 // than 500 rows are resampled 1000 times at most. Throws UserError when two rows have one id, when
 // `matches` names no row, when a video belongs to no prompt or when a score is not finite.
-void SummarizeSweep(SweepReport* report, const SweepSummaryOptions& options = {});
+void SummarizeReport(Report* report, const SummaryOptions& options = {});
 
 }  // namespace teacache

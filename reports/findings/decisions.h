@@ -13,16 +13,14 @@ namespace teacache {
 // Rows of `model` that no other row beats or equals in both speed-up (end to end) and the mean of
 // `metric` ("psnr", "ssim", "lpips"), and their knee. A setting whose videos are all identical to
 // the uncached ones is as good as can be.
-SweepFront ParetoFront(const SweepReport& report,
-                       const std::string& model,
-                       const std::string& metric);
+ReportFront ParetoFront(const Report& report, const std::string& model, const std::string& metric);
 
 // The fronts of all models and metrics that have at least one row.
-std::vector<SweepFront> ParetoFronts(const SweepReport& report);
+std::vector<ReportFront> ParetoFronts(const Report& report);
 
 // For every model and coefficient set: the largest threshold whose worst 5 % of the videos keep
 // `psnr_floor` dB, by isotonic regression over the thresholds of the videos that all of them have
 // (ChooseThresholdForQuality), identical videos counting as 100 dB.
-std::vector<SweepDecision> ChooseThresholds(const SweepReport& report, double psnr_floor);
+std::vector<ReportDecision> ChooseThresholds(const Report& report, double psnr_floor);
 
 }  // namespace teacache

@@ -2,13 +2,14 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace teacache {
 
 // One self-contained page: style, plotly.js, script and all data inside. A content security policy
 // in it forbids the browser to load anything from a network; only videos may come from files beside
-// the page. The script that every page has (reports/pages/page.js) does theme, charts, their
+// the page. The script that every page has (reports/kit/page.js) does theme, charts, their
 // download and printing; '#theme=dark' or '#theme=light' begins with that theme, else the system's
 // is taken.
 
@@ -16,10 +17,11 @@ namespace teacache {
 struct ChartFrame {
   std::string id;  // "quality-psnr", unique in the page
   std::string title;
-  std::string caption = {};     // plain text
-  std::string controls = {};    // HTML between title and drawing; "" = none
-  std::string attributes = {};  // further ones of the element, in HTML: " data-model=\"a\""
-  bool wide = false;            // takes the full width of the page
+  std::string caption = {};  // plain text
+  std::string slider = {};   // id of a slider of thresholds above the drawing; "" = none
+  bool wide = false;         // takes the full width of the page
+  // Further data of the element for the script: {"model", "a"} is data-model="a".
+  std::vector<std::pair<std::string, std::string>> data = {};
   // What can be drawn instead, as buttons: value of data-variant and label. Empty = one drawing.
   std::vector<std::pair<std::string, std::string>> variants = {};
 };

@@ -1,0 +1,428 @@
+#include "reports/findings/summaries.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <limits>
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "datasets/base/error.h"
+#include "datasets/base/files.h"
+#include "metrics/pooling.h"
+#include "reports/findings/conclusions.h"
+#include "reports/findings/decisions.h"
+#include "reports/findings/labels.h"
+#include "reports/findings/notes.h"
+
+namespace teacache {
+namespace {
+
+bool Good(const ReportVideo& video) { return video.error.empty(); }
+
+std::optional<double> Finite(double value) {
+  return std::isfinite(value) ? std::optional(value) : std::nullopt;
+}
+
+std::optional<ReportInterval> FiniteInterval(double lo, double hi) {
+  if (!std::isfinite(lo) || !std::isfinite(hi)) return std::nullopt;
+  return ReportInterval{lo, hi};
+}
+
+int LongestSkip(const std::vector<bool>& computed) {
+  int longest = 0;
+  int run = 0;
+  for (const bool call : computed) {
+    run = call ? 0 : run + 1;
+    longest = std::max(longest, run);
+  }
+  return longest;
+}
+
+// 95 % interval of a share of `n` videos (Wilson 1927).
+ReportInterval WilsonInterval(double share, double n) {
+  constexpr double kZ = 1.959963984540054;
+  const double center = share + kZ * kZ / (2 * n);
+  const double half = kZ * std::sqrt(share * (1 - share) / n + kZ * kZ / (4 * n * n));
+  const double scale = 1 + kZ * kZ / n;
+  return {std::max(0.0, (center - half) / scale), std::min(1.0, (center + half) / scale)};
+}
+
+// The name that eval-metrics gives a video: of its file, without folders and extension.
+std::string_view StemOf(const ReportVideo& video) {
+  std::string_view name = video.scored_path.empty() ? video.path : video.scored_path;
+  if (const size_t slash = name.rfind('/'); slash != std::string_view::npos) {
+    name.remove_prefix(slash + 1);
+  }
+  const size_t dot = name.rfind('.');
+  return dot == std::string_view::npos || dot == 0 ? name : name.substr(0, dot);
+}
+
+ReportMetric Pool(const std::vector<double>& values, const PoolingOptions& options) {
+  const MetricSummary summary = Summarize(values, {}, options);
+  ReportMetric metric{Finite(summary.mean),
+                      Finite(summary.median),
+                      Finite(summary.std),
+                      FiniteInterval(summary.ci95_lo, summary.ci95_hi),
+                      Finite(summary.p5),
+                      std::nullopt,
+                      static_cast<int>(summary.n),
+                      static_cast<int>(summary.identical)};
+  std::vector<double> finite;
+  std::ranges::copy_if(
+      values, std::back_inserter(finite), [](double value) { return std::isfinite(value); });
+  const Interval worst = BootstrapPercentile(
+      finite, options.higher_is_better ? 0.05 : 0.95, options.bootstrap_samples, options.seed);
+  metric.p5_ci95 = FiniteInterval(worst.lo, worst.hi);
+  return metric;
+}
+
+void SummarizeCalls(ReportRow* row) {
+  row->computed_min = row->calls;
+  row->computed_max = 0;
+  row->longest_skip = 0;
+  int64_t sum = 0;
+  int64_t videos = 0;
+  for (const ReportVideo& video : row->videos) {
+    if (!Good(video) || video.computed.empty()) continue;
+    const auto computed = static_cast<int>(std::ranges::count(video.computed, true));
+    row->computed_min = std::min(row->computed_min, computed);
+    row->computed_max = std::max(row->computed_max, computed);
+    row->longest_skip = std::max(row->longest_skip, LongestSkip(video.computed));
+    sum += computed;
+    ++videos;
+  }
+  if (videos > 0) row->computed_mean = static_cast<double>(sum) / static_cast<double>(videos);
+}
+
+void SummarizeReplay(ReportRow* row) {
+  int64_t computed = 0;
+  int64_t agree = 0;
+  int64_t calls = 0;
+  int64_t videos = 0;
+  for (const ReportVideo& video : row->videos) {
+    if (!Good(video) || video.replayed.empty() || video.replayed.size() != video.computed.size()) {
+      continue;
+    }
+    ++videos;
+    calls += std::ssize(video.replayed);
+    for (size_t call = 0; call < video.replayed.size(); ++call) {
+      computed += video.replayed[call];
+      agree += video.replayed[call] == video.computed[call];
+    }
+  }
+  row->replayed_mean.reset();
+  row->replayed_agrees.reset();
+  if (videos == 0) return;
+  row->replayed_mean = static_cast<double>(computed) / static_cast<double>(videos);
+  row->replayed_agrees = static_cast<double>(agree) / static_cast<double>(calls);
+}
+
+// Rows whose videos were not judged keep what they have.
+void SummarizeScenes(ReportRow* row) {
+  std::vector<std::pair<std::string, int>> right;
+  std::map<std::string, int> judged;
+  double overlap = 0;
+  int overlaps = 0;
+  for (const ReportVideo& video : row->videos) {
+    if (!Good(video)) continue;
+    if (video.scene_iou) {
+      overlap += *video.scene_iou;
+      ++overlaps;
+    }
+    for (const ReportRight& shows : video.shows) {
+      if (judged[shows.axis]++ == 0) right.emplace_back(shows.axis, 0);
+      for (auto& [axis, count] : right) {
+        if (axis == shows.axis) count += shows.right;
+      }
+    }
+  }
+  if (overlaps > 0) row->scene_iou = overlap / overlaps;
+  if (right.empty()) return;
+  row->adherence.clear();
+  for (const auto& [axis, count] : right) {
+    const double n = judged[axis];
+    row->adherence.push_back({axis, count / n, WilsonInterval(count / n, n)});
+  }
+}
+
+using Seconds = double ReportVideo::*;
+using Runs = std::vector<double> ReportVideo::*;
+
+// Of all timed runs; of the videos' own seconds where there are no runs (`runs` may be nullptr).
+ReportTiming SummarizeTiming(const ReportRow& row, Seconds seconds, Runs runs) {
+  std::vector<double> values;
+  for (const ReportVideo& video : row.videos) {
+    if (!Good(video)) continue;
+    if (runs && !(video.*runs).empty()) {
+      values.insert(values.end(), (video.*runs).begin(), (video.*runs).end());
+    } else if (video.*seconds >= 0) {
+      values.push_back(video.*seconds);
+    }
+  }
+  if (values.empty()) return {};
+  return {Percentile(values, 0.5),
+          Percentile(values, 0.25),
+          Percentile(values, 0.75),
+          static_cast<int>(values.size())};
+}
+
+// The videos without error, in the order in which eval-metrics pools them.
+std::vector<const ReportVideo*> InOrderOfNames(const ReportRow& row) {
+  std::vector<const ReportVideo*> videos;
+  for (const ReportVideo& video : row.videos) {
+    if (Good(video)) videos.push_back(&video);
+  }
+  std::ranges::stable_sort(videos, [](const ReportVideo* a, const ReportVideo* b) {
+    return NaturalLess(StemOf(*a), StemOf(*b));
+  });
+  return videos;
+}
+
+using Score = std::optional<double> ReportVideo::*;
+
+std::optional<ReportMetric> SummarizeMetric(const std::vector<const ReportVideo*>& videos,
+                                            Score score,
+                                            const PoolingOptions& options) {
+  std::vector<double> values;
+  for (const ReportVideo* video : videos) {
+    if (video->*score) {
+      values.push_back(*(video->*score));
+    } else if (score == &ReportVideo::psnr && video->identical) {
+      values.push_back(std::numeric_limits<double>::infinity());
+    }
+  }
+  if (values.empty()) return std::nullopt;
+  return Pool(values, options);
+}
+
+std::vector<ReportExtra> SummarizeExtra(const std::vector<const ReportVideo*>& videos,
+                                        const std::vector<ReportMetricInfo>& metrics,
+                                        PoolingOptions options) {
+  std::vector<ReportExtra> extra;
+  for (const ReportMetricInfo& info : metrics) {
+    std::vector<double> values;
+    for (const ReportVideo* video : videos) {
+      for (const ReportScore& score : video->extra) {
+        if (score.name == info.name) values.push_back(score.value);
+      }
+    }
+    options.higher_is_better = info.higher_is_better;
+    if (!values.empty()) extra.push_back({info.name, Pool(values, options)});
+  }
+  return extra;
+}
+
+using VideoKey = std::pair<int, int64_t>;  // prompt, seed
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+constexpr size_t kManyRows = 500;
+constexpr int kSamplesOfMany = 1000;
+
+void CheckReport(const Report& report) {
+  std::set<std::string> ids;
+  for (const ReportRow& row : report.rows) {
+    if (!ids.insert(row.id).second) ThrowUserError("sweep", "row \"{}\" is there twice", row.id);
+  }
+  const auto prompts = static_cast<int>(report.context.test_prompts.size());
+  for (const ReportRow& row : report.rows) {
+    if (!row.matches.empty() && !ids.contains(row.matches)) {
+      ThrowUserError("sweep", "row \"{}\" matches \"{}\", which is no row", row.id, row.matches);
+    }
+    for (const ReportVideo& video : row.videos) {
+      if (video.prompt < 0 || video.prompt >= prompts) {
+        ThrowUserError("sweep",
+                       "row \"{}\" has a video of prompt {} but there are {} test prompts",
+                       row.id,
+                       video.prompt,
+                       prompts);
+      }
+      std::vector<std::optional<double>> scores = {video.psnr, video.ssim, video.lpips};
+      for (const ReportScore& extra : video.extra) scores.emplace_back(extra.value);
+      for (const auto& score : scores) {
+        if (score && !std::isfinite(*score)) {
+          ThrowUserError("sweep",
+                         "row \"{}\", prompt {}: a score must be a finite number but is {}",
+                         row.id,
+                         video.prompt + 1,
+                         *score);
+        }
+      }
+    }
+  }
+}
+
+std::map<VideoKey, const ReportVideo*> VideosByKey(const ReportRow& row) {
+  std::map<VideoKey, const ReportVideo*> videos;
+  for (const ReportVideo& video : row.videos) {
+    if (Good(video)) videos[{video.prompt, video.seed}] = &video;
+  }
+  return videos;
+}
+
+// Values of `a` and `b` for the prompts and seeds that both have, in order of prompt and seed.
+template <typename Get>
+std::pair<std::vector<double>, std::vector<double>> Paired(const ReportRow& a,
+                                                           const ReportRow& b,
+                                                           const Get& get) {
+  const auto left = VideosByKey(a);
+  const auto right = VideosByKey(b);
+  std::pair<std::vector<double>, std::vector<double>> values;
+  for (const auto& [key, video] : left) {
+    const auto partner = right.find(key);
+    if (partner == right.end()) continue;
+    values.first.push_back(get(*video));
+    values.second.push_back(get(*partner->second));
+  }
+  return values;
+}
+
+// As Percentile(values, 0.5), without sorting all of them. `values` loses its order.
+double Median(std::vector<double>* values) {
+  const auto middle = values->begin() + static_cast<std::ptrdiff_t>(values->size() / 2);
+  std::nth_element(values->begin(), middle, values->end());
+  if (values->size() % 2 == 1) return *middle;
+  return (*std::max_element(values->begin(), middle) + *middle) / 2;
+}
+
+double Ratio(std::vector<double> uncached, std::vector<double> cached) {
+  const double below = Median(&cached);
+  return below > 0 ? Median(&uncached) / below : kNone;
+}
+
+ReportSpeedup SummarizeSpeedup(const ReportRow& uncached,
+                               const ReportRow& row,
+                               Seconds seconds,
+                               const SummaryOptions& options) {
+  auto [before, after] =
+      Paired(uncached, row, [seconds](const ReportVideo& video) { return video.*seconds; });
+  for (size_t i = before.size(); i-- > 0;) {
+    if (before[i] >= 0 && after[i] >= 0) continue;
+    before.erase(before.begin() + static_cast<std::ptrdiff_t>(i));
+    after.erase(after.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  if (before.empty() || !std::isfinite(Ratio(before, after))) return {};
+  ReportSpeedup speedup{Ratio(before, after), std::nullopt};
+  if (before.size() < 2) return speedup;
+  std::mt19937_64 engine(options.seed);
+  std::vector<double> ratios;
+  std::vector<double> b(before.size());
+  std::vector<double> a(before.size());
+  for (int sample = 0; sample < options.bootstrap_samples; ++sample) {
+    for (size_t i = 0; i < before.size(); ++i) {
+      const size_t pick = engine() % before.size();
+      b[i] = before[pick];
+      a[i] = after[pick];
+    }
+    const double ratio = Ratio(b, a);
+    if (std::isfinite(ratio)) ratios.push_back(ratio);
+  }
+  if (!ratios.empty()) speedup.ci95 = {Percentile(ratios, 0.025), Percentile(ratios, 0.975)};
+  return speedup;
+}
+
+std::optional<ReportDifference> Difference(const ReportRow& a,
+                                           const ReportRow& b,
+                                           Score score,
+                                           const PoolingOptions& options) {
+  const auto [left, right] =
+      Paired(a, b, [score](const ReportVideo& video) { return (video.*score).value_or(kNone); });
+  const PairedDifference difference = ComparePaired(left, right, options);
+  const auto interval = FiniteInterval(difference.ci95_lo, difference.ci95_hi);
+  if (difference.n < 2 || !interval) return std::nullopt;
+  return ReportDifference{difference.mean, *interval, static_cast<int>(difference.n)};
+}
+
+const ReportRow* UncachedRow(const Report& report, const std::string& model) {
+  const auto found = std::ranges::find_if(report.rows, [&model](const ReportRow& row) {
+    return row.policy == "none" && row.model == model;
+  });
+  return found == report.rows.end() ? nullptr : &*found;
+}
+
+double ComputedCalls(const ReportVideo& video) {
+  return static_cast<double>(std::ranges::count(video.computed, true));
+}
+
+ReportComparison Compare(const ReportRow& teacache,
+                         const ReportRow& baseline,
+                         const PoolingOptions& higher,
+                         const PoolingOptions& lower) {
+  ReportComparison comparison;
+  comparison.a = teacache.id;
+  comparison.b = baseline.id;
+  const auto [a, b] = Paired(teacache, baseline, ComputedCalls);
+  if (!a.empty()) {
+    comparison.computed_a = Mean(a);
+    comparison.computed_b = Mean(b);
+  }
+  comparison.psnr = Difference(teacache, baseline, &ReportVideo::psnr, higher);
+  comparison.ssim = Difference(teacache, baseline, &ReportVideo::ssim, higher);
+  comparison.lpips = Difference(teacache, baseline, &ReportVideo::lpips, lower);
+  comparison.verdict = Verdict(comparison);
+  return comparison;
+}
+
+void SummarizeRow(const Report& report, const SummaryOptions& options, ReportRow* row) {
+  const PoolingOptions higher{options.bootstrap_samples, options.seed, true};
+  const PoolingOptions lower{options.bootstrap_samples, options.seed, false};
+  SummarizeCalls(row);
+  SummarizeReplay(row);
+  SummarizeScenes(row);
+  row->failed = static_cast<int>(
+      std::ranges::count_if(row->videos, [](const ReportVideo& video) { return !Good(video); }));
+  row->transformer =
+      SummarizeTiming(*row, &ReportVideo::transformer_seconds, &ReportVideo::transformer_runs);
+  row->decode = SummarizeTiming(*row, &ReportVideo::decode_seconds, nullptr);
+  row->total = SummarizeTiming(*row, &ReportVideo::total_seconds, &ReportVideo::total_runs);
+  const std::vector<const ReportVideo*> videos = InOrderOfNames(*row);
+  row->extra = SummarizeExtra(videos, report.metrics, higher);
+  const ReportRow* uncached = UncachedRow(report, row->model);
+  if (row->policy == "none") {
+    row->speedup_transformer.value = row->transformer.n > 0 ? 1 : 0;
+    row->speedup_total.value = row->total.n > 0 ? 1 : 0;
+  }
+  if (row->policy == "none" || !uncached) return;
+  row->psnr = SummarizeMetric(videos, &ReportVideo::psnr, higher);
+  row->ssim = SummarizeMetric(videos, &ReportVideo::ssim, higher);
+  row->lpips = SummarizeMetric(videos, &ReportVideo::lpips, lower);
+  row->speedup_transformer =
+      SummarizeSpeedup(*uncached, *row, &ReportVideo::transformer_seconds, options);
+  row->speedup_total = SummarizeSpeedup(*uncached, *row, &ReportVideo::total_seconds, options);
+}
+
+}  // namespace
+
+void SummarizeReport(Report* report, const SummaryOptions& given) {
+  if (given.bootstrap_samples < 100) {
+    ThrowUserError(
+        "sweep", "bootstrap_samples must be at least 100 but is {}", given.bootstrap_samples);
+  }
+  CheckReport(*report);
+  SummaryOptions options = given;
+  if (report->rows.size() > kManyRows) {
+    options.bootstrap_samples = std::min(options.bootstrap_samples, kSamplesOfMany);
+  }
+  for (ReportRow& row : report->rows) SummarizeRow(*report, options, &row);
+  AddRowNotes(report);
+  const PoolingOptions higher{options.bootstrap_samples, options.seed, true};
+  const PoolingOptions lower{options.bootstrap_samples, options.seed, false};
+  std::map<std::string, const ReportRow*> by_id;
+  for (const ReportRow& row : report->rows) by_id[row.id] = &row;
+  report->comparisons.clear();
+  for (const ReportRow& row : report->rows) {
+    if (row.matches.empty()) continue;
+    report->comparisons.push_back(Compare(*by_id.at(row.matches), row, higher, lower));
+  }
+  report->fronts = ParetoFronts(*report);
+  report->decisions = ChooseThresholds(*report, report->context.psnr_floor);
+  report->conclusions = DrawConclusions(*report);
+}
+
+}  // namespace teacache
