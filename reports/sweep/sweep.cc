@@ -135,10 +135,10 @@ class SweepRun {
     CountWork();
     ReportProgress("");
     const size_t seeds = options_.seeds.size();
-    std::vector<std::string> names;
-    for (const std::string& prompt : prompts_.fit) names.insert(names.end(), seeds, prompt);
-    const auto record = [&](size_t i) { traces_.Record(names[i], options_.seeds[i % seeds]); };
-    if (!RunInTurn(names, record)) return false;
+    std::vector<std::string> runs;  // their prompts
+    for (const std::string& prompt : prompts_.fit) runs.insert(runs.end(), seeds, prompt);
+    const auto record = [&](size_t i) { traces_.Record(runs[i], options_.seeds[i % seeds]); };
+    if (!RunInTurn(runs, record)) return false;
     WriteTrace(Path("trace.jsonl"), traces_.Select(prompts_.fit, options_.seeds));
     calibration_ =
         Calibrate(system_, options_, prompts_.fit, Path("trace.jsonl"), Path("coeffs.json"));
