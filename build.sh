@@ -28,7 +28,7 @@ readonly BUILD_PACKAGES=(
   libsentencepiece-dev libicu-dev libavformat-dev libavcodec-dev libswscale-dev libavutil-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
-readonly TEST_PACKAGES=(ffmpeg clang-format clang-tidy)
+readonly TEST_PACKAGES=(ffmpeg clang-format clang-tidy python3-venv)
 
 usage() {
   cat <<USAGE
@@ -41,7 +41,7 @@ usage: ./build.sh COMMAND
             fetch, 2.7 GB on disk)
   demo      build, then run the whole experiment on the model that ships with the toolkit and
             print the path of its page
-  test      build, then run all tests but the long ones
+  test      build, then run all tests but the long ones, and those of the Python package
   bench     build, then run the benchmarks; results as JSON in out/bench
   weights   fetch the LPIPS weights, or say what to put where
 
@@ -299,8 +299,13 @@ run_tests() {
   say "compiling the fuzzers"
   TEACACHE_DEPS_DIR="$DEPS_DIR" TEACACHE_JOBS="$(jobs)" tests/fuzz/run_fuzzers.sh build || [ $? -eq 77 ]
   say "running all tests but the long ones"
+  local failed=0 code=0
   ctest --test-dir build/release --output-on-failure --no-tests=error --label-exclude long \
-    --parallel "$(jobs)"
+    --parallel "$(jobs)" || failed=1
+  say "running the tests of the Python package"
+  TEACACHE_DEPS_DIR="$DEPS_DIR" TEACACHE_BIN_DIR="$PWD/build/release/bin" tests/python/run.sh || code=$?
+  [ "$code" -eq 0 ] || [ "$code" -eq 77 ] || failed=1
+  return "$failed"
 }
 
 bench() {
