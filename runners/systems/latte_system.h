@@ -6,6 +6,8 @@
 
 namespace teacache {
 
+class PromptEncoder;  // runners/text/prompt_encoder.h
+
 // Latte-1 (reference: videosys/pipelines/latte/pipeline_latte.py of ali-vilab/TeaCache) from its
 // published folder: transformer, vae_temporal_decoder (or vae, which decodes picture by picture),
 // text_encoder, tokenizer, and scheduler, whose betas the pipeline overrides. 50 steps of DDIM with

@@ -6,6 +6,8 @@
 
 namespace teacache {
 
+class PromptEncoder;  // runners/text/prompt_encoder.h
+
 // Open-Sora-Plan 1.1 (reference: videosys/pipelines/open_sora_plan/pipeline_open_sora_plan.py of
 // ali-vilab/TeaCache, version v110) from its published files: `options.weights` holds 65x512x512
 // (or transformer), vae, and t5-v1_1-xxl (or text_encoder and tokenizer). 150 steps of PNDM, which

@@ -6,6 +6,8 @@
 
 namespace teacache {
 
+class PromptEncoder;  // runners/text/prompt_encoder.h
+
 // Open-Sora 1.2 (reference: videosys/pipelines/open_sora/pipeline_open_sora.py of
 // ali-vilab/TeaCache) from its published files: `options.weights` holds
 //   OpenSora-STDiT-v3 (or transformer)   config.json, model.safetensors

@@ -117,5 +117,4 @@ class System {
   virtual std::optional<Polynomial> PublishedCoefficients() const { return std::nullopt; }
 };
 
-
 }  // namespace teacache
