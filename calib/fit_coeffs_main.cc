@@ -13,7 +13,6 @@
 #include "datasets/base/files.h"
 #include "datasets/base/outputs.h"
 #include "datasets/base/program.h"
-#include "datasets/base/version.h"
 #include "reports/pages/fit_page.h"
 
 namespace {
@@ -101,7 +100,6 @@ int main(int argc, char** argv) {
       "of prompts left out are of prompts that the fit has not seen. Exit code 1: the target of "
       "the threshold cannot be reached.",
       "fit-coeffs");
-  app.set_version_flag("--version", teacache::kVersion);
   app.footer(
       "Examples:\n"
       "  fit-coeffs trace.jsonl --degree auto --report fit.html\n"

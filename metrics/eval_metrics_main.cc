@@ -7,7 +7,6 @@
 #include "datasets/base/interrupt.h"
 #include "datasets/base/program.h"
 #include "datasets/base/progress.h"
-#include "datasets/base/version.h"
 #include "metrics/choose_scorer.h"
 #include "metrics/lpips/lpips_weights.h"
 #include "metrics/pairs/eval_command.h"
@@ -38,7 +37,6 @@ struct Flags {
 void AddFlags(CLI::App* app, Flags* flags) {
   auto& evaluate = flags->command.evaluate;
   evaluate.jobs = 0;
-  app->set_version_flag("--version", teacache::kVersion);
   app->add_option("--gt", evaluate.gt, "Ground truth: a folder, a video, or a .txt list of videos");
   app->add_option("--gen", evaluate.gens, "Generated videos, the same; may be given several times");
   app->add_option("--baseline",

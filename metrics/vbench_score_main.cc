@@ -6,7 +6,6 @@
 #include "datasets/base/error.h"
 #include "datasets/base/interrupt.h"
 #include "datasets/base/program.h"
-#include "datasets/base/version.h"
 #include "metrics/vbench/aggregate_command.h"
 #include "metrics/vbench/networks/network_files.h"
 #include "metrics/vbench/networks/setup.h"
@@ -152,7 +151,6 @@ int Score(Flags* flags) {
 
 int main(int argc, char** argv) {
   CLI::App app(kDescription, "vbench-score");
-  app.set_version_flag("--version", teacache::kVersion);
   Flags flags;
   AddInputFlags(&app, &flags);
   AddRunFlags(&app, &flags);

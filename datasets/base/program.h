@@ -5,17 +5,20 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <functional>
 #include <iostream>
+#include <numeric>
 #include <string>
 #include <system_error>
 #include <vector>
 
 #include "datasets/base/error.h"
 #include "datasets/base/interrupt.h"
+#include "datasets/base/version.h"
 
 namespace teacache {
 
@@ -51,6 +54,49 @@ inline int FlushOutput(const CLI::App& app, int code) {
   return code == 0 ? 1 : code;
 }
 
+// How many letters must be inserted, removed or replaced to make `b` of `a` (Levenshtein).
+inline size_t EditDistance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 0; i < a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (size_t j = 0; j < b.size(); ++j) {
+      const size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+// The flag that an unknown one was probably meant to be; "" for none within two letters.
+inline std::string SimilarFlag(const CLI::App& app, const std::string& unknown) {
+  std::string best;
+  size_t distance = 3;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) {
+      const size_t d = EditDistance(unknown, "--" + name);
+      if (d < distance) {
+        distance = d;
+        best = "--" + name;
+      }
+    }
+  }
+  return best;
+}
+
+// What CLI11 says of a wrong call, in one line.
+inline std::string ParseFailure(const CLI::App* app, const CLI::Error& error) {
+  std::string hint = "see --help";
+  for (const std::string& word : app->remaining()) {
+    const std::string flag = word.substr(0, word.find('='));
+    const std::string similar = flag.starts_with("--") ? SimilarFlag(*app, flag) : "";
+    if (!similar.empty()) hint = fmt::format("did you mean {}? {}", similar, hint);
+  }
+  return fmt::format("{}: {} ({})\n", app->get_name(), error.what(), hint);
+}
+
 // Calls `run` and turns exceptions into exit codes.
 inline int RunCatching(const CLI::App& app, const std::function<int()>& run) {
   try {
@@ -70,16 +116,15 @@ inline int RunCatching(const CLI::App& app, const std::function<int()>& run) {
   }
 }
 
-// Parses the arguments, calls `run` and turns exceptions into exit codes: 0 fine, 1 not everything
-// was done (nor printed), 2 a mistake of the user.
+// Parses the arguments (--version included), calls `run` and turns exceptions into exit codes: 0
+// fine, 1 not everything was done (nor printed), 2 a mistake of the user.
 inline int RunProgram(CLI::App* app,
                       int argc,
                       const char* const* argv,
                       const std::function<int()>& run) {
   OpenClosedDescriptors();
-  app->failure_message([](const CLI::App* failed, const CLI::Error& error) {
-    return fmt::format("{}: {} (see --help)\n", failed->get_name(), error.what());
-  });
+  app->set_version_flag("--version", kVersion);
+  app->failure_message(ParseFailure);
   try {
     app->parse(argc, argv);
   } catch (const CLI::ParseError& error) {

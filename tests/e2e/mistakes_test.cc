@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "datasets/base/files.h"
+#include "datasets/base/version.h"
 #include "tests/e2e/programs.h"
 #include "tests/support/paths.h"
 
@@ -14,6 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using Arguments = std::vector<std::string>;
 
 class MistakesTest : public ProgramTest {
@@ -45,6 +47,21 @@ TEST(Programs, HelpExplains) {
     EXPECT_THAT(result.out, HasSubstr("Usage: " + program)) << program;
     EXPECT_THAT(result.out, HasSubstr("--out")) << program;
   }
+}
+
+TEST(Programs, AllSayTheSameVersion) {
+  for (const std::string& program : kAllPrograms) {
+    const ProcessResult result = RunTool(program, {"--version"});
+    EXPECT_EQ(result.exit_code, 0) << program;
+    EXPECT_EQ(result.out, std::string(kVersion) + "\n") << program;
+  }
+}
+
+TEST(Programs, MistypedFlagsGetASuggestion) {
+  EXPECT_THAT(RunTool("generate-videos", {"--out", "x", "--treshold", "0.1"}).err,
+              HasSubstr("did you mean --threshold?"));
+  EXPECT_THAT(RunTool("eval-metrics", {"--metric=psnr"}).err, HasSubstr("did you mean --metrics?"));
+  EXPECT_THAT(RunTool("eval-metrics", {"--completely-other"}).err, Not(HasSubstr("did you mean")));
 }
 
 TEST(Programs, UnknownFlagsAreMistakes) {

@@ -19,7 +19,6 @@ int ExitCodeWith(const std::string& out,
     close(STDOUT_FILENO);
     if (!out.empty() && open(out.c_str(), O_WRONLY) != STDOUT_FILENO) _exit(99);
     CLI::App app("Tries", "try");
-    app.set_version_flag("--version", "1");
     std::vector<const char*> arguments = {"try"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     _exit(RunProgram(&app, static_cast<int>(arguments.size()), arguments.data(), run));
