@@ -4,22 +4,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-extern "C" {
-#include <libavutil/mem.h>
-#include <libavutil/sha.h>
-}
-
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <functional>
-#include <memory>
-#include <new>
 #include <random>
 #include <system_error>
 
 #include "datasets/base/error.h"
+#include "datasets/base/sha256.h"
 
 namespace teacache {
 namespace {
@@ -109,30 +102,6 @@ bool IsMarkedFolder(const std::string& path) {
   std::error_code error;
   return fs::is_regular_file(fs::symlink_status(fs::path(path) / kFolderMarker, error));
 }
-
-class Sha256 {
- public:
-  Sha256() : state_(av_sha_alloc(), av_free) {
-    if (!state_ || av_sha_init(state_.get(), 256) != 0) {
-      throw std::bad_alloc();
-    }
-  }
-  void Update(const void* data, size_t size) {
-    av_sha_update(state_.get(), static_cast<const uint8_t*>(data), size);
-  }
-  std::string Hex() {
-    std::array<uint8_t, 32> digest{};
-    av_sha_final(state_.get(), digest.data());
-    std::string text;
-    for (const uint8_t byte : digest) {
-      text += fmt::format("{:02x}", byte);
-    }
-    return text;
-  }
-
- private:
-  std::unique_ptr<AVSHA, void (*)(void*)> state_;
-};
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
