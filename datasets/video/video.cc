@@ -82,7 +82,9 @@ std::unique_ptr<VideoReader> OpenVideo(const std::string& path, const VideoReade
     case std::filesystem::file_type::not_found:
       ThrowUserError(path, "must be a video file or a folder of pictures but does not exist");
     case std::filesystem::file_type::none:  // a loop of links, a folder without permission
-      ThrowUserError(path, "must be a video file or a folder of pictures but {}", error.message());
+      ThrowUserError(path,
+                     "must be a video file or a folder of pictures but cannot be looked at: {}",
+                     error.message());
     default:
       // A pipe would be waited for.
       ThrowUserError(
