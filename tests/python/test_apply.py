@@ -266,6 +266,11 @@ def test_log_holds_x_decision_and_sum(coefficients):
         entries = [e for e in applied.log if e.branch == branch]
         assert [e.decision for e in entries] == [rule.decide(e.call, 6, e.x) for e in entries]
         assert any(e.decision.accumulated > 0 for e in entries)
+        residuals = [e.residual for e in entries]
+        assert residuals[0] is None
+        for entry, (change, n) in zip(entries[1:], residuals[1:], strict=True):
+            diff, prev = change.tolist()
+            assert (diff == 0) == (not entry.decision.compute) and prev > 0 and n > 0
 
 
 class TestRefusals:

@@ -354,7 +354,7 @@ def test_ranks_of_a_sequence_parallel_run_write_shards(tmp_path):
     subprocess.run(
         [sys.executable, folder / "two_ranks.py", tmp_path],
         check=True,
-        timeout=150,
+        timeout=540,
         env={**os.environ, "PYTHONPATH": path, "MASTER_PORT": port},
     )
     header, whole = read(tmp_path / "one")

@@ -10,7 +10,7 @@ import torch.multiprocessing
 
 
 def work(rank, folder):
-    faulthandler.dump_traceback_later(120, exit=True)  # rather than wait for the other for ever
+    faulthandler.dump_traceback_later(500, exit=True)  # rather than wait for the other for ever
     torch.set_num_threads(1)
     import models as M
     from teacache import TraceRecorder

@@ -31,6 +31,7 @@ class LoggedCall(NamedTuple):
     x: float | None  # relative change of the modulated input; None at a first call
     sums: tuple | None  # (diff_l1, prev_l1, n) behind x
     decision: Decision
+    residual: tuple | None = None  # ([diff_l1, prev_l1] on the device, n) against the last call's
 
 
 class _Skip(Exception):
@@ -42,7 +43,7 @@ class _State:
 
     def __init__(self, rule, run):
         self.run, self.rule = run, rule
-        self.modulated = self.residual = None
+        self.modulated = self.residual = self.unchanged = None
 
 
 class _CachingTap(Tap):
@@ -101,13 +102,21 @@ class _CachingTap(Tap):
         self._decide()
 
     def at_head(self, h1):
+        state, change = self.state, None
         if self.skips:
-            return (self.h0 + self.state.residual).to(h1.dtype)
-        self.state.residual = h1.detach().to(self.h0.dtype) - self.h0
-        return None
+            change = state.unchanged
+        else:
+            before, state.residual = state.residual, h1.detach().to(self.h0.dtype) - self.h0
+            state.unchanged = l1_sums(state.residual, state.residual)
+            if before is not None and before.shape == self.h0.shape:
+                change = l1_sums(state.residual, before)
+        if change is not None:
+            self.entry = self.entry._replace(residual=(change, state.residual.numel()))
+        return (self.h0 + state.residual).to(h1.dtype) if self.skips else None
 
     def at_end(self, output):
         self.h0 = self.modulated = None
+        self.owner.log.append(self.entry)
         outputs = list(output.values()) if isinstance(output, dict) else output
         if isinstance(outputs, (list, tuple)) and len(tensors_of(outputs[1:])) > 0:
             raise TeaCacheError(
@@ -123,7 +132,8 @@ class _CachingTap(Tap):
         if before is not None and before.shape == now.shape:
             change = (*l1_sums(now, before).tolist(), now.numel())
         fits = state.residual is not None and state.residual.shape == self.h0.shape
-        self.skips = not self.owner._decide(self, change, fits).compute
+        self.entry = self.owner._decide(self, change, fits)
+        self.skips = not self.entry.decision.compute
 
     def _wrapped(self, block):
         original = block.forward
@@ -232,8 +242,9 @@ class AppliedTeaCache:
         return schedules
 
     def write_log(self, path):
-        """The log as a trace with `mod` alone, which fit-coeffs replays, and with the decision and
-        the accumulated f(x) of each call; the prompt of a run is its number."""
+        """The log as a trace for replay by fit-coeffs, not for a fit: its residuals are those that
+        the head got, which do not change where a call is skipped. With the decision and the
+        accumulated f(x) of each call; the prompt of a run is its number."""
         calls = max((entry.call for entry in self.log), default=-1) + 1
         header = {
             "format": "teacache-trace",
@@ -259,6 +270,9 @@ class AppliedTeaCache:
                 row["expert"] = entry.expert
             if entry.sums is not None:
                 row["mod"] = dict(zip(("diff_l1", "prev_l1", "n"), entry.sums, strict=True))
+            if entry.residual is not None:
+                (diff, prev), n = entry.residual[0].tolist(), entry.residual[1]
+                row["res"] = {"diff_l1": diff, "prev_l1": prev, "n": n}
             row["decision"] = "C" if entry.decision.compute else "S"
             row["accumulated"] = entry.decision.accumulated
             rows.append(row)
@@ -343,19 +357,16 @@ class AppliedTeaCache:
         if not decision.compute and not fits:
             state.rule.computed()
             decision = decision._replace(compute=True)
-        self.log.append(
-            LoggedCall(
-                self._run,
-                identity.call,
-                self._branch(identity),
-                tap.expert,
-                tap.timestep,
-                x,
-                sums,
-                decision,
-            )
+        return LoggedCall(
+            self._run,
+            identity.call,
+            self._branch(identity),
+            tap.expert,
+            tap.timestep,
+            x,
+            sums,
+            decision,
         )
-        return decision
 
     def _cond_decision(self, identity):
         here = [e for e in self.log[-8:] if (e.run, e.call) == (self._run, identity.call)]
