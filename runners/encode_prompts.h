@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "datasets/base/progress.h"
-#include "datasets/base/work_loop.h"
+#include "datasets/work/work_loop.h"
 #include "runners/systems/system.h"
 
 namespace teacache {

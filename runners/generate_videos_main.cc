@@ -1,8 +1,8 @@
 // generate-videos: prompts in, videos out, uncached or with a cache policy.
 
 #include "datasets/base/interrupt.h"
-#include "datasets/base/parts.h"
 #include "datasets/coefficients.h"
+#include "datasets/work/parts.h"
 #include "runners/cli_options.h"
 #include "runners/generate_videos.h"
 #include "runners/systems/system_list.h"

@@ -5,9 +5,9 @@
 #include <optional>
 
 #include "datasets/base/error.h"
-#include "datasets/base/parts.h"
 #include "datasets/prompts.h"
 #include "datasets/tensors/torch_threads.h"
+#include "datasets/work/parts.h"
 #include "runners/time_estimate.h"
 
 namespace teacache {

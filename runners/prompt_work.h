@@ -7,7 +7,7 @@
 
 #include "datasets/base/progress.h"
 #include "datasets/base/shard.h"
-#include "datasets/base/work_loop.h"
+#include "datasets/work/work_loop.h"
 #include "runners/systems/system.h"
 
 namespace teacache {

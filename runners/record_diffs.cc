@@ -6,8 +6,8 @@
 
 #include "calib/rules/cache_policy.h"
 #include "datasets/base/files.h"
-#include "datasets/base/parts.h"
 #include "datasets/trace/trace.h"
+#include "datasets/work/parts.h"
 #include "runners/nn/out_of_memory.h"
 #include "runners/sampling/sampler.h"
 #include "runners/systems/pixel_key.h"

@@ -1,7 +1,7 @@
 // record-diffs: full runs of a system into a trace.
 
 #include "datasets/base/interrupt.h"
-#include "datasets/base/parts.h"
+#include "datasets/work/parts.h"
 #include "runners/cli_options.h"
 #include "runners/record_diffs.h"
 #include "runners/systems/system_list.h"

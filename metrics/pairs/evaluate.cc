@@ -7,8 +7,8 @@
 #include <thread>
 
 #include "datasets/base/error.h"
-#include "datasets/base/parts.h"
-#include "datasets/base/work_loop.h"
+#include "datasets/work/parts.h"
+#include "datasets/work/work_loop.h"
 #include "metrics/pairs/collect_results.h"
 #include "metrics/pairs/pairing.h"
 

@@ -6,9 +6,9 @@
 #include <optional>
 
 #include "datasets/base/error.h"
-#include "datasets/base/parts.h"
 #include "datasets/base/version.h"
-#include "datasets/base/work_loop.h"
+#include "datasets/work/parts.h"
+#include "datasets/work/work_loop.h"
 
 namespace teacache {
 namespace {

@@ -5,9 +5,9 @@
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/outputs.h"
-#include "datasets/base/parts.h"
 #include "datasets/base/shard.h"
-#include "datasets/base/stale_files.h"
+#include "datasets/work/parts.h"
+#include "datasets/work/stale_files.h"
 #include "metrics/pairs/pairing.h"
 
 namespace teacache {

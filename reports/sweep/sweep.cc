@@ -10,9 +10,9 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/interrupt.h"
-#include "datasets/base/work_loop.h"
 #include "datasets/prompts.h"
 #include "datasets/tensors/torch_threads.h"
+#include "datasets/work/work_loop.h"
 #include "reports/data/run_context.h"
 #include "reports/findings/join.h"
 #include "reports/findings/scores.h"

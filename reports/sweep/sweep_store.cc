@@ -6,7 +6,7 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/stale_files.h"
+#include "datasets/work/stale_files.h"
 #include "runners/sampling/policy_options.h"
 
 namespace teacache {

@@ -8,8 +8,8 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/stale_files.h"
 #include "datasets/prompts.h"
+#include "datasets/work/stale_files.h"
 #include "reports/findings/scores.h"
 #include "runners/generate_videos.h"
 #include "runners/systems/pixel_key.h"

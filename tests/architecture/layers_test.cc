@@ -33,6 +33,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
 // than its neighbours. A folder with rooms of its own below it stands for the files directly in it.
 const std::vector<std::vector<std::string>> kRooms = {
     {"datasets/base",
+     "datasets/work",
      "datasets/tensors",
      "datasets/video",
      "datasets/trace",
@@ -89,7 +90,6 @@ const std::set<std::string> kPrivateHeaders = {
     "calib/fit/robust_cost.h",
     "calib/importers/csv_reader.h",
     "calib/importers/importer.h",
-    "calib/replay/replay_decisions.h",
     "datasets/tensors/byte_cursor.h",
     "datasets/tensors/unpickler.h",
     "datasets/tensors/zip_archive.h",

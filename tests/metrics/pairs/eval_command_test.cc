@@ -121,7 +121,7 @@ TEST_F(EvalCommandTest, SeveralMethodsAtOnceEqualEachAlone) {
     EvalCommand one = Command(gen);
     EXPECT_EQ(ReadFile(dir_ / fmt::format("r.{}.json", gen)),
               ResultsToJson(RunEvalCommand(one).results[0]));
-    EXPECT_TRUE(fs::exists(dir_ / fmt::format("per_video.{}.csv", gen)));
+    EXPECT_TRUE(fs::exists(dir_ / fmt::format("r.{}.per_video.csv", gen)));
   }
 }
 

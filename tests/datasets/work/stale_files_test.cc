@@ -1,4 +1,4 @@
-#include "datasets/base/stale_files.h"
+#include "datasets/work/stale_files.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "datasets/base/parts.h"
+#include "datasets/work/parts.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "datasets/base/work_loop.h"
+#include "datasets/work/work_loop.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

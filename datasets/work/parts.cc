@@ -1,4 +1,4 @@
-#include "datasets/base/parts.h"
+#include "datasets/work/parts.h"
 
 #include <fmt/format.h>
 
