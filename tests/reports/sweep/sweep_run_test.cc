@@ -185,7 +185,7 @@ TEST(RunSweep, AFailedPromptIsShownAndTriedAgain) {
 TEST(RunSweep, AVideoThatWasCutIsMadeAgain) {
   const TempDir folder;
   const SweepOptions options = Options(folder);
-  const SweepReport first = RunSweep(FakeSystem({}), options).report;
+  const Report first = RunSweep(FakeSystem({}), options).report;
   const std::string path = options.out + "/" + Row(first, "teacache-0.25").videos[1].scored_path;
   const auto size = std::filesystem::file_size(path);
   std::filesystem::resize_file(path, size / 2);

@@ -10,21 +10,24 @@ namespace teacache {
 namespace {
 
 SystemInfo Info() {
-  SystemInfo info;
-  info.name = "fake";
-  info.weights_digest = "w";
-  info.text_encoder_digest = "t";
-  info.decoder_digest = "d";
-  info.scheduler = "rflow";
-  info.dtype = "float32";
-  info.device = "cpu";
-  info.steps = info.calls = 30;
-  info.guidance = 7;
-  info.width = 64;
-  info.height = 32;
-  info.frames = 16;
-  info.prompt_suffix = " aesthetic score: 6.5.";
-  return info;
+  return {.name = "fake",
+          .description = "",
+          .weights_digest = "w",
+          .text_encoder_digest = "t",
+          .decoder_digest = "d",
+          .parameters = 0,
+          .scheduler = "rflow",
+          .dtype = "float32",
+          .device = "cpu",
+          .modulated = "input",
+          .steps = 30,
+          .calls = 30,
+          .guidance = 7,
+          .width = 64,
+          .height = 32,
+          .frames = 16,
+          .fps = 0,
+          .prompt_suffix = " aesthetic score: 6.5."};
 }
 
 TEST(PixelKey, EveryFactThatDecidesMakesAnotherKey) {
