@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <random>
@@ -84,18 +85,29 @@ void Rename(const std::string& from, const std::string& to) {
   }
 }
 
-// /dev/stdout, /dev/fd/1, /proc/self/fd/1: replacing the file behind it would lose what the shell
-// and this program write there.
-bool IsOpenDescriptor(const std::string& path) {
+// The entry of /proc that a path leads to, "" for none: /dev/stdout, /dev/fd/1 and /proc/self/fd/1
+// are "/proc/PID/fd/1". Replacing the file behind it would lose what the shell and this program
+// write there.
+fs::path ProcEntry(const std::string& path) {
   fs::path at(path);
   std::error_code error;
   for (int links = 0; links < 40; ++links) {
     const fs::path folder = fs::weakly_canonical(fs::absolute(at, error).parent_path(), error);
-    if (folder.string().starts_with("/proc/")) return true;
-    if (!fs::is_symlink(fs::symlink_status(at, error))) return false;
+    if (folder.string().starts_with("/proc/")) return folder / at.filename();
+    if (!fs::is_symlink(fs::symlink_status(at, error))) return {};
     at = at.parent_path() / fs::read_symlink(at, error);
   }
-  return false;
+  return {};
+}
+
+// Opens a stream for writing. A descriptor of this process is duplicated: opened again, a file
+// behind it would be written from its beginning, over what is there.
+int OpenStream(const std::string& path) {
+  const fs::path entry = ProcEntry(path);
+  if (entry.parent_path() == fmt::format("/proc/{}/fd", getpid())) {
+    return fcntl(std::atoi(entry.filename().c_str()), F_DUPFD_CLOEXEC, 0);
+  }
+  return open(path.c_str(), O_WRONLY | O_CLOEXEC | O_APPEND);
 }
 
 bool IsMarkedFolder(const std::string& path) {
@@ -145,7 +157,7 @@ OutputPlace PlaceOf(const std::string& path) {
   if (S_ISDIR(status.st_mode)) return OutputPlace::kFolder;
   if (S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode)) return OutputPlace::kStream;
   if (!S_ISREG(status.st_mode)) return OutputPlace::kOther;
-  return IsOpenDescriptor(path) ? OutputPlace::kStream : OutputPlace::kFile;
+  return ProcEntry(path).empty() ? OutputPlace::kFile : OutputPlace::kStream;
 }
 
 void CheckOutputFile(const std::string& path, const std::string& where) {
@@ -231,8 +243,8 @@ void WriteAll(int fd, const std::string& path, std::string_view bytes) {
 
 void AtomicWriteFile(const std::string& path, std::span<const std::span<const std::byte>> pieces) {
   CheckOutputFile(path, path);
-  const auto write = [&](const std::string& to, int flags) {
-    const Descriptor fd(open(to.c_str(), O_WRONLY | O_CLOEXEC | flags, 0666));
+  const auto write = [&](int opened) {
+    const Descriptor fd(opened);
     if (fd.get() < 0) {
       ThrowUserError(path, "cannot be created: {}", ErrnoText(errno));
     }
@@ -241,11 +253,11 @@ void AtomicWriteFile(const std::string& path, std::span<const std::span<const st
     }
   };
   if (PlaceOf(path) == OutputPlace::kStream) {
-    write(path, O_APPEND);
+    write(OpenStream(path));
     return;
   }
   PendingPath pending(path);
-  write(pending.temp(), O_CREAT | O_EXCL);
+  write(open(pending.temp().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   pending.Commit();
 }
 

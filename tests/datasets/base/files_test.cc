@@ -141,7 +141,7 @@ TEST(AtomicWriteFile, StreamsAreWrittenAndNotReplaced) {
   EXPECT_TRUE(fs::is_fifo(dir / "pipe"));
   EXPECT_THROW(PendingPath(dir / "pipe"), UserError);
   // What the shell opened stays one file: "program --out /dev/stdout > file".
-  const int file = open((dir / "file").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  const int file = open((dir / "file").c_str(), O_WRONLY | O_CREAT, 0600);
   ASSERT_EQ(write(file, "a", 1), 1);
   AtomicWriteFile("/dev/fd/" + std::to_string(file), "b");
   ASSERT_EQ(write(file, "c", 1), 1);
