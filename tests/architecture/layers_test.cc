@@ -89,7 +89,6 @@ const std::set<std::string> kPrivateHeaders = {
     "calib/fit/robust_cost.h",
     "calib/importers/csv_reader.h",
     "calib/importers/importer.h",
-    "calib/replay/replay_decisions.h",
     "datasets/tensors/byte_cursor.h",
     "datasets/tensors/unpickler.h",
     "datasets/tensors/zip_archive.h",
