@@ -12,6 +12,7 @@
 
 #include "calib/diagnosis/grouped_fit.h"
 #include "datasets/base/error.h"
+#include "datasets/base/statistics.h"
 
 namespace teacache {
 namespace {
@@ -81,7 +82,7 @@ std::vector<double> PredictByMeans(const std::vector<Pair>& pairs, const Groups&
   return predicted;
 }
 
-// By the median of the others' y at the same call.
+// By the (high) median of the others' y at the same call.
 std::vector<double> PredictByMedians(const std::vector<Pair>& pairs, const Groups& groups) {
   std::map<CallKey, std::vector<size_t>> calls;
   std::vector<double> ys;
@@ -89,9 +90,7 @@ std::vector<double> PredictByMedians(const std::vector<Pair>& pairs, const Group
     calls[{pairs[i].call, pairs[i].branch}].push_back(i);
     ys.push_back(pairs[i].y);
   }
-  std::nth_element(ys.begin(), ys.begin() + static_cast<std::ptrdiff_t>(ys.size() / 2), ys.end());
-  const double middle = ys[ys.size() / 2];
-  std::vector<double> predicted(pairs.size(), middle);
+  std::vector<double> predicted(pairs.size(), MedianHigh(std::move(ys)));
   for (auto& [key, members] : calls) {
     std::sort(members.begin(), members.end(), [&](size_t a, size_t b) {
       return pairs[a].y < pairs[b].y;

@@ -16,8 +16,8 @@ using Eigen::VectorXd;
 
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 
-Range ObservedX(const std::vector<Pair>& pairs) {
-  Range range = {pairs.front().x, pairs.front().x};
+Interval ObservedX(const std::vector<Pair>& pairs) {
+  Interval range = {pairs.front().x, pairs.front().x};
   for (const Pair& pair : pairs) {
     range.lo = std::min(range.lo, pair.x);
     range.hi = std::max(range.hi, pair.x);

@@ -20,7 +20,7 @@ constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 constexpr int kCheckPoints = 10001;
 
 // Whether the exported polynomial keeps the constraints at 10,001 points, evaluated as engines do.
-bool KeepsConstraints(const Polynomial& f, const FitOptions& options, const Range& range) {
+bool KeepsConstraints(const Polynomial& f, const FitOptions& options, const Interval& range) {
   double previous = -std::numeric_limits<double>::infinity();
   for (int i = 0; i < kCheckPoints; ++i) {
     const double value = f(range.lo + range.width() * i / (kCheckPoints - 1));
@@ -34,7 +34,7 @@ bool KeepsConstraints(const Polynomial& f, const FitOptions& options, const Rang
 double RoundTripError(const Problem& problem,
                       const VectorXd& theta,
                       const Polynomial& f,
-                      const Range& range) {
+                      const Interval& range) {
   VectorXd row(problem.basis.size());
   double worst = 0;
   for (int i = 0; i < kCheckPoints; ++i) {
@@ -62,8 +62,8 @@ void FillQuality(const Problem& problem, FitSummary* summary) {
 template <typename Solver>
 FitSummary SolveConstrained(Problem* problem, const Solver& solver) {
   const FitOptions& options = problem->options;
-  const Range range =
-      options.range.value_or(Range{options.through_origin ? 0 : problem->x.lo, problem->x.hi});
+  const Interval range =
+      options.range.value_or(Interval{options.through_origin ? 0 : problem->x.lo, problem->x.hi});
   FitSummary summary;
   // Zero slopes and values become tiny positive ones until rounding no longer shows.
   const double unit = std::max(std::fabs(problem->y.lo), std::fabs(problem->y.hi)) + kEpsilon;

@@ -27,7 +27,7 @@ struct FitOptions {
   bool non_negative = false;  // f >= 0
   bool monotone = false;      // f' >= 0
   // Range of the constraints; unset = the observed x (from 0 if through_origin).
-  std::optional<Range> range = std::nullopt;
+  std::optional<Interval> range = std::nullopt;
 
   bool constrained() const { return non_negative || monotone; }
   bool robust() const { return method >= Method::kHuber; }
@@ -43,8 +43,8 @@ struct FitSummary {
   bool converged = false;
   std::string status;  // "ok", or what was wrong: "rank 4 of 5: ..."
   int64_t n = 0;
-  Range x;  // observed
-  Range y;
+  Interval x;  // observed
+  Interval y;
   double r2 = 0;    // 1 - SSE/SST; 0 where y is constant
   double rmse = 0;  // sqrt(SSE / n)
   // Of the least-squares matrix in the basis that was solved (columns scaled to length 1): digits

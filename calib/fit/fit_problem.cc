@@ -13,7 +13,7 @@ using Eigen::VectorXd;
 
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 
-Range Extent(std::span<const double> values) {
+Interval Extent(std::span<const double> values) {
   const auto [lo, hi] = std::minmax_element(values.begin(), values.end());
   return {*lo, *hi};
 }
@@ -81,7 +81,7 @@ Problem MakeProblem(std::span<const double> xs,
   options.Validate();
   const int size = NumCoefficients(options.degree, options.through_origin);
   CheckData(xs, ys, weights, size);
-  const Range x = Extent(xs);
+  const Interval x = Extent(xs);
   const Basis basis = MakeBasis(options, x);
   return {xs, ys, weights, options, x, Extent(ys), basis, MakeLowerBounds(options, 0)};
 }
@@ -122,13 +122,13 @@ LeastSquaresResult SolveWeighted(const Problem& problem,
   return SolveTriangle(triangle, static_cast<double>(problem.xs.size()) * kEpsilon);
 }
 
-Basis MakeBasis(const FitOptions& options, const Range& x) {
+Basis MakeBasis(const FitOptions& options, const Interval& x) {
   if (!options.constrained()) {
     // Shifting would lose f(0) = 0, scaling alone keeps it.
     const auto kind = options.through_origin ? Basis::Kind::kPower : Basis::Kind::kChebyshev;
     return Basis(kind, options.degree, x, options.through_origin);
   }
-  const Range range = options.range.value_or(Range{options.through_origin ? 0 : x.lo, x.hi});
+  const Interval range = options.range.value_or(Interval{options.through_origin ? 0 : x.lo, x.hi});
   const auto kind = options.monotone ? Basis::Kind::kCumulativeBernstein : Basis::Kind::kBernstein;
   return Basis(kind, options.degree, range, options.through_origin);
 }

@@ -18,8 +18,8 @@ struct Problem {
   std::span<const double> ys;
   std::span<const double> weights;
   FitOptions options;
-  Range x;
-  Range y;
+  Interval x;
+  Interval y;
   Basis basis;
   Eigen::VectorXd lower;  // empty = unconstrained
 

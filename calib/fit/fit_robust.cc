@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "calib/fit/fit_problem.h"
+#include "datasets/base/statistics.h"
 
 namespace teacache {
 namespace {
@@ -20,12 +21,6 @@ using RowMajorMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eig
 
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 
-double Median(std::vector<double> values) {
-  const size_t middle = values.size() / 2;
-  std::nth_element(values.begin(), values.begin() + middle, values.end());
-  return values[middle];
-}
-
 double ScaleOf(const Problem& problem, const VectorXd& theta) {
   std::vector<double> residuals = Residuals(problem, theta);
   for (double& r : residuals) r = std::fabs(r);
@@ -33,7 +28,7 @@ double ScaleOf(const Problem& problem, const VectorXd& theta) {
   const double correction = 1 + 5 / std::max(1.0, n - problem.basis.size());
   // Data without noise must not make the loss infinitely narrow.
   const double floor = 1e-9 * std::max(problem.y.width(), kEpsilon);
-  return std::max(1.4826 * correction * Median(std::move(residuals)), floor);
+  return std::max(1.4826 * correction * MedianHigh(std::move(residuals)), floor);
 }
 
 // Keeps the half of the pairs that fits best, again and again: the concentration steps of FAST-LTS
@@ -144,7 +139,7 @@ RobustStart FindRobustStart(const Problem& problem) {
     if (!lu.isInvertible()) continue;
     VectorXd theta = lu.solve(b);
     const VectorXd residual = (y - phi * theta).cwiseAbs();
-    best.emplace_back(Median({residual.data(), residual.data() + residual.size()}), theta);
+    best.emplace_back(MedianHigh({residual.data(), residual.data() + residual.size()}), theta);
   }
   const VectorXd plain = SolveWeighted(part, {}, problem.lower).theta;
   const size_t kept = std::min<size_t>(kKept, best.size());

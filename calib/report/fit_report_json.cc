@@ -19,11 +19,11 @@ ordered_json Number(double value) {
   return std::isfinite(value) ? ordered_json(value) : ordered_json(nullptr);
 }
 
-ordered_json RangeJson(const Range& range) { return {Number(range.lo), Number(range.hi)}; }
+ordered_json RangeJson(const Interval& range) { return {Number(range.lo), Number(range.hi)}; }
 
-ordered_json RangesJson(const std::vector<Range>& ranges) {
+ordered_json RangesJson(const std::vector<Interval>& ranges) {
   ordered_json j = ordered_json::array();
-  for (const Range& range : ranges) j.push_back(RangeJson(range));
+  for (const Interval& range : ranges) j.push_back(RangeJson(range));
   return j;
 }
 
