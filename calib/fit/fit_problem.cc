@@ -77,13 +77,23 @@ int NumCoefficients(int degree, bool through_origin) { return degree + (through_
 Problem MakeProblem(std::span<const double> xs,
                     std::span<const double> ys,
                     const FitOptions& options,
-                    std::span<const double> weights) {
+                    std::span<const double> weights,
+                    const std::optional<Basis>& basis) {
   options.Validate();
   const int size = NumCoefficients(options.degree, options.through_origin);
   CheckData(xs, ys, weights, size);
   const Interval x = Extent(xs);
-  const Basis basis = MakeBasis(options, x);
-  return {xs, ys, weights, options, x, Extent(ys), basis, MakeLowerBounds(options, 0)};
+  Problem problem{xs,
+                  ys,
+                  weights,
+                  options,
+                  x,
+                  Extent(ys),
+                  basis.value_or(MakeBasis(options, x)),
+                  MakeLowerBounds(options, 0),
+                  {}};
+  problem.triangle = ReduceWeighted(problem, {});
+  return problem;
 }
 
 std::vector<double> Residuals(const Problem& problem, const VectorXd& theta) {
@@ -117,7 +127,8 @@ Eigen::MatrixXd ReduceWeighted(const Problem& problem, const std::vector<double>
 LeastSquaresResult SolveWeighted(const Problem& problem,
                                  const std::vector<double>& extra,
                                  const VectorXd& lower) {
-  const Eigen::MatrixXd triangle = ReduceWeighted(problem, extra);
+  const Eigen::MatrixXd triangle =
+      extra.empty() ? problem.triangle : ReduceWeighted(problem, extra);
   if (lower.size() > 0) return SolveBounded(triangle, lower);
   return SolveTriangle(triangle, static_cast<double>(problem.xs.size()) * kEpsilon);
 }
