@@ -1,3 +1,5 @@
+#include "calib/report/fit_report_json.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,7 +9,6 @@
 #include <tuple>
 
 #include "calib/fit/polynomial.h"
-#include "calib/report/fit_report.h"
 
 namespace teacache {
 namespace {

@@ -1,3 +1,5 @@
+#include "calib/report/fit_report_text.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -6,7 +8,6 @@
 #include <vector>
 
 #include "calib/fit/polynomial.h"
-#include "calib/report/fit_report.h"
 
 namespace teacache {
 namespace {
