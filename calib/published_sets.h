@@ -5,7 +5,7 @@
 
 namespace teacache {
 
-// Coefficients that somebody published. Sets are not interchangeable between engines that tap
+// Published coefficients. Sets are not interchangeable between engines that tap
 // different tensors.
 struct PublishedSet {
   std::string name;                  // as on the command line: "wan2.1-t2v-1.3b"

@@ -52,7 +52,7 @@ std::vector<StepDiagnostics> DiagnoseSteps(const std::vector<Pair>& pairs,
   std::map<int, std::vector<size_t>> by_call;
   for (size_t i = 0; i < pairs.size(); ++i) by_call[pairs[i].call].push_back(i);
   const Groups calls = GroupBy("call", pairs, [](const Pair& p) { return p.call; });
-  // Least squares: what a leverage is of. Robust fits are told what their plain sister hangs on.
+  // Leverages are defined for least squares. For a robust fit they are those of the plain fit.
   FitOptions plain = options;
   plain.method = FitOptions::Method::kPolyfit;
   const GroupedFit grouped(pairs, calls, plain);

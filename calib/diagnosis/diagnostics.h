@@ -39,7 +39,7 @@ struct StepDiagnostics {
   double y_mean = 0;
   double y_sd = 0;
   double residual_mean = 0;  // y - f(x)
-  double leverage = 0;       // share of all leverage, 0 to 1: how much the fit hangs on this step
+  double leverage = 0;       // share of all leverage, 0 to 1: how much the fit depends on this step
   double r2_without = 0;     // R2 of the fit to all other steps, on all other steps
 };
 

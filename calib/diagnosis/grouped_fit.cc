@@ -129,11 +129,11 @@ std::vector<Polynomial> GroupedFit::LeaveOneOut() const {
   // The triangles of the groups before and after are shared, so that the work grows with the number
   // of groups, not with its square.
   const int size = basis_.size();
-  std::vector<MatrixXd> behind(groups_.count + 1, MatrixXd::Zero(size + 1, size + 1));
-  for (int g = groups_.count - 1; g >= 0; --g) behind[g] = Join(behind[g + 1], triangles_[g]);
+  std::vector<MatrixXd> after(groups_.count + 1, MatrixXd::Zero(size + 1, size + 1));
+  for (int g = groups_.count - 1; g >= 0; --g) after[g] = Join(after[g + 1], triangles_[g]);
   MatrixXd before = MatrixXd::Zero(size + 1, size + 1);
   for (int g = 0; g < groups_.count; ++g) {
-    fits.push_back(SolveStack(Join(before, behind[g + 1])).polynomial);
+    fits.push_back(SolveStack(Join(before, after[g + 1])).polynomial);
     before = Join(before, triangles_[g]);
   }
   return fits;

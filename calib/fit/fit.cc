@@ -170,7 +170,7 @@ FitSummary FitPolynomialQr(std::span<const double> xs,
   summary.condition_number = result.condition_number;
   summary.status = result.rank == problem.basis.size()
                        ? "ok"
-                       : fmt::format("rank {} of {}: x cannot tell the coefficients apart",
+                       : fmt::format("rank {} of {}: x does not determine all coefficients",
                                      result.rank,
                                      problem.basis.size());
   FillQuality(problem, &summary);

@@ -138,7 +138,7 @@ void CheckPoints(const std::vector<QualityPoint>& points, const QualityTarget& t
     }
     if (i > 0 && points[i].threshold == points[i - 1].threshold) {
       ThrowUserError(
-          "threshold", "thresholds must differ but {} is there twice", points[i].threshold);
+          "threshold", "thresholds must differ but {} is given twice", points[i].threshold);
     }
   }
 }
