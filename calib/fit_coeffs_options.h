@@ -23,7 +23,7 @@ struct FitCoeffsArguments {
   std::string steps;
   std::string expert;
   std::string format = "auto";
-  std::string method = "polyfit";
+  std::string method = "ceres";
   std::string degree = "4";
   std::string target_metric;
   double target_quality = 0;
@@ -94,7 +94,7 @@ inline void AddFitOptions(CLI::App* app, FitCoeffsArguments* a) {
   app->add_option(
          "--method",
          a->method,
-         "polyfit (numpy's least squares), ceres (the same), or robust against outliers: huber, "
+         "Least squares by ceres or, as numpy, by polyfit; or robust against outliers: huber, "
          "cauchy, tukey")
       ->capture_default_str();
   app->add_option("--degree",

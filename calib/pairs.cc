@@ -5,8 +5,8 @@
 #include <set>
 #include <tuple>
 
-#include "calib/diagnosis/statistics.h"
 #include "datasets/base/error.h"
+#include "datasets/base/statistics.h"
 
 namespace teacache {
 namespace {

@@ -72,7 +72,7 @@ std::string ToString(PairOptions::Branches branches);
 PairOptions::Target ParseTarget(const std::string& text);
 PairOptions::Branches ParseBranches(const std::string& text);
 
-// False for pairs without steps under a single name: it stands for whoever's they are.
+// False for pairs without steps under a single name: it stands for all of them.
 bool PromptsKnown(const PairSet& set);
 
 // What the fit sees.

@@ -3,24 +3,12 @@
 #include <string>
 #include <vector>
 
+#include "calib/published_sets.h"
 #include "datasets/coefficients.h"
 
 namespace teacache {
 
-// Coefficients that somebody published. Sets are not interchangeable between engines that tap
-// different tensors.
-struct PublishedSet {
-  std::string name;                  // as on the command line: "wan2.1-t2v-1.3b"
-  std::string title;                 // the models
-  std::vector<double> coefficients;  // highest power first
-  std::string signal;                // what x is of
-  std::string source;                // repository and file
-};
-
-// All of them (registry_data.cc).
-const std::vector<PublishedSet>& PublishedSets();
-
-// Throws UserError listing near names for one that is not known.
+// Throws UserError with similar names for an unknown one.
 const PublishedSet& FindPublishedSet(const std::string& name);
 
 // Something noteworthy about a list of coefficients, most certain first.

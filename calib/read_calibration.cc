@@ -219,7 +219,7 @@ Calibration ReadCalibration(const CalibrationInput& input) {
   Calibration calibration;
   calibration.rule = FindEngineRule(input.engine);
   const bool traces = AreTraces(input.files);
-  // A file that cannot be read is told by the importer, too.
+  // The importer also reports a file that cannot be read.
   if (traces) {
     ReadTraces(input, &calibration);
   } else {

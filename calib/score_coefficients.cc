@@ -42,7 +42,7 @@ ScoreResult RunScore(const ScoreCoefficientsOptions& options) {
     AppendNew(EngineWarnings(set, calibration.rule, refit.x), &result.engine_warnings);
     if (data.replay) {
       ReplayOptions replay = {
-          calibration.rule, f, 0, known ? Range{set.x_min, set.x_max} : Range{}};
+          calibration.rule, f, 0, known ? Interval{set.x_min, set.x_max} : Interval{}};
       expert.sweep = SweepCurve(*data.replay, replay, options.sweep_points);
       if (options.threshold) {
         replay.threshold = *options.threshold;

@@ -92,7 +92,7 @@ VideoScore ScoreFromJson(const nlohmann::json& json, const std::string& where) {
 Json DifferenceToJson(const PairedDifference& difference) {
   Json json;
   json["mean"] = NumberOrNull(difference.mean);
-  json["ci95"] = Json::array({NumberOrNull(difference.ci95_lo), NumberOrNull(difference.ci95_hi)});
+  json["ci95"] = IntervalToJson(difference.ci95);
   json["std"] = NumberOrNull(difference.std);
   json["n"] = difference.n;
   json["a_better"] = difference.a_better;
@@ -104,8 +104,7 @@ PairedDifference DifferenceFromJson(const nlohmann::json& json, const std::strin
   const MetricSummary shared = MetricSummaryFromJson(json, where);  // mean, ci95, std and n
   const JsonFields fields(json, where);
   return {shared.mean,
-          shared.ci95_lo,
-          shared.ci95_hi,
+          shared.ci95,
           shared.std,
           shared.n,
           fields.Integer("a_better", 0),

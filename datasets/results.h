@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "datasets/base/statistics.h"
 #include "datasets/video/video.h"
 
 namespace teacache {
@@ -32,8 +34,7 @@ struct MetricSummary {
   double std = std::numeric_limits<double>::quiet_NaN();  // of a sample (n - 1); NaN for one video
   double min = std::numeric_limits<double>::quiet_NaN();
   double max = std::numeric_limits<double>::quiet_NaN();
-  double ci95_lo = std::numeric_limits<double>::quiet_NaN();  // bootstrap interval of the mean
-  double ci95_hi = std::numeric_limits<double>::quiet_NaN();
+  std::optional<Interval> ci95 = std::nullopt;           // bootstrap interval of the mean
   double p5 = std::numeric_limits<double>::quiet_NaN();  // 5 % of the videos are worse than this
   double frame_weighted_mean = std::numeric_limits<double>::quiet_NaN();
   int64_t n = 0;          // videos with a finite value
@@ -43,11 +44,12 @@ struct MetricSummary {
 // Difference of two methods on the same videos, a - b.
 struct PairedDifference {
   double mean = std::numeric_limits<double>::quiet_NaN();
-  double ci95_lo = std::numeric_limits<double>::quiet_NaN();  // paired bootstrap over videos
-  double ci95_hi = std::numeric_limits<double>::quiet_NaN();
+  std::optional<Interval> ci95 = std::nullopt;  // paired bootstrap over videos
   double std = std::numeric_limits<double>::quiet_NaN();
-  int64_t n = 0;         // videos that both have, with finite values
-  int64_t a_better = 0;  // of them, where a is the better one
+  int64_t n = 0;  // videos that both have, with finite values: those of mean, ci95 and std
+  // Videos where a (b) is the better one; a video that is identical to its ground truth beats every
+  // other one.
+  int64_t a_better = 0;
   int64_t b_better = 0;
 };
 

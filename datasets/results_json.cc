@@ -79,6 +79,11 @@ VideoInfo VideoInfoFromJson(const nlohmann::json& json, const std::string& where
   return info;
 }
 
+Json IntervalToJson(const std::optional<Interval>& interval) {
+  if (!interval) return Json::array({nullptr, nullptr});
+  return Json::array({interval->lo, interval->hi});
+}
+
 Json MetricSummaryToJson(const MetricSummary& summary) {
   Json json;
   json["mean"] = NumberOrNull(summary.mean);
@@ -86,7 +91,7 @@ Json MetricSummaryToJson(const MetricSummary& summary) {
   json["std"] = NumberOrNull(summary.std);
   json["min"] = NumberOrNull(summary.min);
   json["max"] = NumberOrNull(summary.max);
-  json["ci95"] = Json::array({NumberOrNull(summary.ci95_lo), NumberOrNull(summary.ci95_hi)});
+  json["ci95"] = IntervalToJson(summary.ci95);
   json["p5"] = NumberOrNull(summary.p5);
   json["frame_weighted_mean"] = NumberOrNull(summary.frame_weighted_mean);
   json["n"] = summary.n;
@@ -113,8 +118,9 @@ MetricSummary MetricSummaryFromJson(const nlohmann::json& json, const std::strin
       ThrowUserError(
           where, "\"ci95\" must be a list of two numbers but is {}", ShownJson(interval));
     }
-    summary.ci95_lo = NumberOr(interval[0], kNan, where + ": ci95");
-    summary.ci95_hi = NumberOr(interval[1], kNan, where + ": ci95");
+    const double lo = NumberOr(interval[0], kNan, where + ": ci95");
+    const double hi = NumberOr(interval[1], kNan, where + ": ci95");
+    if (std::isfinite(lo) && std::isfinite(hi)) summary.ci95 = Interval{lo, hi};
   }
   summary.n = fields.Integer("n", 0);
   summary.identical = fields.Integer("identical", 0);

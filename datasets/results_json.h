@@ -21,6 +21,9 @@ std::vector<std::string> StringList(const nlohmann::json& json,
                                     const char* name,
                                     const std::string& where);
 
+// [lo, hi], or [null, null] where there is no interval.
+nlohmann::ordered_json IntervalToJson(const std::optional<Interval>& interval);
+
 nlohmann::ordered_json VideoInfoToJson(const VideoInfo& info);
 VideoInfo VideoInfoFromJson(const nlohmann::json& json, const std::string& where);
 

@@ -12,6 +12,7 @@
 
 #include "calib/diagnosis/grouped_fit.h"
 #include "datasets/base/error.h"
+#include "datasets/base/statistics.h"
 
 namespace teacache {
 namespace {
@@ -74,14 +75,14 @@ std::vector<double> PredictByMeans(const std::vector<Pair>& pairs, const Groups&
       predicted.push_back((with.y - without.y) / (with.n - without.n));
       continue;
     }
-    // Nobody else has this call: the mean of all others.
+    // No other group has this call: the mean of all others.
     const double n = total.n - own_total[group].n;
     predicted.push_back(n > 0 ? (total.y - own_total[group].y) / n : total.y / total.n);
   }
   return predicted;
 }
 
-// By the median of the others' y at the same call.
+// By the (high) median of the others' y at the same call.
 std::vector<double> PredictByMedians(const std::vector<Pair>& pairs, const Groups& groups) {
   std::map<CallKey, std::vector<size_t>> calls;
   std::vector<double> ys;
@@ -89,9 +90,7 @@ std::vector<double> PredictByMedians(const std::vector<Pair>& pairs, const Group
     calls[{pairs[i].call, pairs[i].branch}].push_back(i);
     ys.push_back(pairs[i].y);
   }
-  std::nth_element(ys.begin(), ys.begin() + static_cast<std::ptrdiff_t>(ys.size() / 2), ys.end());
-  const double middle = ys[ys.size() / 2];
-  std::vector<double> predicted(pairs.size(), middle);
+  std::vector<double> predicted(pairs.size(), MedianHigh(std::move(ys)));
   for (auto& [key, members] : calls) {
     std::sort(members.begin(), members.end(), [&](size_t a, size_t b) {
       return pairs[a].y < pairs[b].y;
@@ -99,7 +98,7 @@ std::vector<double> PredictByMedians(const std::vector<Pair>& pairs, const Group
     std::map<int, std::vector<size_t>> own;  // positions in the sorted list
     for (size_t k = 0; k < members.size(); ++k) own[groups.of_pair[members[k]]].push_back(k);
     for (const auto& [group, positions] : own) {
-      if (positions.size() == members.size()) continue;  // nobody else has this call
+      if (positions.size() == members.size()) continue;  // no other group has this call
       size_t at = (members.size() - positions.size()) / 2;
       for (size_t position : positions) at += position <= at ? 1 : 0;
       for (size_t position : positions) predicted[members[position]] = pairs[members[at]].y;
@@ -108,7 +107,7 @@ std::vector<double> PredictByMedians(const std::vector<Pair>& pairs, const Group
   return predicted;
 }
 
-// How many degrees these pairs can tell apart.
+// The largest degree that these pairs determine.
 int DegreesPossible(const std::vector<Pair>& pairs, int max_degree) {
   std::set<double> different;
   for (const Pair& pair : pairs) {
@@ -187,7 +186,7 @@ int ChooseDegree(const DegreeTable& table) {
 }
 
 void RefuseWorseDegree(const DegreeTable& table, const FitOptions& options) {
-  // Too few x for this degree: the fit will tell.
+  // Too few x for this degree: the fit reports it.
   if (options.degree < 1 || static_cast<int>(table.degrees.size()) < options.degree) return;
   const double own = ErrorOf(table.degrees[options.degree - 1], options);
   for (int degree = 1; degree < options.degree; ++degree) {

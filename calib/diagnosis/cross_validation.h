@@ -28,7 +28,7 @@ CrossValidation CrossValidate(const PairSet& pairs, const FitOptions& options);
 // methods by the median.
 CrossValidation CrossValidateSteps(const PairSet& pairs, const FitOptions& options = {});
 
-// All degrees from 1 that the pairs can tell apart, fitted as `options` say, cross-validated.
+// All degrees from 1 that the pairs determine, fitted as `options` say, cross-validated.
 struct DegreeTable {
   std::vector<CrossValidation> degrees;  // "degree 1", "degree 2", ...
   // [degree - 1][group]: sum over the pairs left out of squared errors, for robust fits of absolute

@@ -4,13 +4,12 @@
 #include <cmath>
 #include <map>
 #include <numeric>
-#include <random>
 #include <utility>
 
 #include "calib/diagnosis/grouped_fit.h"
-#include "calib/diagnosis/statistics.h"
 #include "calib/diagnosis/verdict.h"
 #include "datasets/base/error.h"
+#include "datasets/base/statistics.h"
 
 namespace teacache {
 namespace {
@@ -25,11 +24,11 @@ void Bootstrap(const GroupedFit& fits,
   std::vector<std::vector<double>> values(points);
   std::vector<double> r2;
   std::vector<double> rmse;
-  std::mt19937_64 random(options.seed);
+  Resampler random(options.seed);
   std::vector<int> counts(num_groups);
   for (int b = 0; b < resamples; ++b) {
     std::fill(counts.begin(), counts.end(), 0);
-    for (int g = 0; g < num_groups; ++g) ++counts[random() % num_groups];
+    for (int g = 0; g < num_groups; ++g) ++counts[random.Below(num_groups)];
     const GroupedFit::Fit resampled = fits.Solve(counts);
     for (int i = 0; i < points; ++i) {
       values[i].push_back(resampled.polynomial(fit.x.lo + fit.x.width() * i / (points - 1)));
@@ -40,11 +39,11 @@ void Bootstrap(const GroupedFit& fits,
   for (int i = 0; i < points; ++i) {
     const double x = fit.x.lo + fit.x.width() * i / (points - 1);
     const double f = fit.polynomial(x);
-    const Range interval = values[i].empty() ? Range{f, f} : Interval95(std::move(values[i]));
+    const Interval interval = Interval95(std::move(values[i])).value_or(Interval{f, f});
     diagnostics->band.push_back({x, f, interval.lo, interval.hi});
   }
-  if (!r2.empty()) diagnostics->r2 = Interval95(r2);
-  if (!rmse.empty()) diagnostics->rmse = Interval95(rmse);
+  diagnostics->r2 = Interval95(std::move(r2)).value_or(Interval{});
+  diagnostics->rmse = Interval95(std::move(rmse)).value_or(Interval{});
 }
 
 std::vector<StepDiagnostics> DiagnoseSteps(const std::vector<Pair>& pairs,
@@ -53,7 +52,7 @@ std::vector<StepDiagnostics> DiagnoseSteps(const std::vector<Pair>& pairs,
   std::map<int, std::vector<size_t>> by_call;
   for (size_t i = 0; i < pairs.size(); ++i) by_call[pairs[i].call].push_back(i);
   const Groups calls = GroupBy("call", pairs, [](const Pair& p) { return p.call; });
-  // Least squares: what a leverage is of. Robust fits are told what their plain sister hangs on.
+  // Leverages are defined for least squares. For a robust fit they are those of the plain fit.
   FitOptions plain = options;
   plain.method = FitOptions::Method::kPolyfit;
   const GroupedFit grouped(pairs, calls, plain);
@@ -117,14 +116,14 @@ std::vector<LearningPoint> LearningCurve(const GroupedFit& fits,
   std::sort(sizes.begin(), sizes.end());
   sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
 
-  std::mt19937_64 random(seed);
+  Resampler random(seed);
   std::vector<int> order(num_groups);
   std::iota(order.begin(), order.end(), 0);
   std::vector<LearningPoint> curve;
   for (int size : sizes) {
     std::vector<double> rmse;
     for (int repeat = 0; repeat < repeats; ++repeat) {
-      for (int i = num_groups - 1; i > 0; --i) std::swap(order[i], order[random() % (i + 1)]);
+      for (int i = num_groups - 1; i > 0; --i) std::swap(order[i], order[random.Below(i + 1)]);
       std::vector<int> counts(num_groups, 0);
       for (int i = 0; i < size; ++i) counts[order[i]] = 1;
       const GroupedFit::Fit fit = fits.Solve(counts);
@@ -136,8 +135,7 @@ std::vector<LearningPoint> LearningCurve(const GroupedFit& fits,
       }
       if (n > 0) rmse.push_back(std::sqrt(sse / n));
     }
-    if (rmse.empty()) continue;
-    curve.push_back({size, Quantile(rmse, 0.5), Interval95(rmse)});
+    if (const auto interval = Interval95(rmse)) curve.push_back({size, Median(rmse), *interval});
   }
   return curve;
 }

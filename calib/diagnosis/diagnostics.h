@@ -39,14 +39,14 @@ struct StepDiagnostics {
   double y_mean = 0;
   double y_sd = 0;
   double residual_mean = 0;  // y - f(x)
-  double leverage = 0;       // share of all leverage, 0 to 1: how much the fit hangs on this step
+  double leverage = 0;       // share of all leverage, 0 to 1: how much the fit depends on this step
   double r2_without = 0;     // R2 of the fit to all other steps, on all other steps
 };
 
 struct LearningPoint {
   int prompts = 0;  // fitted on this many
   double rmse = 0;  // on the prompts left out, median over random choices
-  Range rmse95;     // over random choices
+  Interval rmse95;  // over random choices
 };
 
 // How much of the residuals' variance goes with a group, beyond chance: 0 = none, 1 = all.
@@ -74,16 +74,16 @@ struct Diagnostics {
   CrossValidation cv;                      // of the fit as asked for
   std::vector<CrossValidation> baselines;  // "constant", "line", "step"
   std::vector<CrossValidation> degrees;    // "degree 1", ... of the same method
-  Range r2;                                // 95 % bootstrap interval of R2 on the fitted pairs
-  Range rmse;
+  Interval r2;                             // 95 % bootstrap interval of R2 on the fitted pairs
+  Interval rmse;
   std::vector<BandPoint> band;
   std::vector<StepDiagnostics> steps;
   std::optional<int> carrying_call;  // the one call without which R2 collapses
   std::vector<LearningPoint> learning;
   bool enough_prompts = false;  // more prompts would hardly lower the error
   std::vector<Drift> drift;
-  std::vector<Range> negative;    // stretches of the observed range where f < 0
-  std::vector<Range> decreasing;  // ... where f' < 0
+  std::vector<Interval> negative;    // stretches of the observed range where f < 0
+  std::vector<Interval> decreasing;  // ... where f' < 0
   Verdict verdict = Verdict::kUse;
   std::string verdict_text;  // two sentences
 };

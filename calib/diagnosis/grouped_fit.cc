@@ -4,9 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "calib/diagnosis/robust_resampler.h"
-#include "calib/fit/fit_problem.h"
+#include "calib/fit/fit_direct.h"
 
 namespace teacache {
 namespace {
@@ -16,8 +17,8 @@ using Eigen::VectorXd;
 
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 
-Range ObservedX(const std::vector<Pair>& pairs) {
-  Range range = {pairs.front().x, pairs.front().x};
+Interval ObservedX(const std::vector<Pair>& pairs) {
+  Interval range = {pairs.front().x, pairs.front().x};
   for (const Pair& pair : pairs) {
     range.lo = std::min(range.lo, pair.x);
     range.hi = std::max(range.hi, pair.x);
@@ -75,22 +76,26 @@ GroupedFit::GroupedFit(const std::vector<Pair>& pairs,
     if (weighted) plain_triangles_ = ReduceGroups(false);
     return;
   }
+  // Group after group, as the resampler takes them.
+  std::vector<double> xs, ys, weights;
+  std::vector<Eigen::Index> begins = {0};
+  for (const std::vector<size_t>& group : members_) {
+    for (const size_t i : group) {
+      xs.push_back(pairs[i].x);
+      ys.push_back(pairs[i].y);
+      if (weighted) weights.push_back(pairs[i].weight);
+    }
+    begins.push_back(std::ssize(xs));
+  }
+  const Problem problem = MakeProblem(xs, ys, options, weights);
   FitSummary own;
   if (start == nullptr) {
-    std::vector<double> xs, ys, weights;
-    for (const Pair& pair : pairs) {
-      xs.push_back(pair.x);
-      ys.push_back(pair.y);
-      if (weighted) weights.push_back(pair.weight);
-    }
-    const Problem problem = MakeProblem(xs, ys, options, weights);
     const Solution solution = SolveDirect(problem, lower_, nullptr);
     own.polynomial = Polynomial(problem.basis.ToPower(solution.theta));
     own.scale = solution.scale;
     start = &own;
   }
-  robust_ = std::make_unique<RobustResampler>(
-      pairs, members_, options, *start, Stack(std::vector<int>(groups.count, 1)), basis_, lower_);
+  robust_ = std::make_unique<RobustResampler>(problem, std::move(begins), *start);
 }
 
 GroupedFit::~GroupedFit() = default;
@@ -121,14 +126,14 @@ std::vector<Polynomial> GroupedFit::LeaveOneOut() const {
     }
     return fits;
   }
-  // Triangles of the groups before and behind are shared, so that the work grows with the number of
-  // groups, not with its square.
+  // The triangles of the groups before and after are shared, so that the work grows with the number
+  // of groups, not with its square.
   const int size = basis_.size();
-  std::vector<MatrixXd> behind(groups_.count + 1, MatrixXd::Zero(size + 1, size + 1));
-  for (int g = groups_.count - 1; g >= 0; --g) behind[g] = Join(behind[g + 1], triangles_[g]);
+  std::vector<MatrixXd> after(groups_.count + 1, MatrixXd::Zero(size + 1, size + 1));
+  for (int g = groups_.count - 1; g >= 0; --g) after[g] = Join(after[g + 1], triangles_[g]);
   MatrixXd before = MatrixXd::Zero(size + 1, size + 1);
   for (int g = 0; g < groups_.count; ++g) {
-    fits.push_back(SolveStack(Join(before, behind[g + 1])).polynomial);
+    fits.push_back(SolveStack(Join(before, after[g + 1])).polynomial);
     before = Join(before, triangles_[g]);
   }
   return fits;

@@ -1,7 +1,5 @@
 #pragma once
 
-// Fits to many choices of the same pairs, with Eigen inside.
-
 #include <Eigen/Core>
 #include <cstddef>
 #include <map>

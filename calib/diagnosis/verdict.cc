@@ -68,7 +68,7 @@ Judgement Judge(const FitOptions& options,
   const double of_constant = ErrorOf(constant, options);
   const double of_line = ErrorOf(line, options);
   const double of_step = ErrorOf(step, options);
-  // What the sentences tell: R2, or where outliers spoil it the error.
+  // What the sentences report: R2, or the error where outliers spoil R2.
   const bool robust = options.robust();
   const auto shown = [&](const CrossValidation& cv) { return robust ? cv.mae : cv.r2; };
   const char* const figure = robust ? "mean absolute error" : "R2";
@@ -115,7 +115,7 @@ Judgement Judge(const FitOptions& options,
                   by_step,
                   evidence.prompts > 0
                       ? ""
-                      : ", if the pairs are of many prompts, which is not told with them")};
+                      : ", if the pairs come from many prompts, which the file does not say")};
 }
 
 std::string ToString(Verdict verdict) {

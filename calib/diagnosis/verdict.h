@@ -14,7 +14,7 @@ enum class Verdict {
   kLineSuffices,  // so does a straight line, equally well
   kUseSteps,      // the step number alone predicts better: use a mask or MagCache-like ratios
   kNoSignal,      // no better than a constant
-  kTooFew,        // too few prompts or pairs to tell
+  kTooFew,        // too few prompts or pairs to decide
 };
 
 std::string ToString(Verdict verdict);
@@ -30,7 +30,7 @@ struct Evidence {
   int coefficients = 0;  // that are fitted
   int prompts = 0;       // 0 = unknown
   bool means = false;    // over prompts, whose differences are lost
-  bool steps = true;     // known: whether the step number alone does as well can be told
+  bool steps = true;     // known: the step number alone can be compared
 };
 Evidence EvidenceOf(const PairSet& fitted, const FitOptions& options);
 

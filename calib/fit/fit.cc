@@ -6,7 +6,10 @@
 #include <cmath>
 #include <limits>
 
+#include "calib/fit/fit_ceres.h"
+#include "calib/fit/fit_direct.h"
 #include "calib/fit/fit_problem.h"
+#include "calib/fit/robust_loss.h"
 #include "datasets/base/error.h"
 
 namespace teacache {
@@ -20,7 +23,7 @@ constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 constexpr int kCheckPoints = 10001;
 
 // Whether the exported polynomial keeps the constraints at 10,001 points, evaluated as engines do.
-bool KeepsConstraints(const Polynomial& f, const FitOptions& options, const Range& range) {
+bool KeepsConstraints(const Polynomial& f, const FitOptions& options, const Interval& range) {
   double previous = -std::numeric_limits<double>::infinity();
   for (int i = 0; i < kCheckPoints; ++i) {
     const double value = f(range.lo + range.width() * i / (kCheckPoints - 1));
@@ -34,7 +37,7 @@ bool KeepsConstraints(const Polynomial& f, const FitOptions& options, const Rang
 double RoundTripError(const Problem& problem,
                       const VectorXd& theta,
                       const Polynomial& f,
-                      const Range& range) {
+                      const Interval& range) {
   VectorXd row(problem.basis.size());
   double worst = 0;
   for (int i = 0; i < kCheckPoints; ++i) {
@@ -60,42 +63,42 @@ void FillQuality(const Problem& problem, FitSummary* summary) {
 }
 
 template <typename Solver>
-FitSummary SolveConstrained(Problem* problem, const Solver& solver) {
-  const FitOptions& options = problem->options;
-  const Range range =
-      options.range.value_or(Range{options.through_origin ? 0 : problem->x.lo, problem->x.hi});
+FitSummary Solve(const Problem& problem, const Solver& solver) {
+  const FitOptions& options = problem.options;
+  const Interval range =
+      options.range.value_or(Interval{options.through_origin ? 0 : problem.x.lo, problem.x.hi});
   FitSummary summary;
   // Zero slopes and values become tiny positive ones until rounding no longer shows.
-  const double unit = std::max(std::fabs(problem->y.lo), std::fabs(problem->y.hi)) + kEpsilon;
+  const double unit = std::max(std::fabs(problem.y.lo), std::fabs(problem.y.hi)) + kEpsilon;
   double margin = 0;
   for (int attempt = 0; attempt < 12; ++attempt) {
     const VectorXd lower = MakeLowerBounds(options, margin);
-    const Solution solution = solver(*problem, lower);
-    summary.polynomial = Polynomial(problem->basis.ToPower(solution.theta));
+    const Solution solution = solver(problem, lower);
+    summary.polynomial = Polynomial(problem.basis.ToPower(solution.theta));
     summary.converged = solution.converged;
     summary.status = solution.status;
     summary.scale = solution.scale;
     summary.iterations = solution.iterations;
-    summary.round_trip_error = RoundTripError(*problem, solution.theta, summary.polynomial, range);
-    if (!options.constrained() || KeepsConstraints(summary.polynomial, options, range)) {
-      if (!options.constrained()) summary.round_trip_error = 0;
-      break;
-    }
+    if (!options.constrained()) break;
+    summary.round_trip_error = RoundTripError(problem, solution.theta, summary.polynomial, range);
+    if (KeepsConstraints(summary.polynomial, options, range)) break;
     margin = margin == 0 ? 1e-15 * unit : margin * 10;
     summary.converged = false;
     summary.status = "constraints are lost to rounding when the polynomial is exported";
   }
-  const LeastSquaresResult plain = SolveWeighted(*problem, {}, {});
+  const LeastSquaresResult plain = SolveWeighted(problem, {}, {});
   summary.rank = plain.rank;
   summary.condition_number = plain.condition_number;
   if (options.robust()) {
-    const double width = Tuning(options.method) * summary.scale;
-    for (size_t i = 0; i < problem->xs.size(); ++i) {
-      const double r = problem->ys[i] - summary.polynomial(problem->xs[i]);
-      if (RobustWeight(options.method, r * r, width) < 0.5) ++summary.outliers;
+    const RobustLoss loss(options.method, summary.scale);
+    for (size_t i = 0; i < problem.xs.size(); ++i) {
+      const double r = problem.ys[i] - summary.polynomial(problem.xs[i]);
+      double rho[3];
+      loss.Evaluate(r * r, rho);
+      if (rho[1] < 0.5) ++summary.outliers;
     }
   }
-  FillQuality(*problem, &summary);
+  FillQuality(problem, &summary);
   return summary;
 }
 
@@ -156,9 +159,9 @@ FitSummary FitPolynomialQr(std::span<const double> xs,
   FitOptions options;
   options.degree = degree;
   options.through_origin = through_origin;
-  Problem problem = MakeProblem(xs, ys, options, weights);
-  // numpy solves in powers of x.
-  problem.basis = Basis(Basis::Kind::kPower, degree, problem.x, through_origin);
+  // numpy solves in powers of x, which have no range.
+  const Problem problem =
+      MakeProblem(xs, ys, options, weights, Basis(Basis::Kind::kPower, degree, {}, through_origin));
   const LeastSquaresResult result = SolveWeighted(problem, {}, {});
   FitSummary summary;
   summary.polynomial = Polynomial(problem.basis.ToPower(result.theta));
@@ -167,7 +170,7 @@ FitSummary FitPolynomialQr(std::span<const double> xs,
   summary.condition_number = result.condition_number;
   summary.status = result.rank == problem.basis.size()
                        ? "ok"
-                       : fmt::format("rank {} of {}: x cannot tell the coefficients apart",
+                       : fmt::format("rank {} of {}: x does not determine all coefficients",
                                      result.rank,
                                      problem.basis.size());
   FillQuality(problem, &summary);
@@ -182,8 +185,8 @@ FitSummary FitPolynomial(std::span<const double> xs,
     options.Validate();
     return FitPolynomialQr(xs, ys, options.degree, weights, options.through_origin);
   }
-  Problem problem = MakeProblem(xs, ys, options, weights);
-  return SolveConstrained(&problem, SolveCeres);
+  const Problem problem = MakeProblem(xs, ys, options, weights);
+  return Solve(problem, SolveCeres);
 }
 
 FitSummary FitPolynomialDirect(std::span<const double> xs,
@@ -191,8 +194,8 @@ FitSummary FitPolynomialDirect(std::span<const double> xs,
                                const FitOptions& options,
                                std::span<const double> weights,
                                const FitSummary* start) {
-  Problem problem = MakeProblem(xs, ys, options, weights);
-  return SolveConstrained(&problem, [start](const Problem& p, const VectorXd& lower) {
+  const Problem problem = MakeProblem(xs, ys, options, weights);
+  return Solve(problem, [start](const Problem& p, const VectorXd& lower) {
     return SolveDirect(p, lower, start);
   });
 }

@@ -13,13 +13,13 @@ namespace teacache {
 // How f is fitted to pairs (x, y).
 struct FitOptions {
   enum class Method {
-    kPolyfit,  // least squares by QR: what numpy.polyfit returns
-    kCeres,    // least squares by Ceres, the same answer
-    kHuber,    // Ceres with a robust loss; its width follows the scatter of the data
+    kPolyfit,  // least squares by QR in powers of x: the algorithm of numpy.polyfit
+    kCeres,    // least squares by Ceres: the same answer, to more digits
+    kHuber,    // Ceres with a robust loss (RobustLoss); its width follows the scatter of the data
     kCauchy,
     kTukey,
   };
-  Method method = Method::kPolyfit;
+  Method method = Method::kCeres;
   int degree = 4;               // 0 to 12
   bool through_origin = false;  // f(0) = 0
   // Constraints on `range`, kept by a Bernstein form whose coefficients are bounded below:
@@ -27,7 +27,7 @@ struct FitOptions {
   bool non_negative = false;  // f >= 0
   bool monotone = false;      // f' >= 0
   // Range of the constraints; unset = the observed x (from 0 if through_origin).
-  std::optional<Range> range = std::nullopt;
+  std::optional<Interval> range = std::nullopt;
 
   bool constrained() const { return non_negative || monotone; }
   bool robust() const { return method >= Method::kHuber; }
@@ -39,12 +39,12 @@ struct FitOptions {
 // What came out. All figures are of the pairs that were fitted, unweighted.
 struct FitSummary {
   Polynomial polynomial;
-  FitOptions::Method method = FitOptions::Method::kPolyfit;
+  FitOptions::Method method = FitOptions::Method::kCeres;
   bool converged = false;
   std::string status;  // "ok", or what was wrong: "rank 4 of 5: ..."
   int64_t n = 0;
-  Range x;  // observed
-  Range y;
+  Interval x;  // observed
+  Interval y;
   double r2 = 0;    // 1 - SSE/SST; 0 where y is constant
   double rmse = 0;  // sqrt(SSE / n)
   // Of the least-squares matrix in the basis that was solved (columns scaled to length 1): digits
@@ -71,17 +71,18 @@ FitSummary FitPolynomialQr(std::span<const double> xs,
                            std::span<const double> weights = {},
                            bool through_origin = false);
 
-// The methods of FitOptions, through Ceres except kPolyfit without constraints. `weights` are
-// statistical weights >= 0, one per pair; empty = all 1. Throws UserError as FitPolynomialQr; a
-// solver that does not converge is told in the summary.
+// The methods of FitOptions, by Ceres except kPolyfit without constraints. `weights` are
+// statistical weights >= 0, one per pair; empty = all 1. Throws UserError as FitPolynomialQr. The
+// summary reports whether the solver converged.
 FitSummary FitPolynomial(std::span<const double> xs,
                          std::span<const double> ys,
                          const FitOptions& options,
                          std::span<const double> weights = {});
 
-// The same problems without Ceres: iteratively reweighted, non-negative (Lawson and Hanson) least
-// squares. Tested to agree; used where thousands of fits are needed. `start` (robust methods) is a
-// fit to begin with instead of the search for one.
+// The second implementation of the same problems, without Ceres' solver: QR, iteratively reweighted
+// and non-negative (Lawson and Hanson) least squares. Tested to agree to 1e-10; used where
+// thousands of fits are needed. `start` (robust methods) is a fit to begin with instead of the
+// search for one.
 FitSummary FitPolynomialDirect(std::span<const double> xs,
                                std::span<const double> ys,
                                const FitOptions& options,

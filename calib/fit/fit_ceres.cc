@@ -1,4 +1,4 @@
-// Fits by Ceres.
+#include "calib/fit/fit_ceres.h"
 
 #include <ceres/ceres.h>
 #include <fmt/format.h>
@@ -10,8 +10,10 @@
 #include <optional>
 #include <utility>
 
-#include "calib/fit/fit_problem.h"
+#include "calib/fit/fit_direct.h"
 #include "calib/fit/robust_cost.h"
+#include "calib/fit/robust_loss.h"
+#include "calib/fit/robust_start.h"
 
 namespace teacache {
 namespace {
@@ -19,39 +21,9 @@ namespace {
 using Eigen::VectorXd;
 using RowMajorMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-// All pairs as one linear residual block sqrt(w_i) (phi_i theta - y_i).
-class AllPairsCost : public ceres::CostFunction {
- public:
-  explicit AllPairsCost(const Problem& problem)
-      : a_(problem.xs.size(), problem.basis.size()), b_(problem.xs.size()) {
-    for (size_t i = 0; i < problem.xs.size(); ++i) {
-      problem.basis.Evaluate(problem.xs[i], a_.row(i).data());
-      const double root = std::sqrt(problem.weight(i));
-      a_.row(i) *= root;
-      b_[i] = root * problem.ys[i];
-    }
-    set_num_residuals(static_cast<int>(b_.size()));
-    mutable_parameter_block_sizes()->push_back(problem.basis.size());
-  }
-
-  bool Evaluate(double const* const* parameters,
-                double* residuals,
-                double** jacobians) const override {
-    const Eigen::Map<const VectorXd> theta(parameters[0], a_.cols());
-    Eigen::Map<VectorXd>(residuals, b_.size()) = a_ * theta - b_;
-    if (jacobians != nullptr && jacobians[0] != nullptr) {
-      Eigen::Map<RowMajorMatrix>(jacobians[0], a_.rows(), a_.cols()) = a_;
-    }
-    return true;
-  }
-
- private:
-  RowMajorMatrix a_;
-  VectorXd b_;
-};
-
-// The same after reducing the pairs to a triangle: as many residuals as coefficients, and the rest,
-// which no coefficients change.
+// Least squares after reducing the pairs to a triangle by orthogonal transformations: as many
+// residuals as coefficients, and the rest, which no coefficients change. Ceres' own way, a residual
+// for every pair, finds the same minimum (robust_cost_test.cc).
 class TriangleCost : public ceres::CostFunction {
  public:
   explicit TriangleCost(Eigen::MatrixXd triangle) : triangle_(std::move(triangle)) {
@@ -77,8 +49,9 @@ class TriangleCost : public ceres::CostFunction {
 };
 
 // All pairs under a robust loss as size + 1 residuals: the model's, and the rest of the cost, whose
-// derivative the model has taken over. Cost and gradient are exact. Ceres' own way, a block with a
-// loss for every pair, finds the same minimum (robust_cost_test.cc) in thirty times the time.
+// derivative the model has taken over. Cost and gradient are exact. Ceres' own way, a residual
+// block with the same ceres::LossFunction for every pair, finds the same minimum
+// (robust_cost_test.cc) in thirty times the time.
 class RobustPairsCost : public ceres::CostFunction {
  public:
   RobustPairsCost(const RobustCost& cost, int size) : cost_(cost), size_(size) {
@@ -133,27 +106,55 @@ void Polish(const RobustCost& cost, const VectorXd& lower, VectorXd* theta) {
 
 // How far theta is from the optimum: the largest component of the gradient that the bounds let
 // through, relative to the size of its terms.
-double OptimalityGap(const Problem& problem,
-                     const VectorXd& lower,
-                     double width,
-                     const VectorXd& theta) {
-  VectorXd gradient = VectorXd::Zero(theta.size());
-  VectorXd size = VectorXd::Zero(theta.size());
-  VectorXd row(theta.size());
-  for (size_t i = 0; i < problem.xs.size(); ++i) {
-    problem.basis.Evaluate(problem.xs[i], row.data());
-    const double r = row.dot(theta) - problem.ys[i];
-    const double w = problem.weight(i) * RobustWeight(problem.options.method, r * r, width);
-    gradient += w * r * row;
-    size += w * std::fabs(problem.ys[i]) * row.cwiseAbs();
+class OptimalityGap {
+ public:
+  explicit OptimalityGap(Eigen::Index size)
+      : gradient_(VectorXd::Zero(size)), size_(VectorXd::Zero(size)) {}
+
+  // One row of [A | b] with a weight.
+  void Add(const VectorXd& row, double b, double weight, const VectorXd& theta) {
+    gradient_ += weight * (row.dot(theta) - b) * row;
+    size_ += weight * std::fabs(b) * row.cwiseAbs();
   }
-  double gap = 0;
-  for (int k = 0; k < theta.size(); ++k) {
-    const bool at_bound = lower.size() > 0 && theta[k] <= lower[k] + 1e-12 * problem.y.width();
-    const double open = at_bound ? std::max(0.0, -gradient[k]) : std::fabs(gradient[k]);
-    gap = std::max(gap, open / std::max(size[k], std::numeric_limits<double>::min()));
+
+  // `tolerance` is how near theta is at its bound.
+  double Value(const VectorXd& theta, const VectorXd& lower, double tolerance) const {
+    double gap = 0;
+    for (int k = 0; k < theta.size(); ++k) {
+      const bool at_bound = lower.size() > 0 && theta[k] <= lower[k] + tolerance;
+      const double open = at_bound ? std::max(0.0, -gradient_[k]) : std::fabs(gradient_[k]);
+      gap = std::max(gap, open / std::max(size_[k], std::numeric_limits<double>::min()));
+    }
+    return gap;
   }
-  return gap;
+
+ private:
+  VectorXd gradient_;
+  VectorXd size_;
+};
+
+// `loss` may be null: least squares, whose gradient the triangle has.
+double GapOf(const Problem& problem,
+             const RobustLoss* loss,
+             const VectorXd& lower,
+             const VectorXd& theta) {
+  const Eigen::Index size = theta.size();
+  OptimalityGap gap(size);
+  if (loss == nullptr) {
+    for (Eigen::Index i = 0; i <= size; ++i) {
+      gap.Add(problem.triangle.row(i).head(size), problem.triangle(i, size), 1, theta);
+    }
+  } else {
+    VectorXd row(size);
+    for (size_t i = 0; i < problem.xs.size(); ++i) {
+      problem.basis.Evaluate(problem.xs[i], row.data());
+      const double r = row.dot(theta) - problem.ys[i];
+      double rho[3];
+      loss->Evaluate(r * r, rho);
+      gap.Add(row, problem.ys[i], problem.weight(i) * rho[1], theta);
+    }
+  }
+  return gap.Value(theta, lower, 1e-12 * problem.y.width());
 }
 
 ceres::Solver::Options SolverOptions(bool bounded) {
@@ -180,20 +181,18 @@ Solution SolveCeres(const Problem& problem, const VectorXd& lower) {
   const int size = problem.basis.size();
   Solution solution;
   solution.theta = VectorXd::Zero(size);
-  double width = 0;
+  std::optional<RobustLoss> loss;
   std::optional<RobustCost> robust;
   std::unique_ptr<ceres::CostFunction> cost;
   if (problem.options.robust()) {
     const RobustStart start = FindRobustStart(problem);
     solution.theta = start.theta;
     solution.scale = start.scale;
-    width = Tuning(problem.options.method) * start.scale;
-    robust.emplace(problem, width);
+    loss.emplace(problem.options.method, start.scale);
+    robust.emplace(problem, *loss);
     cost = std::make_unique<RobustPairsCost>(*robust, size);
-  } else if (lower.size() > 0) {
-    cost = std::make_unique<TriangleCost>(ReduceWeighted(problem, {}));
   } else {
-    cost = std::make_unique<AllPairsCost>(problem);
+    cost = std::make_unique<TriangleCost>(problem.triangle);
   }
   if (lower.size() > 0) solution.theta = solution.theta.cwiseMax(lower);
 
@@ -210,7 +209,7 @@ Solution SolveCeres(const Problem& problem, const VectorXd& lower) {
     ceres::Solve(options, &ceres_problem, &summary);
     solution.iterations += static_cast<int>(summary.iterations.size());
     if (robust) Polish(*robust, lower, &solution.theta);
-    return OptimalityGap(problem, lower, width, solution.theta);
+    return GapOf(problem, loss ? &*loss : nullptr, lower, solution.theta);
   };
   double gap = solve();
   if (lower.size() > 0 && !(gap <= kGap)) {

@@ -13,7 +13,7 @@ using Eigen::VectorXd;
 
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
 
-Range Extent(std::span<const double> values) {
+Interval Extent(std::span<const double> values) {
   const auto [lo, hi] = std::minmax_element(values.begin(), values.end());
   return {*lo, *hi};
 }
@@ -77,13 +77,23 @@ int NumCoefficients(int degree, bool through_origin) { return degree + (through_
 Problem MakeProblem(std::span<const double> xs,
                     std::span<const double> ys,
                     const FitOptions& options,
-                    std::span<const double> weights) {
+                    std::span<const double> weights,
+                    const std::optional<Basis>& basis) {
   options.Validate();
   const int size = NumCoefficients(options.degree, options.through_origin);
   CheckData(xs, ys, weights, size);
-  const Range x = Extent(xs);
-  const Basis basis = MakeBasis(options, x);
-  return {xs, ys, weights, options, x, Extent(ys), basis, MakeLowerBounds(options, 0)};
+  const Interval x = Extent(xs);
+  Problem problem{xs,
+                  ys,
+                  weights,
+                  options,
+                  x,
+                  Extent(ys),
+                  basis.value_or(MakeBasis(options, x)),
+                  MakeLowerBounds(options, 0),
+                  {}};
+  problem.triangle = ReduceWeighted(problem, {});
+  return problem;
 }
 
 std::vector<double> Residuals(const Problem& problem, const VectorXd& theta) {
@@ -117,18 +127,19 @@ Eigen::MatrixXd ReduceWeighted(const Problem& problem, const std::vector<double>
 LeastSquaresResult SolveWeighted(const Problem& problem,
                                  const std::vector<double>& extra,
                                  const VectorXd& lower) {
-  const Eigen::MatrixXd triangle = ReduceWeighted(problem, extra);
+  const Eigen::MatrixXd triangle =
+      extra.empty() ? problem.triangle : ReduceWeighted(problem, extra);
   if (lower.size() > 0) return SolveBounded(triangle, lower);
   return SolveTriangle(triangle, static_cast<double>(problem.xs.size()) * kEpsilon);
 }
 
-Basis MakeBasis(const FitOptions& options, const Range& x) {
+Basis MakeBasis(const FitOptions& options, const Interval& x) {
   if (!options.constrained()) {
     // Shifting would lose f(0) = 0, scaling alone keeps it.
     const auto kind = options.through_origin ? Basis::Kind::kPower : Basis::Kind::kChebyshev;
     return Basis(kind, options.degree, x, options.through_origin);
   }
-  const Range range = options.range.value_or(Range{options.through_origin ? 0 : x.lo, x.hi});
+  const Interval range = options.range.value_or(Interval{options.through_origin ? 0 : x.lo, x.hi});
   const auto kind = options.monotone ? Basis::Kind::kCumulativeBernstein : Basis::Kind::kBernstein;
   return Basis(kind, options.degree, range, options.through_origin);
 }

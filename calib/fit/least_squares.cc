@@ -99,7 +99,7 @@ VectorXd SolvePassive(const MatrixXd& a, const VectorXd& b, const std::vector<bo
 
 }  // namespace
 
-Basis::Basis(Kind kind, int degree, Range range, bool through_origin)
+Basis::Basis(Kind kind, int degree, Interval range, bool through_origin)
     : kind_(kind), degree_(degree), range_(range), through_origin_(through_origin) {}
 
 void Basis::Evaluate(double x, double* row) const {

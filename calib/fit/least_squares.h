@@ -25,7 +25,7 @@ class Basis {
   };
   // through_origin drops the function that is not zero at x = 0: kPower's 1, or, for the Bernstein
   // kinds with range.lo = 0, the first.
-  Basis(Kind kind, int degree, Range range, bool through_origin);
+  Basis(Kind kind, int degree, Interval range, bool through_origin);
 
   int size() const { return degree_ + (through_origin_ ? 0 : 1); }
   // The functions' values at x, size() numbers.
@@ -36,12 +36,12 @@ class Basis {
  private:
   Kind kind_;
   int degree_;
-  Range range_;
+  Interval range_;
   bool through_origin_;
 };
 
 // The basis that a fit with these options is solved in, `x` being the observed range.
-Basis MakeBasis(const FitOptions& options, const Range& x);
+Basis MakeBasis(const FitOptions& options, const Interval& x);
 
 // Lower bounds of that basis' parameters; empty for fits without constraints. `margin` > 0 keeps
 // the exported polynomial on the right side in spite of its rounding.

@@ -26,13 +26,13 @@ double Bisect(const Polynomial& f, double lo, double hi) {
 
 // Stretches between neighbouring cuts on which f is negative, joined where they touch at a point at
 // which f is negative too.
-std::vector<Range> NegativeBetween(const Polynomial& f, const Range& range) {
+std::vector<Interval> NegativeBetween(const Polynomial& f, const Interval& range) {
   std::vector<double> cuts = {range.lo};
   for (double root : RealRoots(f, range)) {
     if (root > range.lo && root < range.hi) cuts.push_back(root);
   }
   cuts.push_back(range.hi);
-  std::vector<Range> stretches;
+  std::vector<Interval> stretches;
   for (size_t i = 0; i + 1 < cuts.size(); ++i) {
     const double middle = cuts[i] + (cuts[i + 1] - cuts[i]) / 2;
     if (!(f(middle) < 0)) continue;
@@ -61,7 +61,7 @@ Polynomial Polynomial::Derivative() const {
   return Polynomial(std::move(derivative));
 }
 
-std::vector<double> RealRoots(const Polynomial& f, const Range& range) {
+std::vector<double> RealRoots(const Polynomial& f, const Interval& range) {
   const std::vector<double>& c = f.coefficients();
   const auto first = std::find_if(c.begin(), c.end(), [](double value) { return value != 0; });
   const Polynomial g(std::vector<double>(first, c.end()));
@@ -87,11 +87,11 @@ std::vector<double> RealRoots(const Polynomial& f, const Range& range) {
   return roots;
 }
 
-std::vector<Range> NegativeStretches(const Polynomial& f, const Range& range) {
+std::vector<Interval> NegativeStretches(const Polynomial& f, const Interval& range) {
   return NegativeBetween(f, range);
 }
 
-std::vector<Range> DecreasingStretches(const Polynomial& f, const Range& range) {
+std::vector<Interval> DecreasingStretches(const Polynomial& f, const Interval& range) {
   return NegativeBetween(f.Derivative(), range);
 }
 

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "datasets/base/statistics.h"
+
 namespace teacache {
 
 // f(x) = c[0] x^n + c[1] x^(n-1) + ... + c[n]: highest power first, as numpy.poly1d and as every
@@ -26,25 +28,16 @@ class Polynomial {
   std::vector<double> coefficients_;
 };
 
-// A closed interval of x, or a confidence interval.
-struct Range {
-  double lo = 0;
-  double hi = 0;
-
-  double width() const { return hi - lo; }
-  bool Contains(double x) const { return x >= lo && x <= hi; }
-};
-
 // The real roots of f in [range.lo, range.hi], ascending, each once (also where f only touches
 // zero), by recursion on the derivative and bisection to the last bit. A polynomial that is zero
 // everywhere has none.
-std::vector<double> RealRoots(const Polynomial& f, const Range& range);
+std::vector<double> RealRoots(const Polynomial& f, const Interval& range);
 
 // The maximal stretches of [range.lo, range.hi] on which f < 0, ascending.
-std::vector<Range> NegativeStretches(const Polynomial& f, const Range& range);
+std::vector<Interval> NegativeStretches(const Polynomial& f, const Interval& range);
 
 // The maximal stretches of [range.lo, range.hi] on which f' < 0, ascending.
-std::vector<Range> DecreasingStretches(const Polynomial& f, const Range& range);
+std::vector<Interval> DecreasingStretches(const Polynomial& f, const Interval& range);
 
 // "[c_n, ..., c_0]" with the shortest decimals that read back to the same doubles.
 std::string FormatCoefficients(std::span<const double> coefficients);

@@ -1,21 +1,21 @@
 #pragma once
 
-// Eigen inside: for calib/fit/fit_ceres.cc only (and its test).
-
 #include <Eigen/Core>
 
 #include "calib/fit/fit_problem.h"
+#include "calib/fit/robust_loss.h"
 
 namespace teacache {
 
 // A robust loss summed over all pairs, with its derivatives, in one pass over the data:
-//   cost(theta) = 1/2 sum w_i rho(r_i^2),   r_i = phi_i theta - y_i,   h_i = rho' + 2 r_i^2 rho''
-//   gradient    = sum w_i rho' r_i phi_i,   Hessian = sum w_i h_i phi_i phi_i'
-// The pairs are kept in coordinates in which plain least squares is the identity (phi = q R), so
-// that sums over q lose no digits whatever the basis.
+//   cost(theta) = 1/2 sum w_i rho(r_i^2),   r_i = y_i - phi_i theta,   h_i = rho' + 2 r_i^2 rho''
+//   gradient    = - sum w_i rho' r_i phi_i,   Hessian = sum w_i h_i phi_i phi_i'
+// The pairs are kept in coordinates in which plain least squares over all of them is the identity,
+// so that sums over q lose no digits whatever the basis:
+//   phi = q R,   r = e - q d,   theta = plain + R^-1 d
 class RobustCost {
  public:
-  RobustCost(const Problem& problem, double width);
+  RobustCost(const Problem& problem, const RobustLoss& loss);
 
   double Cost(const Eigen::VectorXd& theta) const;
 
@@ -29,22 +29,33 @@ class RobustCost {
   };
   Model Evaluate(const Eigen::VectorXd& theta) const;
 
+  // The coordinates, and the normal equations of reweighted least squares over some of the pairs.
+  const Eigen::MatrixXd& r() const { return r_; }
+  const Eigen::VectorXd& plain() const { return plain_; }
+  Eigen::VectorXd ToD(const Eigen::VectorXd& theta) const { return r_ * (theta - plain_); }
+  Eigen::VectorXd ToTheta(const Eigen::VectorXd& d) const { return plain_ + inverse_ * d; }
+  struct Normal {
+    Eigen::MatrixXd gram;  // sum w_i rho' q_i q_i', lower triangle only
+    Eigen::VectorXd e;     // sum w_i rho' q_i e_i
+  };
+  Normal ZeroNormal() const;
+  Eigen::ArrayXd Residuals(const Eigen::VectorXd& d, Eigen::Index begin, Eigen::Index count) const;
+  // Adds `times` the sums over count pairs, whose residuals give the weights.
+  void AddReweighted(const Eigen::ArrayXd& residuals,
+                     Eigen::Index begin,
+                     double times,
+                     Normal* normal) const;
+
  private:
-  static constexpr Eigen::Index kBlock = 512;  // pairs that are worked on at once, in cache
+  Eigen::ArrayXd Weighted(Eigen::ArrayXd values, Eigen::Index begin) const;
 
-  Eigen::ArrayXd SquaredResiduals(const Eigen::VectorXd& d,
-                                  Eigen::Index begin,
-                                  Eigen::Index count,
-                                  Eigen::ArrayXd* residuals) const;
-  double SumOfLoss(const Eigen::ArrayXd& squared, Eigen::Index begin) const;
-
-  FitOptions::Method method_;
-  double width_;
-  Eigen::MatrixXd r_;       // R
-  Eigen::VectorXd plain_;   // theta of plain least squares
-  Eigen::MatrixXd q_;       // [pairs, size]
-  Eigen::VectorXd e_;       // phi plain - y
-  Eigen::VectorXd weight_;  // statistical; empty = all 1
+  RobustLoss loss_;
+  Eigen::MatrixXd r_;        // R
+  Eigen::MatrixXd inverse_;  // R^-1, or its pseudo-inverse
+  Eigen::VectorXd plain_;    // theta of plain least squares
+  Eigen::MatrixXd q_;        // [pairs, size]
+  Eigen::VectorXd e_;        // y - phi plain
+  Eigen::VectorXd weight_;   // statistical; empty = all 1
 };
 
 }  // namespace teacache

@@ -56,7 +56,7 @@ std::vector<Column> FindColumns(const std::vector<std::string_view>& header,
                      std::string(name.substr(0, 40)));
     }
     if (std::find(columns.begin(), columns.end(), it->second) != columns.end()) {
-      ThrowUserError(where, "columns must be different but \"{}\" is there twice", it->first);
+      ThrowUserError(where, "columns must be different but \"{}\" appears twice", it->first);
     }
     columns.push_back(it->second);
   }
@@ -130,7 +130,7 @@ Row ReadRow(const std::vector<Column>& columns, CsvReader* reader) {
   return row;
 }
 
-// Sorts by run and call; tells what is there twice, and of runs whose calls do not ascend.
+// Sorts by run and call; reports what appears twice, and runs whose calls do not ascend.
 void SortRows(const std::string& where, Building* building) {
   PairSet& set = building->runs.pairs;
   const std::vector<Pair>& pairs = set.pairs;
@@ -153,7 +153,7 @@ void SortRows(const std::string& where, Building* building) {
     const Pair& b = pairs[order[i]];
     if (!less(a, b)) {
       ThrowUserError(fmt::format("{}:{}", where, building->lines[order[i]]),
-                     "pairs must be different but {} is there twice, also on line {}",
+                     "pairs must be different but {} appears twice, also on line {}",
                      DescribePair(set, b),
                      building->lines[order[i - 1]]);
     }

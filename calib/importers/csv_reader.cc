@@ -48,12 +48,12 @@ std::string_view CsvReader::QuotedField() {
   }
   if (stop == line_end_) ThrowUserError(where(), "a quote must be closed but is not");
   at_ = Find(stop, ',');
-  const std::string_view behind(stop + 1, static_cast<size_t>(at_ - stop - 1));
-  if (!TrimBlanks(behind).empty()) {
+  const std::string_view rest(stop + 1, static_cast<size_t>(at_ - stop - 1));
+  if (!TrimBlanks(rest).empty()) {
     ThrowUserError(where(),
                    "a comma must follow a closed quote but \"{}\" does (double the quotes inside "
                    "quotes)",
-                   std::string(behind.substr(0, 40)));
+                   std::string(rest.substr(0, 40)));
   }
   PassComma();
   const std::string_view field(begin, static_cast<size_t>(stop - begin));

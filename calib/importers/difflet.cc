@@ -49,9 +49,8 @@ void RefuseDuplicates(const JsonNode& trajectories, const PairSet& set) {
       return;
     run.At("trajectory").ForEachElement([&](const JsonNode& point) {
       if (point.Integer("step") != twice->step || !std::exchange(seen, true)) return;
-      ThrowUserError(point.Where(),
-                     "pairs must be different but {} is there twice",
-                     DescribePair(set, *twice));
+      ThrowUserError(
+          point.Where(), "pairs must be different but {} appears twice", DescribePair(set, *twice));
     });
   });
 }

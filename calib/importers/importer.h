@@ -13,7 +13,7 @@
 
 namespace teacache {
 
-// A file that is being imported: its text, and the JSON in it once somebody asks.
+// A file that is being imported: its text, and the JSON in it, parsed on demand.
 class ImportSource {
  public:
   ImportSource(std::string text, std::string where, ImportOptions options);
@@ -64,7 +64,7 @@ std::vector<Pair> ReadPairLists(const JsonNode& xs, const JsonNode& ys);
 // By prompt, seed, branch, call; pairs of the same keep their order.
 void SortPairs(PairSet* set);
 
-// The first pair that is there twice; null where all are different. `set` must be sorted.
+// The first pair that appears twice; null where all are different. `set` must be sorted.
 const Pair* FindDuplicate(const PairSet& set);
 
 // "prompt "a cat", seed 0, branch "cond", call 3".

@@ -61,7 +61,7 @@ ImportedRuns ReadExpert(std::string_view expert, const JsonNode& steps) {
   runs.pairs.warnings.emplace_back(kSpreadIsLost);
   SortPairs(&runs.pairs);
   if (const Pair* twice = FindDuplicate(runs.pairs)) {  // "1" and "01"
-    ThrowUserError(steps.Where(), "steps must be different but {} is there twice", twice->step);
+    ThrowUserError(steps.Where(), "steps must be different but {} appears twice", twice->step);
   }
   return runs;
 }
@@ -91,7 +91,7 @@ std::vector<ImportedRuns> Read(const ImportSource& source) {
     for (size_t i = 0; i + 1 < result.size(); ++i) {
       if (result[i].pairs.expert == result.back().pairs.expert) {
         ThrowUserError(
-            source.where(), "experts must be different but \"{}\" is there twice", expert);
+            source.where(), "experts must be different but \"{}\" appears twice", expert);
       }
     }
   });

@@ -5,9 +5,9 @@
 namespace teacache {
 namespace {
 
-std::string RangesText(const std::vector<Range>& ranges) {
+std::string RangesText(const std::vector<Interval>& ranges) {
   std::string text;
-  for (const Range& range : ranges) {
+  for (const Interval& range : ranges) {
     text += fmt::format("{}[{:.4g}, {:.4g}]", text.empty() ? "" : " and ", range.lo, range.hi);
   }
   return text;
@@ -29,19 +29,21 @@ const char* SignText(EngineRule::Sign sign) {
 
 std::vector<std::string> EngineWarnings(const CoefficientSet& set,
                                         const EngineRule& rule,
-                                        const Range& observed) {
+                                        const Interval& observed) {
   const Polynomial f(set.coefficients);
   const bool known = set.x_max > set.x_min;
   const bool seen = observed.width() > 0;
   // Without either: where the signal of published models lies.
-  const Range range = known ? Range{set.x_min, set.x_max} : seen ? observed : Range{0, 0.6};
+  const Interval range = known  ? Interval{set.x_min, set.x_max}
+                         : seen ? observed
+                                : Interval{0, 0.6};
   std::vector<std::string> warnings;
-  const std::vector<Range> negative = NegativeStretches(f, range);
+  const std::vector<Interval> negative = NegativeStretches(f, range);
   if (!negative.empty()) {
     warnings.push_back(fmt::format(
         "f is negative for x in {}; {} {}.", RangesText(negative), rule.name, SignText(rule.sign)));
   }
-  const std::vector<Range> decreasing = DecreasingStretches(f, range);
+  const std::vector<Interval> decreasing = DecreasingStretches(f, range);
   if (!decreasing.empty()) {
     warnings.push_back(fmt::format(
         "f decreases for x in {}: there a larger change of the input predicts a smaller "
@@ -62,7 +64,7 @@ std::vector<std::string> EngineWarnings(const CoefficientSet& set,
   return warnings;
 }
 
-std::vector<SignConsequence> SignConsequences(const Polynomial& f, const Range& range) {
+std::vector<SignConsequence> SignConsequences(const Polynomial& f, const Interval& range) {
   std::vector<SignConsequence> consequences;
   if (NegativeStretches(f, range).empty()) return consequences;
   using Sign = EngineRule::Sign;

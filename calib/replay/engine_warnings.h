@@ -14,13 +14,13 @@ namespace teacache {
 // 0.6].
 std::vector<std::string> EngineWarnings(const CoefficientSet& set,
                                         const EngineRule& rule,
-                                        const Range& observed = {});
+                                        const Interval& observed = {});
 
 // What all engines will do with f < 0 within `range`, by their sign rule; empty where f >= 0.
 struct SignConsequence {
   std::vector<std::string> engines;  // names of rules
   std::string text;
 };
-std::vector<SignConsequence> SignConsequences(const Polynomial& f, const Range& range);
+std::vector<SignConsequence> SignConsequences(const Polynomial& f, const Interval& range);
 
 }  // namespace teacache

@@ -2,17 +2,16 @@
 
 #include <algorithm>
 #include <map>
-#include <random>
 #include <utility>
 
-#include "calib/diagnosis/statistics.h"
 #include "calib/rules/skip_rule.h"
+#include "datasets/base/statistics.h"
 
 namespace teacache {
 namespace {
 
 // Mean over prompts drawn with replacement.
-Range BootstrapSkips(const ReplayInput& input, const std::vector<ReplayedRun>& runs) {
+Interval BootstrapSkips(const ReplayInput& input, const std::vector<ReplayedRun>& runs) {
   std::map<int, std::pair<double, double>> prompts;  // skips, runs
   for (size_t i = 0; i < runs.size(); ++i) {
     prompts[input.runs[i].prompt].first += runs[i].skips;
@@ -20,19 +19,16 @@ Range BootstrapSkips(const ReplayInput& input, const std::vector<ReplayedRun>& r
   }
   std::vector<std::pair<double, double>> sums;
   for (const auto& [prompt, sum] : prompts) sums.push_back(sum);
-  std::mt19937_64 random(1);
-  std::vector<double> means;
-  for (int b = 0; b < 1000; ++b) {
+  const auto mean = [&sums](std::span<const size_t> drawn) {
     double skips = 0;
     double count = 0;
-    for (size_t i = 0; i < sums.size(); ++i) {
-      const auto& [s, c] = sums[random() % sums.size()];
-      skips += s;
-      count += c;
+    for (const size_t i : drawn) {
+      skips += sums[i].first;
+      count += sums[i].second;
     }
-    means.push_back(skips / count);
-  }
-  return Interval95(std::move(means));
+    return skips / count;
+  };
+  return Bootstrap(sums.size(), 1000, 1, mean).value_or(Interval{});
 }
 
 double Disagreement(const ReplayInput& input, const std::vector<ReplayedRun>& runs) {

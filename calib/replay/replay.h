@@ -14,7 +14,7 @@ struct ReplayOptions {
   EngineRule rule;
   Polynomial polynomial;
   double threshold = 0;
-  Range range;  // calibrated x, for rules that guard it; empty (0, 0) = no guard
+  Interval range;  // calibrated x, for rules that guard it; empty (0, 0) = no guard
 };
 
 // The schedule of one run: true = computed.
@@ -32,7 +32,7 @@ struct ReplaySummary {
   double mean_skips = 0;
   int min_skips = 0;
   int max_skips = 0;
-  Range skips95;  // bootstrap interval of mean_skips over prompts
+  Interval skips95;  // bootstrap interval of mean_skips over prompts
   int longest_run = 0;
   // Calls at which branches of the same run decide differently, as a share of all calls; 0 with one
   // branch.

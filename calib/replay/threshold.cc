@@ -5,18 +5,19 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <map>
-#include <random>
 #include <utility>
 
-#include "calib/diagnosis/statistics.h"
 #include "calib/replay/threshold_sweep.h"
 #include "datasets/base/error.h"
+#include "datasets/base/statistics.h"
 #include "datasets/results.h"
 
 namespace teacache {
 namespace {
 
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int kThresholds = 2000;
 constexpr int kResamples = 1000;
 
@@ -72,18 +73,30 @@ bool HigherIsBetter(const std::string& metric) {
   ThrowUserError("threshold", "metric must be psnr, ssim or lpips but is \"{}\"", metric);
 }
 
-// The monotone curve of a statistic over thresholds, as badness: higher is worse.
+// The monotone curve of a statistic over thresholds, as badness: higher is worse. Identical videos
+// are left out. A threshold that has only those takes no part in the regression: it satisfies every
+// target (-infinity) where all smaller thresholds do, and is as bad as the one before it elsewhere.
 std::vector<double> BadnessCurve(const std::vector<QualityPoint>& points,
                                  const QualityTarget& target,
-                                 const std::vector<size_t>& videos) {
+                                 std::span<const size_t> videos) {
   const bool higher = HigherIsBetter(target.metric);
   std::vector<double> badness;
+  std::vector<size_t> place;  // of each threshold: how many took part in the regression up to it
   for (const QualityPoint& point : points) {
     std::vector<double> values;
-    for (size_t i : videos) values.push_back(higher ? -point.values[i] : point.values[i]);
-    badness.push_back(target.worst ? Quantile(values, 0.95) : Mean(values));
+    for (size_t i : videos) {
+      if (std::isfinite(point.values[i])) {
+        values.push_back(higher ? -point.values[i] : point.values[i]);
+      }
+    }
+    if (!values.empty()) badness.push_back(target.worst ? Percentile(values, 0.95) : Mean(values));
+    place.push_back(badness.size());
   }
-  return IsotonicRegression(badness, std::vector<double>(badness.size(), 1.0));
+  const std::vector<double> fitted =
+      IsotonicRegression(badness, std::vector<double>(badness.size(), 1.0));
+  std::vector<double> curve;
+  for (const size_t i : place) curve.push_back(i > 0 ? fitted[i - 1] : -kInfinity);
+  return curve;
 }
 
 // The largest threshold whose badness is at most `limit`; -1 where the first is worse already.
@@ -93,6 +106,7 @@ double Invert(const std::vector<QualityPoint>& points,
   if (badness.front() > limit) return -1;
   for (size_t i = 1; i < points.size(); ++i) {
     if (badness[i] <= limit) continue;
+    if (std::isinf(badness[i - 1])) return points[i - 1].threshold;
     const double share = (limit - badness[i - 1]) / (badness[i] - badness[i - 1]);
     return points[i - 1].threshold + share * (points[i].threshold - points[i - 1].threshold);
   }
@@ -114,15 +128,17 @@ void CheckPoints(const std::vector<QualityPoint>& points, const QualityTarget& t
                      points[i].values.size());
     }
     for (double value : points[i].values) {
-      if (!std::isfinite(value))
-        ThrowUserError("threshold", "scores must be finite but one is not");
+      const bool identical = target.metric == "psnr" && value == kInfinity;
+      if (!std::isfinite(value) && !identical) {
+        ThrowUserError("threshold", "scores must be finite but one is {}", value);
+      }
     }
     if (!std::isfinite(points[i].threshold) || points[i].threshold < 0) {
       ThrowUserError("threshold", "thresholds must be >= 0 but one is {}", points[i].threshold);
     }
     if (i > 0 && points[i].threshold == points[i - 1].threshold) {
       ThrowUserError(
-          "threshold", "thresholds must differ but {} is there twice", points[i].threshold);
+          "threshold", "thresholds must differ but {} is given twice", points[i].threshold);
     }
   }
 }
@@ -211,15 +227,12 @@ QualityChoice ChooseThresholdForQuality(std::vector<QualityPoint> points,
   }
   choice.threshold = threshold;
   const bool beyond = badness.back() <= limit;
+  // The statistic at the threshold: between measured ones it is the target.
   choice.quality = beyond ? (higher ? -badness.back() : badness.back()) : target.value;
-  std::mt19937_64 random(1);
-  std::vector<double> replicates;
-  std::vector<size_t> drawn(videos.size());
-  for (int b = 0; b < kResamples; ++b) {
-    for (size_t& i : drawn) i = random() % videos.size();
-    replicates.push_back(std::max(0.0, Invert(points, BadnessCurve(points, target, drawn), limit)));
-  }
-  choice.threshold95 = Interval95(std::move(replicates));
+  const auto invert = [&](std::span<const size_t> drawn) {
+    return std::max(0.0, Invert(points, BadnessCurve(points, target, drawn), limit));
+  };
+  choice.threshold95 = *Bootstrap(videos.size(), kResamples, 1, invert);
   choice.text =
       fmt::format("Threshold {:.4g} (95 % interval {:.4g} to {:.4g}) keeps {} {} {} {:.4g}{}.",
                   choice.threshold,
@@ -250,7 +263,7 @@ std::vector<QualityPoint> ReadQualityPoints(const std::vector<double>& threshold
     for (const VideoScore& video : ReadResults(path).videos) {
       const auto it = video.scores.find(metric);
       if (!video.ok() || it == video.scores.end() || std::isnan(it->second)) continue;
-      scores.back()[video.name] = std::isinf(it->second) ? 100.0 : it->second;
+      scores.back()[video.name] = it->second;
       ++files_with[video.name];
     }
     if (scores.back().empty())

@@ -1,3 +1,5 @@
+#include "calib/report/fit_report_json.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,7 +9,6 @@
 #include <tuple>
 
 #include "calib/fit/polynomial.h"
-#include "calib/report/fit_report.h"
 
 namespace teacache {
 namespace {
@@ -19,11 +20,11 @@ ordered_json Number(double value) {
   return std::isfinite(value) ? ordered_json(value) : ordered_json(nullptr);
 }
 
-ordered_json RangeJson(const Range& range) { return {Number(range.lo), Number(range.hi)}; }
+ordered_json RangeJson(const Interval& range) { return {Number(range.lo), Number(range.hi)}; }
 
-ordered_json RangesJson(const std::vector<Range>& ranges) {
+ordered_json RangesJson(const std::vector<Interval>& ranges) {
   ordered_json j = ordered_json::array();
-  for (const Range& range : ranges) j.push_back(RangeJson(range));
+  for (const Interval& range : ranges) j.push_back(RangeJson(range));
   return j;
 }
 

@@ -1,3 +1,5 @@
+#include "calib/report/fit_report_text.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -6,7 +8,6 @@
 #include <vector>
 
 #include "calib/fit/polynomial.h"
-#include "calib/report/fit_report.h"
 
 namespace teacache {
 namespace {
@@ -103,7 +104,7 @@ std::string DegreesText(const Diagnostics& d, bool robust) {
   text += "; without a polynomial:";
   for (size_t i = 0; i < d.baselines.size(); ++i) {
     const std::string& name = d.baselines[i].name;
-    if (name == "step" && d.steps.empty()) continue;  // nobody knows the steps
+    if (name == "step" && d.steps.empty()) continue;  // the steps are not known
     text += fmt::format("{} {} {}",
                         i > 0 ? "," : "",
                         name == "step" ? "step number" : name,
@@ -265,7 +266,7 @@ std::string ScoreVerdict(const ScoredExpert& expert) {
 std::string FitReportText(const FitCoeffsResult& result) {
   std::string text;
   for (const FittedExpert& expert : result.experts) text += ExpertText(result, expert);
-  // A target of skips or speed-up that was reached is told by the schedule.
+  // The schedule reports a target of skips or speed-up that was reached.
   if (!result.threshold_text.empty() && (result.quality_target || !result.threshold_reached)) {
     text += "Threshold: " + result.threshold_text + "\n";
   }

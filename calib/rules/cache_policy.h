@@ -60,7 +60,7 @@ struct TeaCacheOptions {
   double threshold = 0.1;  // >= 0; 0 = never skip
   Polynomial polynomial;   // highest power first
   EngineRule rule = FindEngineRule("teacache");
-  Range range = {};  // calibrated r, for rules that guard it; empty (0, 0) = no guard
+  Interval range = {};  // calibrated r, for rules that guard it; empty (0, 0) = no guard
 };
 
 // MagCache (arXiv 2506.09045; reference behaviour: Zehong-Ma/MagCache, MagCache4Wan2.1):

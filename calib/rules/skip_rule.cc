@@ -43,7 +43,7 @@ double RelativeChange(const L1Sums& sums, const EngineRule& rule) {
                                                          : sums.diff_l1 / n / denominator;
 }
 
-double SkipValue(double x, const EngineRule& rule, const Polynomial& f, const Range& range) {
+double SkipValue(double x, const EngineRule& rule, const Polynomial& f, const Interval& range) {
   if (!std::isfinite(x)) return kNan;
   if (rule.guards_range && range.width() > 0) {
     if (x > range.hi) return kNan;

@@ -30,7 +30,7 @@ double RelativeChange(const L1Sums& sums, const EngineRule& rule);
 
 // v of a call. `range` is the calibrated one of x, for rules that guard it; empty (0, 0) = no
 // guard.
-double SkipValue(double x, const EngineRule& rule, const Polynomial& f, const Range& range);
+double SkipValue(double x, const EngineRule& rule, const Polynomial& f, const Interval& range);
 
 enum class CallKind { kForced, kSeeding, kDecided };
 // By the call's position, 0 <= call < calls.

@@ -21,15 +21,15 @@ std::string Label(const std::string& metric) {
 // Four decimals, as papers print them; "-" for what there is not.
 std::string Number(double value) { return std::isnan(value) ? "-" : fmt::format("{:.4f}", value); }
 
-std::string Interval(double lo, double hi) {
-  return std::isnan(lo) ? "-" : fmt::format("{:.4f} ... {:.4f}", lo, hi);
+std::string IntervalText(const std::optional<Interval>& interval) {
+  return interval ? fmt::format("{:.4f} ... {:.4f}", interval->lo, interval->hi) : "-";
 }
 
 void AddRow(const std::string& label, const MetricSummary& s, std::string* out) {
   *out += fmt::format("{:<28} {:>10} {:>22} {:>10} {:>9} {:>10} {:>6} {:>9}\n",
                       label,
                       s.n == 0 && s.identical > 0 ? "inf" : Number(s.mean),
-                      Interval(s.ci95_lo, s.ci95_hi),
+                      IntervalText(s.ci95),
                       Number(s.median),
                       Number(s.std),
                       Number(s.p5),
@@ -74,21 +74,20 @@ void AddComparison(const Results& results, std::string* out) {
   *out += fmt::format("\nDifference to {} on the same videos:\n",
                       other == results.context.end() ? "the other method" : other->second);
   for (const auto& [metric, d] : results.comparison) {
+    const std::string wins = fmt::format("better in {}, worse in {}", d.a_better, d.b_better);
     if (d.n == 0) {
-      *out += fmt::format("  {:<28} no videos with finite values on both sides\n", Label(metric));
+      *out += fmt::format(
+          "  {:<28} no videos with finite values on both sides; {}\n", Label(metric), wins);
       continue;
     }
-    const bool clear = d.ci95_lo > 0 || d.ci95_hi < 0;
-    *out += fmt::format(
-        "  {:<28} {:>+10.4f}  95 %: {:+.4f} ... {:+.4f}  better in {}, worse in {} of {}{}\n",
-        Label(metric),
-        d.mean,
-        d.ci95_lo,
-        d.ci95_hi,
-        d.a_better,
-        d.b_better,
-        d.n,
-        clear ? "" : "  (may be chance)");
+    const bool clear = d.ci95 && (d.ci95->lo > 0 || d.ci95->hi < 0);
+    *out += fmt::format("  {:<28} {:>+10.4f}  95 %: {}  {} of {}{}\n",
+                        Label(metric),
+                        d.mean,
+                        d.ci95 ? fmt::format("{:+.4f} ... {:+.4f}", d.ci95->lo, d.ci95->hi) : "-",
+                        wins,
+                        std::max(d.n, d.a_better + d.b_better),
+                        clear ? "" : "  (may be chance)");
   }
 }
 

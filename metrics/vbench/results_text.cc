@@ -38,9 +38,7 @@ std::string VbenchText(const VbenchResults& results) {
     if (found == results.summary.end()) continue;
     const MetricSummary& videos = found->second.videos;
     const std::string interval =
-        std::isnan(videos.ci95_lo)
-            ? "-"
-            : fmt::format("{:.4f} ... {:.4f}", videos.ci95_lo, videos.ci95_hi);
+        videos.ci95 ? fmt::format("{:.4f} ... {:.4f}", videos.ci95->lo, videos.ci95->hi) : "-";
     text += fmt::format("{:<24} {:>10.4f} {:>22} {:>10.4f} {:>10.4f} {:>7}\n",
                         dimension.name,
                         found->second.score,

@@ -171,7 +171,7 @@ FigureJson ErrorBars(const std::string& color) {
           {"width", 3}};
 }
 
-void AddError(FigureJson* bars, double middle, const std::optional<ReportInterval>& interval) {
+void AddError(FigureJson* bars, double middle, const std::optional<Interval>& interval) {
   (*bars)["array"].push_back(interval ? Number(std::max(0.0, interval->hi - middle))
                                       : FigureJson(nullptr));
   (*bars)["arrayminus"].push_back(interval ? Number(std::max(0.0, middle - interval->lo))

@@ -29,7 +29,7 @@ FigureJson Trace(const char* type, const std::string& name);
 
 // Asymmetric bars, filled by AddError in the order of the points.
 FigureJson ErrorBars(const std::string& color);
-void AddError(FigureJson* bars, double middle, const std::optional<ReportInterval>& interval);
+void AddError(FigureJson* bars, double middle, const std::optional<Interval>& interval);
 
 // What can be drawn of rows and videos: PSNR, SSIM, LPIPS and the report's further metrics.
 struct FigureMetric {

@@ -61,9 +61,7 @@ Json PairsTrace(const ReportFit& fit) {
 }
 
 // "R² 0.95 (0.93–0.97)".
-std::string WithInterval(const char* name,
-                         double value,
-                         const std::optional<ReportInterval>& interval) {
+std::string WithInterval(const char* name, double value, const std::optional<Interval>& interval) {
   std::string text = fmt::format(" {} {}", name, Fixed(value, 3));
   if (interval) text += fmt::format(" ({}–{})", Fixed(interval->lo, 3), Fixed(interval->hi, 3));
   return text + ".";

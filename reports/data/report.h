@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "datasets/base/statistics.h"
+
 namespace teacache {
 
 // A finished sweep as plain values: what the writers of report.json, report.csv, report.md and
@@ -15,11 +17,6 @@ namespace teacache {
 // in [-1, 1], LPIPS >= 0 (lower is better); intervals are 95 %; paths are relative to the report's
 // folder with '/' between parts; prompt numbers are 0-based positions in
 // ReportContext::test_prompts.
-
-struct ReportInterval {
-  double lo = 0;
-  double hi = 0;
-};
 
 // Where, when and how the sweep ran.
 struct ReportContext {
@@ -85,21 +82,21 @@ struct ReportFit {
   std::vector<ReportPair> pairs;
   std::optional<double> r2;
   std::optional<double> pearson;  // of x and y
-  std::optional<ReportInterval> r2_ci95;
-  std::optional<ReportInterval> pearson_ci95;
+  std::optional<Interval> r2_ci95;
+  std::optional<Interval> pearson_ci95;
   std::optional<double> rmse;
-  ReportInterval x_range;  // of the pairs; outside it the polynomial extrapolates
-  ReportInterval y_range;
+  Interval x_range;  // of the pairs; outside it the polynomial extrapolates
+  Interval y_range;
 };
 
 // Pooled over the videos of one setting that were scored.
 struct ReportMetric {
   std::optional<double> mean;  // none when every pair is identical (PSNR) or failed
   std::optional<double> median;
-  std::optional<double> std;           // sample standard deviation
-  std::optional<ReportInterval> ci95;  // of the mean
-  std::optional<double> p5;            // worst 5 %: 5th percentile, for LPIPS the 95th
-  std::optional<ReportInterval> p5_ci95;
+  std::optional<double> std;     // sample standard deviation
+  std::optional<Interval> ci95;  // of the mean
+  std::optional<double> p5;      // worst 5 %: 5th percentile, for LPIPS the 95th
+  std::optional<Interval> p5_ci95;
   int n = 0;          // videos that have a number
   int identical = 0;  // pairs that are equal in every pixel
 };
@@ -137,15 +134,15 @@ struct ReportExtra {
 // How many times faster than the uncached runs of the same model.
 struct ReportSpeedup {
   double value = 0;  // 0 = not known: a side has no times
-  std::optional<ReportInterval> ci95;
+  std::optional<Interval> ci95;
 };
 
 // Share of videos that show what the prompt asks for, on one axis ("shape", "colour", ...), judged
 // against the known scene.
 struct ReportShare {
   std::string axis;
-  double share = 0;                    // in [0, 1]
-  std::optional<ReportInterval> ci95;  // Wilson
+  double share = 0;              // in [0, 1]
+  std::optional<Interval> ci95;  // Wilson
 };
 
 // Whether a video shows what its prompt asks for, on one axis.
@@ -229,7 +226,7 @@ struct ReportRow {
 // Mean difference of two rows over the same videos, a minus b, with a bootstrap interval.
 struct ReportDifference {
   double mean = 0;
-  ReportInterval ci95;
+  Interval ci95;
   int n = 0;  // videos that have the metric in both rows
 };
 
@@ -262,8 +259,8 @@ struct ReportDecision {
   double target = 30;  // the quality asked for
   bool worst = true;   // of the worst 5 % of the videos; false = of the mean
   bool reached = false;
-  double threshold = 0;                // between the measured ones, on a monotone curve
-  std::optional<ReportInterval> ci95;  // of the threshold
+  double threshold = 0;          // between the measured ones, on a monotone curve
+  std::optional<Interval> ci95;  // of the threshold
   std::string row;   // ReportRow::id of the largest measured threshold that keeps it; "" = none
   std::string text;  // one sentence
 };

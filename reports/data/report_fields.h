@@ -8,7 +8,7 @@ namespace teacache {
 // One list of keys per struct serves both directions: an archive is called with key and member.
 
 template <typename Archive>
-void Visit(Archive& archive, ReportInterval& value) {
+void Visit(Archive& archive, Interval& value) {
   archive("lo", value.lo);
   archive("hi", value.hi);
 }

@@ -70,8 +70,6 @@ int KneeOf(const std::vector<Point>& front) {
 
 using VideoKey = std::pair<int, int64_t>;  // prompt, seed
 
-constexpr double kIdenticalPsnr = 100;
-
 std::map<VideoKey, double> PsnrByVideo(const ReportRow& row) {
   std::map<VideoKey, double> values;
   for (const ReportVideo& video : row.videos) {
@@ -79,7 +77,7 @@ std::map<VideoKey, double> PsnrByVideo(const ReportRow& row) {
     if (video.psnr) {
       values[{video.prompt, video.seed}] = *video.psnr;
     } else if (video.identical) {
-      values[{video.prompt, video.seed}] = kIdenticalPsnr;
+      values[{video.prompt, video.seed}] = kPerfect;
     }
   }
   return values;
@@ -128,7 +126,7 @@ ReportDecision Decide(const Report& report,
   decision.reached = choice.reached;
   decision.threshold = choice.threshold;
   if (choice.reached) {
-    decision.ci95 = ReportInterval{choice.threshold95.lo, choice.threshold95.hi};
+    decision.ci95 = choice.threshold95;
     for (const ReportRow* row : rows) {
       if (*row->threshold <= choice.threshold * (1 + 1e-9)) decision.row = row->id;
     }

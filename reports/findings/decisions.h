@@ -20,7 +20,7 @@ std::vector<ReportFront> ParetoFronts(const Report& report);
 
 // For every model and coefficient set: the largest threshold whose worst 5 % of the videos keep
 // `psnr_floor` dB, by isotonic regression over the thresholds of the videos that all of them have
-// (ChooseThresholdForQuality), identical videos counting as 100 dB.
+// (ChooseThresholdForQuality).
 std::vector<ReportDecision> ChooseThresholds(const Report& report, double psnr_floor);
 
 }  // namespace teacache

@@ -45,7 +45,7 @@ const ReportMetric* PooledOf(const ReportRow& row, const std::string& metric) {
   return found == row.extra.end() ? nullptr : &found->pooled;
 }
 
-int VerdictOf(const ReportInterval& interval, bool higher_is_better) {
+int VerdictOf(const Interval& interval, bool higher_is_better) {
   const int sign = interval.lo > 0 ? 1 : interval.hi < 0 ? -1 : 0;
   return higher_is_better ? sign : -sign;
 }
@@ -54,12 +54,12 @@ int VerdictOf(const ReportInterval& interval, bool higher_is_better) {
 MetricChange Unpaired(const std::string& metric,
                       double a,
                       double b,
-                      const std::optional<ReportInterval>& a_ci,
-                      const std::optional<ReportInterval>& b_ci,
+                      const std::optional<Interval>& a_ci,
+                      const std::optional<Interval>& b_ci,
                       bool higher_is_better) {
   MetricChange change{metric, a, b, b - a, {}, 0, 0};
-  const ReportInterval from = a_ci.value_or(ReportInterval{a, a});
-  const ReportInterval to = b_ci.value_or(ReportInterval{b, b});
+  const Interval from = a_ci.value_or(Interval{a, a});
+  const Interval to = b_ci.value_or(Interval{b, b});
   change.ci95 = {to.lo - from.hi, to.hi - from.lo};
   change.verdict = VerdictOf(change.ci95, higher_is_better);
   return change;
@@ -90,13 +90,13 @@ class RowDiff {
     PoolingOptions options;
     options.higher_is_better = higher_is_better;
     const PairedDifference paired = ComparePaired(to, from, options);
-    if (paired.n < 2) {
+    if (!paired.ci95) {
       row->metrics.push_back(
           Unpaired(metric, *a->mean, *b->mean, a->ci95, b->ci95, higher_is_better));
       return;
     }
     MetricChange change{metric, *a->mean, *b->mean, paired.mean, {}, 0, 0};
-    change.ci95 = {paired.ci95_lo, paired.ci95_hi};
+    change.ci95 = *paired.ci95;
     change.n = static_cast<int>(paired.n);
     change.verdict = VerdictOf(change.ci95, higher_is_better);
     row->metrics.push_back(change);

@@ -16,7 +16,7 @@ struct MetricChange {
   double a = 0;
   double b = 0;
   double difference = 0;  // b - a; paired: mean over the common videos
-  ReportInterval ci95;    // of the difference; for unpaired values the widest that fits both
+  Interval ci95;          // of the difference; for unpaired values the widest that fits both
   int n = 0;              // common videos; 0 = not paired
   int verdict = 0;        // b is better (+1) or worse (-1) beyond the interval, or neither (0)
 };

@@ -6,7 +6,6 @@
 #include <limits>
 #include <map>
 #include <optional>
-#include <random>
 #include <set>
 #include <string>
 #include <string_view>
@@ -26,13 +25,8 @@ namespace {
 
 bool Good(const ReportVideo& video) { return video.error.empty(); }
 
-std::optional<double> Finite(double value) {
+std::optional<double> IfFinite(double value) {
   return std::isfinite(value) ? std::optional(value) : std::nullopt;
-}
-
-std::optional<ReportInterval> FiniteInterval(double lo, double hi) {
-  if (!std::isfinite(lo) || !std::isfinite(hi)) return std::nullopt;
-  return ReportInterval{lo, hi};
 }
 
 int LongestSkip(const std::vector<bool>& computed) {
@@ -43,15 +37,6 @@ int LongestSkip(const std::vector<bool>& computed) {
     longest = std::max(longest, run);
   }
   return longest;
-}
-
-// 95 % interval of a share of `n` videos (Wilson 1927).
-ReportInterval WilsonInterval(double share, double n) {
-  constexpr double kZ = 1.959963984540054;
-  const double center = share + kZ * kZ / (2 * n);
-  const double half = kZ * std::sqrt(share * (1 - share) / n + kZ * kZ / (4 * n * n));
-  const double scale = 1 + kZ * kZ / n;
-  return {std::max(0.0, (center - half) / scale), std::min(1.0, (center + half) / scale)};
 }
 
 // The name that eval-metrics gives a video: of its file, without folders and extension.
@@ -66,20 +51,18 @@ std::string_view StemOf(const ReportVideo& video) {
 
 ReportMetric Pool(const std::vector<double>& values, const PoolingOptions& options) {
   const MetricSummary summary = Summarize(values, {}, options);
-  ReportMetric metric{Finite(summary.mean),
-                      Finite(summary.median),
-                      Finite(summary.std),
-                      FiniteInterval(summary.ci95_lo, summary.ci95_hi),
-                      Finite(summary.p5),
+  ReportMetric metric{IfFinite(summary.mean),
+                      IfFinite(summary.median),
+                      IfFinite(summary.std),
+                      summary.ci95,
+                      IfFinite(summary.p5),
                       std::nullopt,
                       static_cast<int>(summary.n),
                       static_cast<int>(summary.identical)};
-  std::vector<double> finite;
-  std::ranges::copy_if(
-      values, std::back_inserter(finite), [](double value) { return std::isfinite(value); });
-  const Interval worst = BootstrapPercentile(
-      finite, options.higher_is_better ? 0.05 : 0.95, options.bootstrap_samples, options.seed);
-  metric.p5_ci95 = FiniteInterval(worst.lo, worst.hi);
+  metric.p5_ci95 = BootstrapPercentile(Finite(values),
+                                       options.higher_is_better ? 0.05 : 0.95,
+                                       options.bootstrap_samples,
+                                       options.seed);
   return metric;
 }
 
@@ -167,7 +150,7 @@ ReportTiming SummarizeTiming(const ReportRow& row, Seconds seconds, Runs runs) {
     }
   }
   if (values.empty()) return {};
-  return {Percentile(values, 0.5),
+  return {Median(values),
           Percentile(values, 0.25),
           Percentile(values, 0.75),
           static_cast<int>(values.size())};
@@ -283,17 +266,9 @@ std::pair<std::vector<double>, std::vector<double>> Paired(const ReportRow& a,
   return values;
 }
 
-// As Percentile(values, 0.5), without sorting all of them. `values` loses its order.
-double Median(std::vector<double>* values) {
-  const auto middle = values->begin() + static_cast<std::ptrdiff_t>(values->size() / 2);
-  std::nth_element(values->begin(), middle, values->end());
-  if (values->size() % 2 == 1) return *middle;
-  return (*std::max_element(values->begin(), middle) + *middle) / 2;
-}
-
 double Ratio(std::vector<double> uncached, std::vector<double> cached) {
-  const double below = Median(&cached);
-  return below > 0 ? Median(&uncached) / below : kNone;
+  const double below = Median(std::move(cached));
+  return below > 0 ? Median(std::move(uncached)) / below : kNone;
 }
 
 ReportSpeedup SummarizeSpeedup(const ReportRow& uncached,
@@ -310,20 +285,16 @@ ReportSpeedup SummarizeSpeedup(const ReportRow& uncached,
   if (before.empty() || !std::isfinite(Ratio(before, after))) return {};
   ReportSpeedup speedup{Ratio(before, after), std::nullopt};
   if (before.size() < 2) return speedup;
-  std::mt19937_64 engine(options.seed);
-  std::vector<double> ratios;
   std::vector<double> b(before.size());
   std::vector<double> a(before.size());
-  for (int sample = 0; sample < options.bootstrap_samples; ++sample) {
-    for (size_t i = 0; i < before.size(); ++i) {
-      const size_t pick = engine() % before.size();
-      b[i] = before[pick];
-      a[i] = after[pick];
-    }
-    const double ratio = Ratio(b, a);
-    if (std::isfinite(ratio)) ratios.push_back(ratio);
-  }
-  if (!ratios.empty()) speedup.ci95 = {Percentile(ratios, 0.025), Percentile(ratios, 0.975)};
+  speedup.ci95 = Bootstrap(
+      before.size(), options.bootstrap_samples, options.seed, [&](std::span<const size_t> drawn) {
+        for (size_t i = 0; i < drawn.size(); ++i) {
+          b[i] = before[drawn[i]];
+          a[i] = after[drawn[i]];
+        }
+        return Ratio(b, a);
+      });
   return speedup;
 }
 
@@ -334,9 +305,8 @@ std::optional<ReportDifference> Difference(const ReportRow& a,
   const auto [left, right] =
       Paired(a, b, [score](const ReportVideo& video) { return (video.*score).value_or(kNone); });
   const PairedDifference difference = ComparePaired(left, right, options);
-  const auto interval = FiniteInterval(difference.ci95_lo, difference.ci95_hi);
-  if (difference.n < 2 || !interval) return std::nullopt;
-  return ReportDifference{difference.mean, *interval, static_cast<int>(difference.n)};
+  if (!difference.ci95) return std::nullopt;
+  return ReportDifference{difference.mean, *difference.ci95, static_cast<int>(difference.n)};
 }
 
 const ReportRow* UncachedRow(const Report& report, const std::string& model) {

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "calib/fit/polynomial.h"
-#include "calib/report/fit_report.h"
+#include "calib/report/fit_report_json.h"
 #include "datasets/base/files.h"
 #include "reports/kit/html_page.h"
 #include "reports/kit/html_template.h"

@@ -283,9 +283,9 @@ class ModelReport {
       if (!time.shows.empty()) video.shows = time.shows;
     }
     for (ReportVideo& video : row->videos) {
-      if (!video.total_runs.empty()) video.total_seconds = Percentile(video.total_runs, 0.5);
+      if (!video.total_runs.empty()) video.total_seconds = Median(video.total_runs);
       if (!video.transformer_runs.empty()) {
-        video.transformer_seconds = Percentile(video.transformer_runs, 0.5);
+        video.transformer_seconds = Median(video.transformer_runs);
       }
       if (row->policy != "steps") {
         row->calls = std::max(row->calls, static_cast<int>(video.computed.size()));

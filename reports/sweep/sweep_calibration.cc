@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "calib/diagnosis/statistics.h"
 #include "calib/emitters/emit.h"
 #include "calib/published_coefficients.h"
 #include "calib/replay/threshold_sweep.h"
 #include "calib/rules/fixed_schedules.h"
 #include "datasets/base/error.h"
+#include "datasets/base/statistics.h"
 #include "datasets/prompts.h"
 
 namespace teacache {
@@ -27,16 +27,14 @@ double RoundedUp(double value) {
   return std::stod(fmt::format("{:.2g}", std::ceil(value / unit * (1 - 1e-12)) * unit));
 }
 
-ReportInterval ToInterval(const Range& range) { return {range.lo, range.hi}; }
-
 ReportFit FittedSet(const FittedExpert& expert) {
   ReportFit fit;
   fit.coefficients = expert.fit.polynomial.coefficients();
   fit.r2 = expert.fit.r2;
   fit.rmse = expert.fit.rmse;
-  if (expert.diagnostics.num_groups > 1) fit.r2_ci95 = ToInterval(expert.diagnostics.r2);
-  fit.x_range = ToInterval(expert.fit.x);
-  fit.y_range = ToInterval(expert.fit.y);
+  if (expert.diagnostics.num_groups > 1) fit.r2_ci95 = expert.diagnostics.r2;
+  fit.x_range = expert.fit.x;
+  fit.y_range = expert.fit.y;
   return fit;
 }
 
@@ -110,7 +108,8 @@ std::vector<double> ThresholdsOf(const SweepOptions& options,
     return given;
   }
   if (!data.replay) return {kThresholdOfNoSkips};
-  const ReplayOptions replay{FindEngineRule("teacache"), Polynomial(set.coefficients), 0, Range{}};
+  const ReplayOptions replay{
+      FindEngineRule("teacache"), Polynomial(set.coefficients), 0, Interval{}};
   return SpacedThresholds(*data.replay, replay, options.auto_thresholds);
 }
 

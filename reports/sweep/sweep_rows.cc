@@ -5,14 +5,12 @@
 #include <utility>
 
 #include "calib/replay/replay.h"
-#include "metrics/pooling.h"
+#include "datasets/base/statistics.h"
 
 namespace teacache {
 namespace {
 
 using RunKey = std::pair<int, int64_t>;  // prompt, seed
-
-double Median(std::vector<double> values) { return Percentile(std::move(values), 0.5); }
 
 // Branch after branch of every run, by prompt and seed.
 std::map<RunKey, std::vector<std::vector<bool>>> Schedules(const ReplayInput& input,

@@ -10,7 +10,8 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
-#include "calib/report/fit_report.h"
+#include "calib/report/fit_report_json.h"
+#include "calib/report/fit_report_text.h"
 #include "datasets/base/error.h"
 #include "tests/support/golden.h"
 #include "tests/support/matchers.h"

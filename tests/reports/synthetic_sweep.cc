@@ -154,7 +154,7 @@ void Builder::FillFit() {
       fit.pairs.push_back({x, y + 0.01 * noise_.Normal(), prompt, call});
     }
   }
-  fit.r2_ci95 = ReportInterval{0.87, 0.93};
+  fit.r2_ci95 = Interval{0.87, 0.93};
   fit.y_range = {0.02, 0.3};
   ReportFit published;
   published.name = "published";

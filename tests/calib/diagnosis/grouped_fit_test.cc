@@ -49,7 +49,7 @@ TEST(GroupedFit, EqualsFitsOfTheChosenPairs) {
         options.method = method;
         options.degree = 4;
         options.monotone = options.non_negative = constrained;
-        options.range = Range{0.04, 0.6};
+        options.range = Interval{0.04, 0.6};
         const FitSummary start = FitPolynomialDirect(x, y, options, w);
         const GroupedFit grouped(pairs, groups, options, &start);
         for (int choice = 0; choice < 4; ++choice) {

@@ -140,7 +140,7 @@ TEST(FitPolynomial, RefusesBadData) {
               ThrowsMessage<UserError>(HasSubstr("degree")));
   EXPECT_THAT(
       [&] {
-        FitPolynomial(x, x, {.monotone = true, .range = Range{0.3, 0.3}});
+        FitPolynomial(x, x, {.monotone = true, .range = Interval{0.3, 0.3}});
       },
       ThrowsMessage<UserError>(HasSubstr("range")));
 }

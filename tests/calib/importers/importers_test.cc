@@ -70,9 +70,8 @@ TEST(ImportSglang, Mistakes) {
   ExpectRefused("{\"high\": {\"1\": [1, 0.5, 0.5]},\n \"low\": {\n  \"1\": [1, 0.5, -2]}}",
                 "file:3:17: low.1[2]: mean y must be >= 0 but is -2");
   ExpectRefused("{\"single\":\n  {\"1\": [1, 0.5, 0.5],\n   \"01\": [1, 0.5, 0.5]}}",
-                "file:2:3: single: steps must be different but 1 is there twice");
-  ExpectRefused(R"({"a": {"1": [1, 0.5, 0.5]}, "a": {"2": [1, 0.5, 0.5]}})",
-                "\"a\" is there twice");
+                "file:2:3: single: steps must be different but 1 appears twice");
+  ExpectRefused(R"({"a": {"1": [1, 0.5, 0.5]}, "a": {"2": [1, 0.5, 0.5]}})", "\"a\" appears twice");
 }
 
 TEST(ImportMlx, PromptsFromTheNumberOfSteps) {
@@ -143,7 +142,7 @@ TEST(ImportDifflet, Mistakes) {
       R"({"num_steps": 4, "trajectories": [{"prompt": "a", "trajectory": [
     {"step": 1, "signal": 1, "delta": 1}, {"step": 1, "signal": 1, "delta": 1}]}]})",
       "file:2:43: trajectories[0].trajectory[1]: pairs must be different but prompt \"a\", seed "
-      "0, branch \"batched\", call 1 is there twice");
+      "0, branch \"batched\", call 1 appears twice");
   ExpectRefused(R"({"num_steps": 4, "trajectories": [{"trajectory": [{"step": 1, "signal": 1}]}]})",
                 "file:1:51: trajectories[0].trajectory[0]: must have the field \"delta\"");
   ExpectRefused("{\"num_steps\": 4, \"trajectories\": [\n{\"seed\": 1.5}]}",
@@ -280,7 +279,7 @@ TEST(ImportCsv, MistakesNameTheLine) {
   ExpectRefused("x,y,step\n1,2,-1\n", "between");
   ExpectRefused("x,y,step\n1,2,3\n1,2,4\n\n1,2,3\n",
                 "file:5: pairs must be different but prompt \"all\", seed 0, branch \"batched\", "
-                "call 3 is there twice, also on line 2");
+                "call 3 appears twice, also on line 2");
   ExpectRefused("x,y\n1,2\n0.5\n", "file:3: must have 2 columns but has 1");
   ExpectRefused("prompt,x,y\n\"a,1,2\n", "quote");
 }

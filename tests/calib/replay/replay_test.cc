@@ -44,14 +44,14 @@ std::string Schedule(const std::string& engine,
                      const Polynomial& f,
                      double threshold,
                      const std::vector<double>& x,
-                     Range range = {}) {
+                     Interval range = {}) {
   return ScheduleText(ReplayRun({0, 0, "", x}, {FindEngineRule(engine), f, threshold, range}));
 }
 
 // The three ways through the rule, for every engine: live, replayed, and many thresholds at once.
 TEST(ReplayRun, EqualsTheRuntimePolicyAndTheSweep) {
   const Polynomial f({-5.0, 6.0, -0.4, 0.05});
-  const Range range = {0.02, 0.45};
+  const Interval range = {0.02, 0.45};
   ReplayInput input = RandomInput(20, 40, 5);
   for (const EngineRule& rule : EngineRules()) {
     for (double threshold : {0.0, 0.05, 0.2, 0.7, 3.0}) {

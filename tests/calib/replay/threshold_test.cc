@@ -149,6 +149,25 @@ TEST(ChooseThresholdForQuality, UnreachableAndBeyond) {
   EXPECT_THAT(all.text, HasSubstr("largest one measured"));
 }
 
+// One rule for identical videos: left out of the statistic, and alone they satisfy any target.
+TEST(ChooseThresholdForQuality, IdenticalVideosSatisfyEveryTarget) {
+  const double inf = std::numeric_limits<double>::infinity();
+  std::vector<QualityPoint> points = {{0.1, {inf, inf}}, {0.2, {inf, 60}}, {0.3, {40, 40}}};
+  for (const bool worst : {false, true}) {
+    EXPECT_NEAR(ChooseThresholdForQuality(points, {"psnr", 50, worst}).threshold, 0.25, 1e-12);
+    const QualityChoice high = ChooseThresholdForQuality(points, {"psnr", 150, worst});
+    EXPECT_TRUE(high.reached);
+    EXPECT_EQ(high.threshold, 0.1);
+  }
+  // Behind a worse one a threshold of identical videos only is no better than that.
+  points = {{0.1, {40, 40}}, {0.2, {inf, inf}}, {0.3, {30, 30}}};
+  EXPECT_NEAR(ChooseThresholdForQuality(points, {"psnr", 35, false}).threshold, 0.25, 1e-12);
+  EXPECT_FALSE(ChooseThresholdForQuality(points, {"psnr", 50, false}).reached);
+  for (QualityPoint& point : points) point.values = {inf};
+  EXPECT_EQ(ChooseThresholdForQuality(points, {"psnr", 500, true}).threshold, 0.3);
+  EXPECT_THROW(ChooseThresholdForQuality(points, {"lpips", 1, true}), UserError);
+}
+
 TEST(ChooseThresholdForQuality, RefusesBadPoints) {
   EXPECT_THROW(ChooseThresholdForQuality({}, {}), UserError);
   EXPECT_THROW(ChooseThresholdForQuality({{0.1, {1}}, {0.2, {1, 2}}}, {}), UserError);
@@ -182,7 +201,7 @@ TEST(ReadQualityPoints, SharedVideosOfResultFiles) {
   const std::string c =
       write("c.json", {{"v1", std::numeric_limits<double>::infinity()}, {"v2", 50}});
   EXPECT_EQ(ReadQualityPoints({0.1, 0.2}, {a, c}, "psnr")[1].values,
-            (std::vector<double>{100, 50}));
+            (std::vector<double>{std::numeric_limits<double>::infinity(), 50}));
   EXPECT_THROW(ReadQualityPoints({0.1}, {a}, "lpips"), UserError);
   EXPECT_THROW(ReadQualityPoints({0.1}, {a, b}, "psnr"), UserError);
   EXPECT_THROW(ReadQualityPoints({0.1}, {dir / "none.json"}, "psnr"), UserError);

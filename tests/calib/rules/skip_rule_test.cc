@@ -100,7 +100,7 @@ TEST(KindOfCall, ByPosition) {
 TEST(SkipValue, SignAndRange) {
   const Polynomial f({1, -0.5});
   EngineRule rule;
-  const Range range = {0.2, 0.6};
+  const Interval range = {0.2, 0.6};
   EXPECT_EQ(SkipValue(0.25, rule, f, range), -0.25);
   EXPECT_EQ(SkipValue(0.7, rule, f, range), 0.7 - 0.5);
   rule.sign = EngineRule::Sign::kAbsolute;

@@ -140,7 +140,7 @@ TEST_F(EvalCommandTest, BaselineAndComparison) {
   EXPECT_NEAR(d.mean, fast.summary.at("psnr").mean - slow.summary.at("psnr").mean, 1e-9);
   EXPECT_EQ(d.n, 4);
   EXPECT_EQ(d.b_better, 4);
-  EXPECT_LT(d.ci95_hi, 0);
+  EXPECT_LT(d.ci95->hi, 0);
   EXPECT_THAT(outcome.text, HasSubstr("noise floor"));
   EXPECT_THAT(outcome.text, HasSubstr("Difference to"));
   // Against identical videos there is no difference in dB.

@@ -41,7 +41,7 @@ TEST(VbenchResults, MeansOverVideosOrFrames) {
   EXPECT_DOUBLE_EQ(results.summary.at("temporal_flickering").score, 0.85);
   EXPECT_DOUBLE_EQ(results.summary.at("subject_consistency").score, (0.5 + 3.0) / 4);
   EXPECT_DOUBLE_EQ(results.summary.at("subject_consistency").videos.mean, 0.75);
-  EXPECT_LT(results.summary.at("subject_consistency").videos.ci95_lo, 0.75);
+  EXPECT_LT(results.summary.at("subject_consistency").videos.ci95->lo, 0.75);
 }
 
 TEST(VbenchResults, VideosThatDoNotCountAreLeftOut) {

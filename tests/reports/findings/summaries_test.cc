@@ -245,10 +245,10 @@ TEST(SummarizeReport, PoolsInTheOrderOfFileNames) {
   // As eval-metrics: a, b2, b10, c.
   const std::vector<double> values = {42, 41, 40, 43};
   const MetricSummary expected = Summarize(values);
-  EXPECT_EQ(report.rows[1].psnr->ci95->lo, expected.ci95_lo);
-  EXPECT_EQ(report.rows[1].psnr->ci95->hi, expected.ci95_hi);
+  EXPECT_EQ(report.rows[1].psnr->ci95->lo, expected.ci95->lo);
+  EXPECT_EQ(report.rows[1].psnr->ci95->hi, expected.ci95->hi);
   EXPECT_EQ(*report.rows[1].psnr->mean, expected.mean);
-  const Interval worst = BootstrapPercentile(values, 0.05, 10000, 0);
+  const Interval worst = *BootstrapPercentile(values, 0.05, 10000, 0);
   EXPECT_EQ(report.rows[1].psnr->p5_ci95->lo, worst.lo);
   EXPECT_LE(worst.lo, *report.rows[1].psnr->p5);
   EXPECT_GE(worst.hi, *report.rows[1].psnr->p5);

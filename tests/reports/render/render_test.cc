@@ -155,7 +155,7 @@ TEST_F(RenderTest, FoldersOfAnyEngine) {
   evaluate.gens = {folder_ / "runs/teacache-0.1"};
   const Results results = EvaluateFolders(evaluate)[0];
   EXPECT_EQ(*cached.psnr->mean, results.summary.at("psnr").mean);
-  EXPECT_EQ(cached.psnr->ci95->lo, results.summary.at("psnr").ci95_lo);
+  EXPECT_EQ(cached.psnr->ci95->lo, results.summary.at("psnr").ci95->lo);
   EXPECT_EQ(*cached.ssim->p5, results.summary.at("ssim").p5);
   // Lossless files do not play in browsers; their copies do.
   EXPECT_TRUE(fs::exists(folder_ / ("report/" + cached.videos[0].path)));

@@ -128,7 +128,7 @@ TEST(Labels, NumbersAndWords) {
   EXPECT_EQ(Signed(0.04, 1), "+0.0");
   EXPECT_EQ(Fixed(std::nullopt, 2), "–");
   EXPECT_EQ(Short(0.025), "0.025");
-  EXPECT_EQ(SpeedupText({1.732, ReportInterval{1.7, 1.76}}), "1.73× (1.70–1.76)");
+  EXPECT_EQ(SpeedupText({1.732, Interval{1.7, 1.76}}), "1.73× (1.70–1.76)");
 }
 
 TEST(MetricText, SaysWhatIsKnown) {
@@ -138,7 +138,7 @@ TEST(MetricText, SaysWhatIsKnown) {
   EXPECT_EQ(MetricText(metric, 1), "identical");
   metric.mean = 38.24;
   EXPECT_EQ(MetricText(metric, 1, " dB"), "38.2 dB");
-  metric.ci95 = ReportInterval{37.1, 39.4};
+  metric.ci95 = Interval{37.1, 39.4};
   EXPECT_EQ(MetricText(metric, 1, " dB"), "38.2 dB (37.1–39.4)");
 }
 

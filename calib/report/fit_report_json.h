@@ -7,11 +7,7 @@
 
 namespace teacache {
 
-// What fit-coeffs prints: a screenful of text.
-std::string FitReportText(const FitCoeffsResult& result);
-std::string ScoreReportText(const ScoreResult& result);
-
-// Everything that was found out, for scripts and for the HTML page:
+// The whole result of fit-coeffs as JSON, for scripts and for the HTML page:
 //   {"format": "teacache-fit", "version": 1, "coefficients": {...as in a coefficients file...},
 //    "engine": {"name", "description"}, "threshold": {"text", "reached"}, "warnings": [...],
 //    "written": [...], "experts": [{"expert", "fit", "quality", "cross_validation", "bands",

@@ -1,4 +1,4 @@
-#include "calib/published_coefficients.h"
+#include "calib/published_sets.h"
 
 namespace teacache {
 

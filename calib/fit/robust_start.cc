@@ -1,4 +1,4 @@
-// Fits with a robust loss without Ceres, and the start that all robust fits share.
+#include "calib/fit/robust_start.h"
 
 #include <Eigen/LU>
 #include <algorithm>
@@ -8,23 +8,16 @@
 #include <random>
 #include <utility>
 
-#include "calib/fit/fit_problem.h"
+#include "datasets/base/statistics.h"
 
 namespace teacache {
 namespace {
 
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
-using Method = FitOptions::Method;
 using RowMajorMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 constexpr double kEpsilon = std::numeric_limits<double>::epsilon();
-
-double Median(std::vector<double> values) {
-  const size_t middle = values.size() / 2;
-  std::nth_element(values.begin(), values.begin() + middle, values.end());
-  return values[middle];
-}
 
 double ScaleOf(const Problem& problem, const VectorXd& theta) {
   std::vector<double> residuals = Residuals(problem, theta);
@@ -33,7 +26,7 @@ double ScaleOf(const Problem& problem, const VectorXd& theta) {
   const double correction = 1 + 5 / std::max(1.0, n - problem.basis.size());
   // Data without noise must not make the loss infinitely narrow.
   const double floor = 1e-9 * std::max(problem.y.width(), kEpsilon);
-  return std::max(1.4826 * correction * Median(std::move(residuals)), floor);
+  return std::max(1.4826 * correction * MedianHigh(std::move(residuals)), floor);
 }
 
 // Keeps the half of the pairs that fits best, again and again: the concentration steps of FAST-LTS
@@ -71,6 +64,7 @@ struct Sample {
     part.xs = xs;
     part.ys = ys;
     part.weights = weights;
+    part.triangle = ReduceWeighted(part, {});
     return part;
   }
 };
@@ -90,35 +84,6 @@ Sample MakeSample(const Problem& problem, std::mt19937_64* random) {
 }
 
 }  // namespace
-
-double RobustWeight(FitOptions::Method method, double squared, double a) {
-  const double a2 = a * a;
-  switch (method) {
-    case FitOptions::Method::kHuber:
-      return squared <= a2 ? 1 : a / std::sqrt(squared);
-    case FitOptions::Method::kCauchy:
-      return 1 / (1 + squared / a2);
-    case FitOptions::Method::kTukey: {
-      const double rest = squared > a2 ? 0 : 1 - squared / a2;
-      return rest * rest;
-    }
-    default:
-      return 1;
-  }
-}
-
-double Tuning(FitOptions::Method method) {
-  switch (method) {
-    case FitOptions::Method::kHuber:
-      return 1.345;
-    case FitOptions::Method::kCauchy:
-      return 2.3849;
-    case FitOptions::Method::kTukey:
-      return 4.6851;
-    default:
-      return 0;
-  }
-}
 
 RobustStart FindRobustStart(const Problem& problem) {
   constexpr int kTrials = 500;
@@ -144,7 +109,7 @@ RobustStart FindRobustStart(const Problem& problem) {
     if (!lu.isInvertible()) continue;
     VectorXd theta = lu.solve(b);
     const VectorXd residual = (y - phi * theta).cwiseAbs();
-    best.emplace_back(Median({residual.data(), residual.data() + residual.size()}), theta);
+    best.emplace_back(MedianHigh({residual.data(), residual.data() + residual.size()}), theta);
   }
   const VectorXd plain = SolveWeighted(part, {}, problem.lower).theta;
   const size_t kept = std::min<size_t>(kKept, best.size());
@@ -168,46 +133,6 @@ RobustStart FindRobustStart(const Problem& problem) {
   if (part.xs.size() < problem.xs.size()) Concentrate(problem, 1, &start.theta);
   start.scale = ScaleOf(problem, start.theta);
   return start;
-}
-
-Solution SolveDirect(const Problem& problem, const VectorXd& lower, const FitSummary* start) {
-  const Method method = problem.options.method;
-  Solution solution;
-  if (!problem.options.robust()) {
-    solution.theta = SolveWeighted(problem, {}, lower).theta;
-    solution.converged = true;
-    return solution;
-  }
-  std::vector<double> residuals(problem.xs.size());
-  if (start != nullptr) {
-    for (size_t i = 0; i < residuals.size(); ++i) {
-      residuals[i] = problem.ys[i] - start->polynomial(problem.xs[i]);
-    }
-    solution.scale = start->scale;
-  } else {
-    const RobustStart found = FindRobustStart(problem);
-    solution.scale = found.scale;
-    residuals = Residuals(problem, found.theta);
-  }
-  const double width = Tuning(method) * solution.scale;
-  std::vector<double> extra(residuals.size());
-  for (solution.iterations = 1; solution.iterations <= 1000; ++solution.iterations) {
-    for (size_t i = 0; i < extra.size(); ++i) {
-      extra[i] = RobustWeight(method, residuals[i] * residuals[i], width);
-    }
-    const VectorXd next = SolveWeighted(problem, extra, lower).theta;
-    const double change = solution.theta.size() == 0
-                              ? std::numeric_limits<double>::infinity()
-                              : (next - solution.theta).cwiseAbs().maxCoeff();
-    solution.theta = next;
-    if (change <= 1e-13 * next.cwiseAbs().maxCoeff()) {
-      solution.converged = true;
-      break;
-    }
-    residuals = Residuals(problem, next);
-  }
-  if (!solution.converged) solution.status = "no convergence in 1000 reweightings";
-  return solution;
 }
 
 }  // namespace teacache
