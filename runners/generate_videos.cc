@@ -16,6 +16,7 @@
 #include "datasets/base/version.h"
 #include "datasets/prompts.h"
 #include "datasets/trace/trace.h"
+#include "datasets/trace/trace_writer.h"
 #include "runners/nn/out_of_memory.h"
 #include "runners/record_diffs.h"
 #include "runners/systems/pixel_key.h"

@@ -12,6 +12,7 @@
 
 #include "calib/report/fit_report.h"
 #include "datasets/base/error.h"
+#include "datasets/trace/trace_writer.h"
 #include "tests/support/golden.h"
 #include "tests/support/matchers.h"
 #include "tests/support/paths.h"
