@@ -14,6 +14,7 @@
 #include "datasets/base/version.h"
 #include "datasets/prompts.h"
 #include "datasets/trace/trace.h"
+#include "datasets/trace/trace_writer.h"
 #include "datasets/work/parts.h"
 #include "datasets/work/stale_files.h"
 #include "runners/nn/out_of_memory.h"

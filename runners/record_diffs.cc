@@ -6,7 +6,7 @@
 
 #include "calib/rules/cache_policy.h"
 #include "datasets/base/files.h"
-#include "datasets/trace/trace.h"
+#include "datasets/trace/trace_writer.h"
 #include "datasets/work/parts.h"
 #include "runners/nn/out_of_memory.h"
 #include "runners/sampling/sampler.h"

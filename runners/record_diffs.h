@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "datasets/trace/trace.h"
+#include "datasets/trace/trace_writer.h"
 #include "runners/prompt_work.h"
 #include "runners/systems/system.h"
 

@@ -1,14 +1,25 @@
 #include "datasets/base/json.h"
 
+#include <fmt/format.h>
+#include <simdjson.h>
+
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <vector>
 
-#include "datasets/base/plain_json.h"
+#include "datasets/base/error.h"
 
 namespace teacache {
 namespace {
+
+using simdjson::internal::tape_ref;
+using simdjson::internal::tape_type;
+
+constexpr size_t kRoot = 1;             // place of the root on simdjson's tape
+constexpr size_t kPadding = 64;         // simdjson looks ahead so far
+constexpr size_t kLongest = 60;         // of a value in a message
+constexpr size_t kLongestReason = 160;  // it may hold a whole string of the text
 
 std::string OneLine(std::string text) {
   std::replace_if(
@@ -16,10 +27,10 @@ std::string OneLine(std::string text) {
   return text;
 }
 
-// "12:7": line and column of a byte, both from 1.
-std::string LineAndColumn(std::string_view text, size_t at) {
+// "12:7": line and column of a byte of a text that begins in line `line`, both from 1.
+std::string LineAndColumn(std::string_view text, int64_t line, size_t at) {
   const std::string_view before = text.substr(0, at);
-  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  line += std::count(before.begin(), before.end(), '\n');
   const size_t feed = before.rfind('\n');
   return fmt::format("{}:{}", line, feed == std::string_view::npos ? at + 1 : at - feed);
 }
@@ -31,14 +42,19 @@ class Walker {
 
   size_t at() const { return at_; }
 
-  void GoTo(const JsonPath::Step& step) {
+  // From a list or an object to its child number `index`.
+  void GoToChild(size_t index) {
+    const bool members = text_[at_] == '{';
     ++at_;  // the bracket
     PassBlanks();
-    if (step.name == nullptr) {
-      for (size_t i = 0; i < step.size; ++i) PassEntry();
-      return;
+    for (size_t i = 0; i < index; ++i) {
+      if (members) PassName();
+      PassValue();
+      PassBlanks();
+      ++at_;  // the comma
+      PassBlanks();
     }
-    while (PassName() != std::string_view(step.name, step.size)) PassEntry();
+    if (members) PassName();
   }
 
   void PassValue() {
@@ -82,31 +98,20 @@ class Walker {
     ++at_;
   }
 
-  // A value and the comma behind it.
-  void PassEntry() {
-    PassValue();
-    PassBlanks();
-    ++at_;
-    PassBlanks();
-  }
-
-  std::string PassName() {
-    const size_t begin = at_;
+  void PassName() {
     PassText();
-    const std::string_view quoted = text_.substr(begin, at_ - begin);
     PassBlanks();
     ++at_;  // the colon
     PassBlanks();
-    return nlohmann::json::parse(quoted).get<std::string>();
   }
 
   std::string_view text_;
   size_t at_ = 0;
 };
 
-Walker WalkTo(std::string_view text, const JsonPath& path) {
+Walker WalkTo(std::string_view text, const std::vector<size_t>& children) {
   Walker walker(text);
-  for (const JsonPath::Step& step : path) walker.GoTo(step);
+  for (const size_t child : children) walker.GoToChild(child);
   return walker;
 }
 
@@ -140,172 +145,261 @@ struct MistakeFinder : nlohmann::json_sax<nlohmann::json> {
 std::string WithoutPlace(std::string reason) {
   if (const size_t code = reason.find("] "); code != std::string::npos) reason.erase(0, code + 2);
   if (reason.rfind("parse error at ", 0) == 0) reason.erase(0, reason.find(": ") + 2);
-  if (reason.size() > 160) reason = reason.substr(0, 160) + "...";
+  if (reason.size() > kLongestReason) reason = reason.substr(0, kLongestReason) + "...";
   return OneLine(std::move(reason));
 }
 
 [[noreturn]] void RefuseText(std::string_view text,
                              const std::string& where,
+                             int64_t line,
                              simdjson::error_code error) {
+  if (error == simdjson::DEPTH_ERROR) {
+    ThrowUserError(where, "must be JSON of at most {} levels but is deeper", kMaxJsonDepth);
+  }
   MistakeFinder finder;
   nlohmann::json::sax_parse(text, &finder);
   if (!finder.read) {
-    ThrowUserError(where, "must be JSON that can be read but is not: {}", error_message(error));
+    ThrowUserError(fmt::format("{}:{}", where, line),
+                   "must be JSON that can be read but is not: {}",
+                   error_message(error));
   }
   const size_t at = std::min(std::max(*finder.read, size_t{1}) - 1, text.size());
-  ThrowUserError(fmt::format("{}:{}", where, LineAndColumn(text, at)),
+  ThrowUserError(fmt::format("{}:{}", where, LineAndColumn(text, line, at)),
                  "must be valid JSON but is not: {}",
                  WithoutPlace(finder.reason));
 }
 
+// The beginning of a text as messages show it.
+std::string Shortened(std::string_view text) {
+  if (text.size() <= kLongest) return OneLine(std::string(text));
+  size_t end = kLongest - 3;
+  while (end > 0 && (text[end] & 0xC0) == 0x80) --end;  // no half character
+  return OneLine(std::string(text.substr(0, end)) + "...");
+}
+
+// The way from the root of a document to a value.
+struct JsonWay {
+  std::vector<size_t> children;  // the number of the child at each level
+  std::string name;              // "trajectories[3].seed"
+};
+
 }  // namespace
 
-std::string JsonPath::ToString() const {
-  std::string text;
-  for (const Step& step : *this) {
-    if (step.name == nullptr) {
-      text += fmt::format("[{}]", step.size);
-    } else {
-      text += fmt::format("{}{}", text.empty() ? "" : ".", std::string_view(step.name, step.size));
+// simdjson's document stays out of the header, whose 30,000 lines every source would compile.
+struct JsonDocument::State {
+  tape_ref At(size_t index) const { return {&parser.doc, index}; }
+  tape_type TypeAt(size_t index) const { return At(index).tape_ref_type(); }
+
+  JsonWay WayTo(const JsonDocument& document, size_t target) const {
+    JsonWay way;
+    size_t at = kRoot;
+    while (at != target) {
+      // Children lie on the tape one after the other, each with all that is in it.
+      size_t number = 0;
+      JsonCursor child(JsonNode(&document, at));
+      for (JsonCursor next = child;; ++number, child = next) {
+        next.Next();
+        if (next.AtEnd() || next.value().index_ > target) break;
+      }
+      way.children.push_back(number);
+      if (TypeAt(at) == tape_type::START_ARRAY) {
+        way.name += fmt::format("[{}]", number);
+      } else {
+        way.name += fmt::format("{}{}", way.name.empty() ? "" : ".", child.name());
+      }
+      at = child.value().index_;
     }
+    return way;
   }
-  return text;
+
+  simdjson::dom::parser parser;
+};
+
+JsonCursor::JsonCursor(const JsonNode& parent)
+    : document_(parent.document_), members_(parent.is_object()) {
+  if (members_ || parent.is_array()) {
+    at_ = parent.index_ + 1;
+    end_ = document_->state_->At(parent.index_).matching_brace_index() - 1;
+  }
 }
+
+std::string_view JsonCursor::name() const { return document_->state_->At(at_).get_string_view(); }
+
+void JsonCursor::Next() { at_ = document_->state_->At(value().index_).after_element(); }
+
+char JsonNode::type() const { return static_cast<char>(document_->state_->TypeAt(index_)); }
 
 size_t JsonNode::size() const {
-  if (simdjson::dom::array list; value_.get(list) == simdjson::SUCCESS) {
-    size_t count = 0;  // list.size() ends at 0xFFFFFF
-    for (auto it = list.begin(); it != list.end(); ++it) ++count;
-    return count;
-  }
-  if (simdjson::dom::object object; value_.get(object) == simdjson::SUCCESS) return object.size();
-  return 0;
+  size_t count = 0;  // simdjson's own count ends at 0xFFFFFF
+  for (JsonCursor cursor(*this); !cursor.AtEnd(); cursor.Next()) ++count;
+  return count;
 }
 
-bool JsonNode::Find(std::string_view name, simdjson::dom::element* value) const {
-  simdjson::dom::object object;
-  if (value_.get(object) != simdjson::SUCCESS) return false;
-  return object.at_key(name).get(*value) == simdjson::SUCCESS;
+bool JsonNode::Find(std::string_view name, JsonNode* value) const {
+  if (!is_object()) return false;
+  for (JsonCursor cursor(*this); !cursor.AtEnd(); cursor.Next()) {
+    if (cursor.name() != name) continue;
+    *value = cursor.value();
+    return true;
+  }
+  return false;
 }
 
 bool JsonNode::Has(std::string_view name) const {
-  simdjson::dom::element value;
+  JsonNode value = *this;
   return Find(name, &value);
 }
 
 JsonNode JsonNode::At(std::string_view name) const {
   if (!is_object()) Refuse("must be an object");
-  simdjson::dom::element value;
+  JsonNode value = *this;
   if (!Find(name, &value)) ThrowUserError(Where(), "must have the field \"{}\" but has not", name);
-  return {value, *document_, path_.Member(name)};
+  return value;
 }
 
 JsonNode JsonNode::At(size_t index) const {
-  simdjson::dom::array list;
-  if (value_.get(list) != simdjson::SUCCESS) Refuse("must be a list");
-  simdjson::dom::element value;
-  if (list.at(index).get(value) != simdjson::SUCCESS) {
-    Refuse(fmt::format("must have at least {} entries", index + 1));
+  if (!is_array()) Refuse("must be a list");
+  JsonCursor cursor(*this);
+  for (size_t i = 0; i < index && !cursor.AtEnd(); ++i) cursor.Next();
+  if (cursor.AtEnd()) Refuse(fmt::format("must have at least {} entries", index + 1));
+  return cursor.value();
+}
+
+bool JsonNode::Bool() const {
+  if (!is_bool()) Refuse("must be true or false");
+  return type() == 't';
+}
+
+bool JsonNode::Read(double* number) const {
+  const tape_ref tape = document_->state_->At(index_);
+  switch (tape.tape_ref_type()) {
+    case tape_type::DOUBLE:
+      *number = tape.next_tape_value<double>();
+      return true;
+    case tape_type::INT64:
+      *number = static_cast<double>(tape.next_tape_value<int64_t>());
+      return true;
+    case tape_type::UINT64:
+      *number = static_cast<double>(tape.next_tape_value<uint64_t>());
+      return true;
+    default:
+      return false;
   }
-  return {value, *document_, path_.Element(index)};
 }
 
 double JsonNode::Number() const {
   double number = 0;
-  if (value_.get(number) != simdjson::SUCCESS) Refuse("must be a finite number");
+  if (!Read(&number)) Refuse("must be a finite number");
   return number;
 }
 
 int64_t JsonNode::Integer() const {
-  int64_t number = 0;
-  if (value_.get(number) != simdjson::SUCCESS) Refuse("must be an integer");
-  return number;
+  const tape_ref tape = document_->state_->At(index_);
+  // simdjson keeps as unsigned only what is above INT64_MAX.
+  if (tape.tape_ref_type() != tape_type::INT64) Refuse("must be an integer");
+  return tape.next_tape_value<int64_t>();
 }
 
-std::string JsonNode::String() const {
-  std::string_view text;
-  if (value_.get(text) != simdjson::SUCCESS) Refuse("must be a string");
-  return std::string(text);
+std::string_view JsonNode::Text() const {
+  if (!is_string()) Refuse("must be a string");
+  return document_->state_->At(index_).get_string_view();
 }
+
+std::string JsonNode::String() const { return std::string(Text()); }
 
 bool JsonNode::ReadNumbers(std::span<double> numbers) const {
-  simdjson::dom::array list;
-  if (value_.get(list) != simdjson::SUCCESS) return false;
+  if (!is_array()) return false;
   size_t count = 0;
-  for (const simdjson::dom::element element : list) {
-    if (count == numbers.size() || element.get(numbers[count]) != simdjson::SUCCESS) return false;
+  for (JsonCursor cursor(*this); !cursor.AtEnd(); cursor.Next()) {
+    if (count == numbers.size() || !cursor.value().Read(&numbers[count])) return false;
     ++count;
   }
   return count == numbers.size();
 }
 
-template <typename Value>
-bool JsonNode::Get(std::string_view name, Value* number) const {
-  simdjson::dom::element value;
-  return Find(name, &value) && value.get(*number) == simdjson::SUCCESS;
-}
-
-double JsonNode::Number(std::string_view name) const {
-  double number = 0;
-  return Get(name, &number) ? number : At(name).Number();  // At says what is wrong
-}
+double JsonNode::Number(std::string_view name) const { return At(name).Number(); }
 
 double JsonNode::Number(std::string_view name, double fallback) const {
-  return Has(name) ? Number(name) : fallback;
+  JsonNode value = *this;
+  return Find(name, &value) ? value.Number() : fallback;
 }
 
-int64_t JsonNode::Integer(std::string_view name) const {
-  int64_t number = 0;
-  return Get(name, &number) ? number : At(name).Integer();  // At says what is wrong
-}
+int64_t JsonNode::Integer(std::string_view name) const { return At(name).Integer(); }
 
 int64_t JsonNode::Integer(std::string_view name, int64_t fallback) const {
-  return Has(name) ? Integer(name) : fallback;
+  JsonNode value = *this;
+  return Find(name, &value) ? value.Integer() : fallback;
 }
 
 std::string JsonNode::String(std::string_view name, std::string fallback) const {
-  return Has(name) ? At(name).String() : std::move(fallback);
+  JsonNode value = *this;
+  return Find(name, &value) ? value.String() : std::move(fallback);
 }
 
 void JsonNode::Refuse(std::string_view must) const {
-  ThrowUserError(Where(), "{} but is {}", must, document_->Shown(path_));
+  ThrowUserError(Where(), "{} but is {}", must, document_->Shown(*this));
 }
 
-std::string JsonNode::Where() const { return document_->Where(path_); }
+std::string JsonNode::Where() const { return document_->Where(*this); }
+
+JsonDocument::JsonDocument(std::string where)
+    : where_(std::move(where)), state_(std::make_unique<State>()) {}
 
 JsonDocument::JsonDocument(const std::string& text, std::string where)
-    : text_(text), where_(std::move(where)) {
+    : JsonDocument(std::move(where)) {
+  Parse(text, text.capacity() - text.size());
+}
+
+JsonDocument::~JsonDocument() = default;
+
+JsonNode JsonDocument::root() const { return {this, kRoot}; }
+
+JsonNode JsonDocument::Parse(std::string_view text, size_t room, int64_t line) {
+  text_ = text;
+  line_ = line;
   if (text.size() > simdjson::SIMDJSON_MAXSIZE_BYTES) {
     ThrowUserError(where_, "must be below 4 GiB, as JSON, but has {} bytes", text.size());
   }
-  simdjson::error_code error =
-      parser_.allocate(std::max<size_t>(text.size(), 64), size_t{kMaxJsonDepth} + 1);
-  // Copies the text unless the string has room for looking ahead (see ReadFile).
-  if (error == simdjson::SUCCESS) error = parser_.parse(text).get(root_);
-  if (error == simdjson::DEPTH_ERROR) {
-    ThrowUserError(where_, "must be JSON of at most {} levels but is deeper", kMaxJsonDepth);
+  simdjson::dom::parser& parser = state_->parser;
+  simdjson::error_code error = simdjson::SUCCESS;
+  if (parser.capacity() < text.size() || parser.capacity() == 0) {
+    const size_t capacity = std::max({text.size(), 2 * parser.capacity(), size_t{1024}});
+    error = parser.allocate(std::min(capacity, simdjson::SIMDJSON_MAXSIZE_BYTES),
+                            size_t{kMaxJsonDepth} + 1);
   }
-  if (error != simdjson::SUCCESS) RefuseText(text, where_, error);
+  if (error == simdjson::SUCCESS) {
+    error = parser.parse(text.data(), text.size(), /*realloc_if_needed=*/room < kPadding).error();
+  }
+  if (error != simdjson::SUCCESS) RefuseText(text, where_, line, error);
+  return root();
 }
 
-std::string JsonDocument::Where(const JsonPath& path) const {
-  const std::string place = LineAndColumn(text_, WalkTo(text_, path).at());
-  const std::string name = OneLine(path.ToString());
+std::string JsonDocument::Where(const JsonNode& node) const {
+  const JsonWay way = state_->WayTo(*this, node.index_);
+  const std::string place = LineAndColumn(text_, line_, WalkTo(text_, way.children).at());
+  const std::string name = OneLine(way.name);
   return fmt::format("{}:{}{}{}", where_, place, name.empty() ? "" : ": ", name);
 }
 
-std::string JsonDocument::Shown(const JsonPath& path) const {
-  constexpr size_t kLongest = 60;
-  Walker walker = WalkTo(text_, path);
+std::string JsonDocument::Shown(const JsonNode& node) const {
+  Walker walker = WalkTo(text_, state_->WayTo(*this, node.index_).children);
   const size_t begin = walker.at();
   walker.PassValue();
-  std::string text(text_.substr(begin, std::min(walker.at() - begin, kLongest + 1)));
-  if (text.size() > kLongest) {
-    size_t end = kLongest - 3;
-    while (end > 0 && (text[end] & 0xC0) == 0x80) --end;  // no half character
-    text = text.substr(0, end) + "...";
-  }
-  return OneLine(std::move(text));
+  return Shortened(text_.substr(begin, walker.at() - begin));
 }
+
+JsonLines::JsonLines(const std::string& text, std::string where)
+    : text_(text), document_(std::move(where)) {}
+
+bool JsonLines::Next() {
+  const size_t feed = text_.find('\n', end_);
+  if (feed == std::string::npos) return false;
+  const std::string_view line = std::string_view(text_).substr(end_, feed - end_);
+  end_ = feed + 1;
+  document_.Parse(line, text_.capacity() - feed, ++line_);
+  return true;
+}
+
+std::string JsonLines::Where() const { return fmt::format("{}:{}", document_.where(), line_); }
 
 }  // namespace teacache

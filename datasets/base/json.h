@@ -1,67 +1,30 @@
 #pragma once
 
-// JSON of other programs, of any size: parsed by simdjson (a gigabyte or so per second), and every
-// complaint names line, column and field.
-
-#include <fmt/format.h>
-#include <simdjson.h>
-
-#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
-
-#include "datasets/base/error.h"
 
 namespace teacache {
 
+// JSON of any size and origin, parsed by simdjson (a gigabyte or so per second). Every message
+// names file, line, column and field. What nests deeper than kMaxJsonDepth is refused.
+inline constexpr int kMaxJsonDepth = 64;
+
 class JsonDocument;
 
-// The way from the root of a document to a value, "trajectories[3].seed". Fixed in depth, so that
-// going to a value costs no allocation.
-class JsonPath {
- public:
-  struct Step {
-    const char* name = nullptr;  // of a member; null = element of a list
-    size_t size = 0;             // of the name; the index of an element
-  };
-
-  JsonPath Member(std::string_view name) const { return With({name.data(), name.size()}); }
-  JsonPath Element(size_t index) const { return With({nullptr, index}); }
-  // From an element to the one behind it.
-  void NextElement() { ++steps_[depth_ - 1].size; }
-  // "" for the root.
-  std::string ToString() const;
-
-  const Step* begin() const { return steps_.data(); }
-  const Step* end() const { return steps_.data() + depth_; }
-
- private:
-  static constexpr size_t kMaxDepth = 6;  // no format goes deeper
-
-  JsonPath With(Step step) const {
-    JsonPath path = *this;
-    path.steps_.at(path.depth_++) = step;
-    return path;
-  }
-
-  std::array<Step, kMaxDepth> steps_ = {};
-  size_t depth_ = 0;
-};
-
-// One value of a document. Valid as long as the document; names must outlive the node.
+// One value of a document. Valid until the document parses another text.
 class JsonNode {
  public:
-  JsonNode(simdjson::dom::element value, const JsonDocument& document, const JsonPath& path = {})
-      : value_(value), document_(&document), path_(path) {}
-
-  bool is_object() const { return value_.is_object(); }
-  bool is_array() const { return value_.is_array(); }
-  bool is_number() const { return value_.is_number(); }
+  bool is_null() const { return type() == 'n'; }
+  bool is_bool() const { return type() == 't' || type() == 'f'; }
+  bool is_number() const { return type() == 'd' || type() == 'l' || type() == 'u'; }
+  bool is_string() const { return type() == '"'; }
+  bool is_array() const { return type() == '['; }
+  bool is_object() const { return type() == '{'; }
   size_t size() const;  // of a list or object; 0 for others
 
   // False also where this is no object.
@@ -71,10 +34,12 @@ class JsonNode {
   // Throws UserError where this is no list of that length.
   JsonNode At(size_t index) const;
 
-  // This value.
+  // This value; throws UserError where it is of another type.
+  bool Bool() const;
   double Number() const;  // any finite number
   int64_t Integer() const;
   std::string String() const;
+  std::string_view Text() const;  // lives as long as the node
   // A list of exactly as many finite numbers; false where this is something else.
   bool ReadNumbers(std::span<double> numbers) const;
 
@@ -87,61 +52,117 @@ class JsonNode {
 
   // Calls visit(node) for each element; throws UserError where this is no list.
   template <typename Visit>
-  void ForEachElement(const Visit& visit) const {
-    simdjson::dom::array list;
-    if (value_.get(list) != simdjson::SUCCESS) Refuse("must be a list");
-    JsonNode node(value_, *document_, path_.Element(0));
-    for (const simdjson::dom::element element : list) {
-      node.value_ = element;
-      visit(std::as_const(node));
-      node.path_.NextElement();
-    }
-  }
-
+  void ForEachElement(const Visit& visit) const;
   // Calls visit(name, node) for each member; throws UserError where this is no object.
   template <typename Visit>
-  void ForEachMember(const Visit& visit) const {
-    simdjson::dom::object object;
-    if (value_.get(object) != simdjson::SUCCESS) Refuse("must be an object");
-    for (const simdjson::dom::key_value_pair member : object) {
-      visit(member.key, JsonNode(member.value, *document_, path_.Member(member.key)));
-    }
-  }
+  void ForEachMember(const Visit& visit) const;
 
   // Throws UserError "file:line:column: path MUST but is VALUE".
   [[noreturn]] void Refuse(std::string_view must) const;
-  // "file:line:column: path", for other complaints about this value.
+  // "file:line:column: path", for other messages about this value.
   std::string Where() const;
 
  private:
-  // The member's value; false where it is not there.
-  bool Find(std::string_view name, simdjson::dom::element* value) const;
-  template <typename Value>
-  bool Get(std::string_view name, Value* number) const;
+  friend class JsonDocument;
+  friend class JsonCursor;
+  JsonNode(const JsonDocument* document, size_t index) : document_(document), index_(index) {}
+  char type() const;  // simdjson's letter
+  // False where there is no such member, and where this is no number.
+  bool Find(std::string_view name, JsonNode* value) const;
+  bool Read(double* number) const;
 
-  simdjson::dom::element value_;
   const JsonDocument* document_;
-  JsonPath path_;
+  size_t index_;  // on the tape of simdjson's document
 };
 
+// Walks through the elements of a list, or the members of an object, in the order of the text.
+class JsonCursor {
+ public:
+  // At the end for a value that is neither.
+  explicit JsonCursor(const JsonNode& parent);
+
+  bool AtEnd() const { return at_ >= end_; }
+  std::string_view name() const;  // of the member
+  JsonNode value() const { return {document_, at_ + (members_ ? 1u : 0u)}; }
+  void Next();
+
+ private:
+  const JsonDocument* document_;
+  size_t at_ = 0;
+  size_t end_ = 0;
+  bool members_;
+};
+
+// Parsed texts, one after the other.
 class JsonDocument {
  public:
-  // `text` must outlive the document. Throws UserError "where:line:column: must be valid JSON but
-  // is not: ...".
+  // `where` is the file, for messages.
+  explicit JsonDocument(std::string where);
+  // Parses the whole text, which must outlive the document. Throws UserError "where:line:column:
+  // must be valid JSON but is not: ...".
   JsonDocument(const std::string& text, std::string where);
+  ~JsonDocument();
+  JsonDocument(const JsonDocument&) = delete;
+  JsonDocument& operator=(const JsonDocument&) = delete;
 
-  JsonNode root() const { return {root_, *this}; }
+  // Parses `text`, which begins in line `line` of the file. `room`: the bytes behind it that may be
+  // read; with fewer than 64 the text is copied.
+  JsonNode Parse(std::string_view text, size_t room = 0, int64_t line = 1);
+  JsonNode root() const;
+  const std::string& where() const { return where_; }
 
   // "where:line:column: path" of a value, and the beginning of its text. They walk through the text
   // again: for messages.
-  std::string Where(const JsonPath& path) const;
-  std::string Shown(const JsonPath& path) const;
+  std::string Where(const JsonNode& node) const;
+  std::string Shown(const JsonNode& node) const;
 
  private:
+  friend class JsonNode;
+  friend class JsonCursor;
+  struct State;
+
   std::string_view text_;
   std::string where_;
-  simdjson::dom::parser parser_;
-  simdjson::dom::element root_;
+  int64_t line_ = 1;
+  std::unique_ptr<State> state_;
 };
+
+// The values of a text of JSON lines. Blank lines are not JSON.
+class JsonLines {
+ public:
+  // `text`, as ReadFile returns it, must outlive this.
+  JsonLines(const std::string& text, std::string where);
+
+  // Parses the next line. False at the end of the text, and at a last line without a line feed.
+  // Throws UserError as JsonDocument does.
+  bool Next();
+  JsonNode value() const { return document_.root(); }
+  int64_t line() const { return line_; }  // the number of the line, from 1
+  size_t end() const { return end_; }     // offset behind its line feed
+  // Whether the text goes on without another line feed: an interrupted writer.
+  bool IsCut() const { return end_ < text_.size(); }
+  // "file:line" of the line.
+  std::string Where() const;
+
+ private:
+  const std::string& text_;
+  JsonDocument document_;
+  int64_t line_ = 0;
+  size_t end_ = 0;
+};
+
+template <typename Visit>
+void JsonNode::ForEachElement(const Visit& visit) const {
+  if (!is_array()) Refuse("must be a list");
+  for (JsonCursor cursor(*this); !cursor.AtEnd(); cursor.Next()) visit(cursor.value());
+}
+
+template <typename Visit>
+void JsonNode::ForEachMember(const Visit& visit) const {
+  if (!is_object()) Refuse("must be an object");
+  for (JsonCursor cursor(*this); !cursor.AtEnd(); cursor.Next()) {
+    visit(cursor.name(), cursor.value());
+  }
+}
 
 }  // namespace teacache

@@ -6,11 +6,9 @@
 #include <string_view>
 #include <system_error>
 
-namespace teacache {
+#include "datasets/base/json.h"
 
-// JSON that nests lists and objects deeper than this is refused: values are copied, shown and
-// destroyed recursively. No format of ours or of the engines goes deeper than 10.
-inline constexpr int kMaxJsonDepth = 64;
+namespace teacache {
 
 // Reads JSON in one pass where it stands, several times faster than a general parser, as long as it
 // is plain: the text of programs. It never says what is wrong: whatever is not plain or not right

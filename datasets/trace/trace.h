@@ -17,6 +17,7 @@ struct L1Sums {
   bool measured() const { return n > 0; }
   double Ratio() const { return prev_l1 > 0 ? diff_l1 / prev_l1 : 0.0; }
   L1Sums& operator+=(const L1Sums& other);
+  bool operator==(const L1Sums&) const = default;
 };
 
 // The first line of a trace file: how the runs were made.
@@ -50,7 +51,8 @@ struct TraceHeader {
 struct TraceRow {
   std::string prompt;  // the text
   int64_t seed = 0;
-  std::string branch;   // never empty: "batched", "cond", "uncond", or the model's own name
+  std::string branch =
+      "batched";        // never empty: "batched", "cond", "uncond", or the model's own name
   std::string expert;   // "" unless the model has several ("high", "low")
   int call = 0;         // 0-based
   int step = 0;         // 0-based; several calls may share a step
@@ -76,46 +78,8 @@ struct Trace {
   std::vector<std::string> warnings;  // e.g. a cut last line that was left out
 };
 
-// A run as it appears in a trace: all rows of one prompt and seed.
-struct TraceRun {
-  std::string prompt;
-  int64_t seed = 0;
-  size_t rows = 0;
-
-  bool operator==(const TraceRun&) const = default;
-};
-
-// Appends rows to a trace file, a run at a time. An existing file must have the same header (tool
-// version aside). A run that was interrupted while it was written (a cut last line, or fewer rows
-// than the file's first run; for the first run: not all calls) is removed when the file is opened.
-class TraceWriter {
- public:
-  // Throws UserError for an existing file that is damaged, has another header or is held by
-  // another writer: only one process may append at a time.
-  TraceWriter(const std::string& path, const TraceHeader& header);
-  ~TraceWriter();
-  TraceWriter(TraceWriter&&) noexcept;
-  TraceWriter& operator=(TraceWriter&&) noexcept;
-
-  // All rows of one run (prompt x seed), flushed to disk before it returns. Refuses, with nothing
-  // written, rows that ReadTrace would refuse, rows of two runs, and a run that the file has.
-  void Append(const std::vector<TraceRow>& rows);
-
-  // The runs in the file, for resuming: those it had when opened and those appended since.
-  const std::vector<TraceRun>& runs() const { return runs_; }
-
- private:
-  // Fills runs_; returns how many of the `size` bytes stay.
-  size_t ReadWhatIsThere(const std::string& header_line, int64_t size);
-
-  std::string path_;
-  TraceHeader header_;
-  std::vector<TraceRun> runs_;
-  int fd_ = -1;
-};
-
-// Throws UserError naming file and line for anything but a cut last line, fields it does not know,
-// rows out of order and denominators of 0, which are warnings.
+// Throws UserError naming file, line and column for anything but a cut last line, unknown fields of
+// the header and of rows, rows out of order and denominators of 0, which are warnings.
 Trace ReadTrace(const std::string& path);
 
 // Merges traces of the same setting (tool version, shard and part aside). Rows of the same (prompt,

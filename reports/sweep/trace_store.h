@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "datasets/trace/trace.h"
+#include "datasets/trace/trace_writer.h"
 #include "runners/systems/system.h"
 
 namespace teacache {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "datasets/trace/trace.h"
+#include "datasets/trace/trace_writer.h"
 
 namespace teacache {
 namespace {

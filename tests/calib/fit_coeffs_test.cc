@@ -13,6 +13,7 @@
 #include "calib/report/fit_report_json.h"
 #include "calib/report/fit_report_text.h"
 #include "datasets/base/error.h"
+#include "datasets/trace/trace_writer.h"
 #include "tests/support/golden.h"
 #include "tests/support/matchers.h"
 #include "tests/support/paths.h"

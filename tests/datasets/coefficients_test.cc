@@ -84,16 +84,17 @@ TEST(ParseCoefficients, MistakesAreNamed) {
   };
   expect_refused("", "\"coefficients\"");
   expect_refused(R"(,"coefficients": [])", "at least one");
-  expect_refused(R"(,"coefficients": [1, "2"])", "finite numbers");
-  expect_refused(R"(,"coefficients": [1, null])", "finite numbers");
-  expect_refused(R"(,"coefficients": 1)", "finite numbers");
+  expect_refused(R"(,"coefficients": [1, "2"])", "coefficients[1]: must be a finite number");
+  expect_refused(R"(,"coefficients": [1, null])", "finite number");
+  expect_refused(R"(,"coefficients": 1)", "must be a list");
   expect_refused(R"(,"coefficients": [1], "coefs": [1])", "\"coefs\"");
   expect_refused(R"(,"coefficients": [1], "x_range": [2, 1])", "x_range");
   expect_refused(R"(,"coefficients": [1], "x_range": [2])", "x_range");
   expect_refused(R"(,"coefficients": [1], "threshold": 0)", "threshold");
   expect_refused(R"(,"coefficients": [1], "stats": {"r2": 1})", "object");
   expect_refused(R"(,"coefficients": [1], "stats": {"r2": {"value": 1, "ci95": [2, 1]}})", "ci95");
-  expect_refused(R"(,"coefficients": [1], "experts": {"high": {}})", "expert \"high\"");
+  expect_refused(R"(,"coefficients": [1], "experts": {"high": {}})",
+                 "experts.high: must have the field");
   expect_refused(R"(,"coefficients": [1], "provenance": {"steps": -1})", "steps");
   expect_refused(R"(,"coefficients": [1], "provenance": {"traces": "a"})", "traces");
   EXPECT_THAT([] { ParseCoefficients("[1, 2]", "c.json"); },
@@ -104,7 +105,7 @@ TEST(ParseCoefficients, MistakesAreNamed) {
               ThrowsMessage<UserError>(HasSubstr("teacache-coefficients")));
   EXPECT_THAT(
       [] { ParseCoefficients(R"({"format": "teacache-coefficients", "version": 2})", "c.json"); },
-      ThrowsMessage<UserError>(HasSubstr("version must be 1 but is 2")));
+      ThrowsMessage<UserError>(HasSubstr("version: must be 1 but is 2")));
 }
 
 }  // namespace

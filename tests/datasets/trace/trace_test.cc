@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "datasets/base/error.h"
+#include "datasets/trace/trace_writer.h"
 #include "tests/support/temp_dir.h"
 
 namespace teacache {
@@ -339,13 +340,15 @@ TEST(ReadTrace, MistakesNameTheLine) {
   expect_refused(R"({"prompt":"a","seed":99999999999999999999,"call":1,"step":1})", "integer");
   expect_refused(R"({"prompt":"a","seed":0,"call":3,"step":1})", "between 0 and 2");
   expect_refused(R"({"prompt":"a","seed":0,"call":-1,"step":1})", "between 0 and 2");
-  expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":3})", "\"step\"");
+  expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":3})", "step: must be between 0 and 2");
   expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":1,"branch":""})", "branch");
   expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":1,"stream":1})", "stream");
   expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":1,"segment":-1})", "segment");
   expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":1,"sample":1e9})", "sample");
   expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":1,"evaluations":0})", "evaluations");
   expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":1,"first":7})", "first");
+  expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":1,"call":2})", "there once");
+  expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":1,"x":2,"x":2})", "there once");
   const auto with_mod = [](const std::string& sums) {
     return R"({"prompt":"a","seed":0,"call":1,"step":1,"mod":)" + sums + "}";
   };
@@ -354,8 +357,10 @@ TEST(ReadTrace, MistakesNameTheLine) {
   expect_refused(with_mod(R"({"diff_l1":null,"prev_l1":1,"n":1})"), "finite number");
   expect_refused(with_mod(R"({"diff_l1":1e999,"prev_l1":1,"n":1})"), "JSON");
   expect_refused(with_mod(R"({"diff_l1":-1,"prev_l1":1,"n":1})"), "negative");
-  expect_refused(with_mod(R"({"diff_l1":1,"prev_l1":1,"n":0})"), "n must be positive");
+  expect_refused(with_mod(R"({"diff_l1":1,"prev_l1":1,"n":0})"), "mod.n: must be positive");
   expect_refused(with_mod(R"({"diff_l1":1,"n":1})"), "prev_l1");
+  expect_refused(with_mod(R"({"diff_l1":1,"prev_l1":1,"n":1,"n":1})"), "there once");
+  expect_refused(with_mod(R"({"diff_l1":1,"prev_l1":1,"n":1,"ratio":1})"), "\"ratio\"");
   expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":1,"ms_head":-2})", "ms_head");
   expect_refused(R"({"prompt":"a","seed":0,"call":1,"step":1,"lookback":{}})", "lookback");
 }
@@ -409,11 +414,11 @@ TEST(ReadTrace, HeaderMistakes) {
   };
   expect_refused("", "empty");
   expect_refused("{\"format\":", "cut off");
-  expect_refused("{\"a\":1}\n", "header");
+  expect_refused("{\"a\":1}\n", "must have \"format\": \"teacache-trace\"");
   expect_refused("{\"format\":\"x\",\"version\":1}\n", "teacache-trace");
   expect_refused(R"({"format":"teacache-trace","version":2,"model":"m","steps":3,"calls":3})"
                  "\n",
-                 "version must be 1 but is 2");
+                 "version: must be 1 but is 2");
   expect_refused(R"({"format":"teacache-trace","version":1,"model":"m","steps":3})"
                  "\n",
                  "calls");
