@@ -16,7 +16,7 @@ struct PolicyOptions {
   double threshold = 0.1;           // teacache, magcache: >= 0
   Polynomial polynomial;            // teacache
   std::string engine = "teacache";  // teacache: whose rule decides (FindEngineRule)
-  Range range;  // teacache: calibrated x, for engines that guard it; (0, 0) = unknown
+  Interval range;  // teacache: calibrated x, for engines that guard it; (0, 0) = unknown
   TeaCacheMode teacache_mode = TeaCacheMode::kStrict;
   int computed_calls = 0;  // uniform
   std::string mask;        // mask: "CCSC...", C computed, S skipped, one letter per call
