@@ -158,6 +158,10 @@ std::string WithoutPlace(std::string reason) {
   }
   MistakeFinder finder;
   nlohmann::json::sax_parse(text, &finder);
+  if (!finder.read && error == simdjson::NUMBER_ERROR) {
+    ThrowUserError(fmt::format("{}:{}", where, line),
+                   "must hold integers of at most 64 bits but one is larger");
+  }
   if (!finder.read) {
     ThrowUserError(fmt::format("{}:{}", where, line),
                    "must be JSON that can be read but is not: {}",
