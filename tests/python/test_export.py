@@ -247,6 +247,7 @@ class TestPipelines:
         assert manifest["timestep"]["factor"] == pytest.approx(factor)
 
 
+@pytest.mark.long
 def test_aot_inductor(tmp_path):
     """Wan alone: compiling takes a minute and more."""
     model, shape, arguments = M.make("Wan 2.1")
