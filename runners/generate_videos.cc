@@ -44,6 +44,11 @@ json PolicyJson(const PolicyOptions& policy) {
     j["threshold"] = policy.threshold;
     j["coefficients"] = policy.polynomial.coefficients();
     j["teacache_mode"] = TeaCacheModeName(policy.teacache_mode);
+    // Absent in run folders that know no engines.
+    if (policy.engine != "teacache") j["engine"] = policy.engine;
+    if (FindEngineRule(policy.engine).guards_range && policy.range.width() > 0) {
+      j["range"] = {policy.range.lo, policy.range.hi};
+    }
   }
   if (policy.name == "uniform") j["computed_calls"] = policy.computed_calls;
   if (policy.name == "mask") j["mask"] = policy.mask;

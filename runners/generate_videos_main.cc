@@ -29,6 +29,10 @@ void AddCacheFlags(CLI::App* app, PolicyOptions* policy, CacheFlags* flags) {
   app->add_option("--coeffs",
                   flags->coeffs,
                   "teacache: coefficients file of fit-coeffs; default the published ones");
+  app->add_option("--engine",
+                  policy->engine,
+                  "teacache: engine whose rule decides what is skipped (fit-coeffs list)")
+      ->capture_default_str();
   AddTeaCacheModeFlag(app, &flags->teacache_mode);
   app->add_option("--computed-calls",
                   policy->computed_calls,
@@ -45,9 +49,17 @@ void AddCacheFlags(CLI::App* app, PolicyOptions* policy, CacheFlags* flags) {
       ->capture_default_str();
 }
 
-Polynomial ChoosePolynomial(const System& system, const std::string& coeffs) {
-  if (!coeffs.empty()) return Polynomial(ReadCoefficients(coeffs).set.coefficients);
-  if (const auto published = system.PublishedCoefficients()) return *published;
+void ChooseCoefficients(const System& system, const std::string& coeffs, PolicyOptions* policy) {
+  if (!coeffs.empty()) {
+    const CoefficientSet set = ReadCoefficients(coeffs).set;
+    policy->polynomial = Polynomial(set.coefficients);
+    policy->range = {set.x_min, set.x_max};
+    return;
+  }
+  if (const auto published = system.PublishedCoefficients()) {
+    policy->polynomial = *published;
+    return;
+  }
   ThrowUserError("--coeffs",
                  "no coefficients are published for {}; give a file (record-diffs, then "
                  "fit-coeffs)",
@@ -97,7 +109,7 @@ int Generate(GenerateOptions options,
   const std::unique_ptr<System> system = LoadSystem(options.model, options.system);
   options.prompts = prompts.Prompts(*system, &progress);
   if (options.policy.name == "teacache") {
-    options.policy.polynomial = ChoosePolynomial(*system, flags.coeffs);
+    ChooseCoefficients(*system, flags.coeffs, &options.policy);
   }
   if (!flags.mag_ratios.empty()) options.policy.magcache.ratios = ReadMagRatios(flags.mag_ratios);
   for (const std::string& prompt : options.prompts) system->CheckPrompt(prompt);

@@ -51,6 +51,7 @@ class TeaCachePolicy : public CachePolicy {
 
   std::string name() const override { return "teacache"; }
   bool needs_signal() const override { return true; }
+  const EngineRule* rule() const override { return &options_.rule; }
 
   PolicyDecision Decide(const PolicyCall& call, PolicyState* state) const override {
     CheckPosition(call);

@@ -45,6 +45,9 @@ class CachePolicy {
   virtual std::string name() const = 0;
   // Whether `r` is looked at, so that callers can save its computation.
   virtual bool needs_signal() const = 0;
+  // The engine's rule, which also says how r is measured (RelativeChange) and how the branches of a
+  // call are joined (SkipTogether); null = plainly, and each branch by its own decision.
+  virtual const EngineRule* rule() const { return nullptr; }
   // Decides and updates `state`. Call 0 is always computed. Throws UserError for a call outside the
   // run and for a signal that is looked at and is not finite.
   virtual PolicyDecision Decide(const PolicyCall& call, PolicyState* state) const = 0;

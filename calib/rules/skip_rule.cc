@@ -13,12 +13,15 @@ inline double Accumulate(double value, double threshold, const SkipLimits& limit
   return std::min(sum + value, limits.cap * threshold);
 }
 
+// The threshold of Advance: a sum is never below minus infinity.
+double NeverForZero(double threshold) { return threshold > 0 ? threshold : -HUGE_VAL; }
+
 // The accumulator. Without branches, so that the compiler can take several lanes into one
 // instruction. A NaN compares as false, thus the call is computed.
 inline bool Advance(
     double value, double threshold, const SkipLimits& limits, double* sum, double* skips) {
   const double next = Accumulate(value, threshold, limits, *sum);
-  const bool skip = (next < threshold) & (*skips < limits.skips) & (threshold > 0);
+  const bool skip = (next < threshold) & (*skips < limits.skips);
   *sum = skip ? next : 0.0;
   *skips = skip ? *skips + 1.0 : 0.0;
   return skip;
@@ -84,16 +87,17 @@ SkipStep StepSkipRule(const SkipCall& call,
     state->skips = 0;
     return {};
   }
-  const double sum = Accumulate(call.value, threshold, limits, state->sum);
-  const bool skip = Advance(call.value, threshold, limits, &state->sum, &state->skips);
+  const double sum = threshold > 0 ? Accumulate(call.value, threshold, limits, state->sum)
+                                   : state->sum + call.value;
+  const bool skip =
+      Advance(call.value, NeverForZero(threshold), limits, &state->sum, &state->skips);
   return {skip, std::isnan(sum) ? 0 : sum};
 }
 
 SkipLanes::SkipLanes(const std::vector<double>& thresholds)
-    : thresholds_(thresholds),
-      sums_(thresholds.size()),
-      skips_(thresholds.size()),
-      skipped_(thresholds.size()) {}
+    : sums_(thresholds.size()), skips_(thresholds.size()), skipped_(thresholds.size()) {
+  for (const double threshold : thresholds) thresholds_.push_back(NeverForZero(threshold));
+}
 
 void SkipLanes::Reset() {
   std::ranges::fill(sums_, 0.0);

@@ -79,7 +79,7 @@ class SkipLanes {
   const std::vector<double>& skipped() const { return skipped_; }
 
  private:
-  std::vector<double> thresholds_;
+  std::vector<double> thresholds_;  // minus infinity for 0
   std::vector<double> sums_;
   std::vector<double> skips_;
   std::vector<double> skipped_;

@@ -14,8 +14,9 @@ namespace teacache {
 //
 //   Embed -> (Blocks, or the streams plus the kept residual) -> Head
 //
-// and Guide once per call. A skipped call costs Embed and Head only, so what depends on the
-// timestep alone belongs into the constructor.
+// and Guide once per call. Branches that decide together (EngineRule::branches) are all embedded
+// before the blocks of the first one run. A skipped call costs Embed and Head only, so what depends
+// on the timestep alone belongs into the constructor.
 class DenoisingRun {
  public:
   virtual ~DenoisingRun() = default;
@@ -45,8 +46,8 @@ class DenoisingRun {
   // Predictions of all branches -> what the scheduler takes, in the latent's shape.
   virtual at::Tensor Guide(const std::vector<at::Tensor>& predictions) = 0;
 
-  // Whether the reference implementation forces this call to be computed, by comparing timesteps.
-  // Default: the first and the last.
+  // Whether the reference implementation forces this call to be computed, by comparing timesteps
+  // (TeaCacheMode::kReference). Default: the first and the last.
   virtual bool IsFirst(int call, int /*calls*/) const { return call == 0; }
   virtual bool IsLast(int call, int calls) const { return call == calls - 1; }
 

@@ -57,7 +57,13 @@ std::unique_ptr<CachePolicy> PolicyOptions::Make(int calls) const {
       ThrowUserError("--coeffs",
                      "teacache needs the coefficients of a fit (fit-coeffs makes them)");
     }
-    return MakeTeaCachePolicy({threshold, polynomial});
+    if (engine != "teacache" && teacache_mode == TeaCacheMode::kReference) {
+      ThrowUserError("--engine",
+                     "must be teacache with --teacache-mode reference, which is TeaCache's own "
+                     "code, but is {}",
+                     engine);
+    }
+    return MakeTeaCachePolicy({threshold, polynomial, FindEngineRule(engine), range});
   }
   if (name == "uniform") {
     if (computed_calls < 1 || computed_calls > calls) {
@@ -89,6 +95,9 @@ std::unique_ptr<CachePolicy> PolicyOptions::Make(int calls) const {
 }
 
 std::string PolicyOptions::Id() const {
+  if (name == "teacache" && engine != name) {
+    return fmt::format("{}-{}-{}", name, threshold, engine);
+  }
   if (name == "teacache" || name == "magcache") return fmt::format("{}-{}", name, threshold);
   if (name == "uniform") return fmt::format("uniform-{}", computed_calls);
   if (name == "mask") return fmt::format("mask-{}", std::count(mask.begin(), mask.end(), 'C'));

@@ -12,9 +12,11 @@ namespace teacache {
 
 // A cache policy by name with its parameters, as programs and run folders give it.
 struct PolicyOptions {
-  std::string name = "none";  // "none", "teacache", "uniform", "mask", "magcache"
-  double threshold = 0.1;     // teacache, magcache: >= 0
-  Polynomial polynomial;      // teacache
+  std::string name = "none";        // "none", "teacache", "uniform", "mask", "magcache"
+  double threshold = 0.1;           // teacache, magcache: >= 0
+  Polynomial polynomial;            // teacache
+  std::string engine = "teacache";  // teacache: whose rule decides (FindEngineRule)
+  Range range;  // teacache: calibrated x, for engines that guard it; (0, 0) = unknown
   TeaCacheMode teacache_mode = TeaCacheMode::kStrict;
   int computed_calls = 0;  // uniform
   std::string mask;        // mask: "CCSC...", C computed, S skipped, one letter per call
@@ -24,7 +26,8 @@ struct PolicyOptions {
 
   // Throws UserError for anything that does not fit a run of `calls` calls.
   std::unique_ptr<CachePolicy> Make(int calls) const;
-  // "none", "teacache-0.1", "uniform-12", "mask-12": for folders and reports.
+  // "none", "teacache-0.1", "teacache-0.1-comfyui", "uniform-12", "mask-12": for folders and
+  // reports.
   std::string Id() const;
 };
 

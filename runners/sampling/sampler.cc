@@ -47,7 +47,15 @@ struct BranchState {
   at::Tensor modulated;           // of the call before
   Streams residual;               // of the last computed call
   Streams output;                 // of the last computed call, when recording
-  std::deque<Streams> residuals;  // newest first, when recording with look-back
+  bool computed = false;          // the call before, so that `residual` and `output` are its own
+  std::deque<Streams> residuals;  // newest first, when recording with look-back; empty = skipped
+};
+
+// A call of one branch between its decision and its end.
+struct OpenCall {
+  int branch = 0;
+  DenoisingRun::Embedding embedding;
+  CallRecord record;
 };
 
 class SamplingLoop {
@@ -59,8 +67,10 @@ class SamplingLoop {
       : run_(run),
         scheduler_(scheduler),
         policy_(policy),
+        rule_(policy.rule() ? *policy.rule() : EngineRule()),
         options_(options),
-        branches_(run->branches().size()) {}
+        names_(run->branches()),
+        branches_(names_.size()) {}
 
   SampleResult Run(at::Tensor latent) {
     SampleResult result;
@@ -69,10 +79,11 @@ class SamplingLoop {
     for (int call = 0; call < scheduler_->num_calls(); ++call) {
       if (options_.keep_latents) result.latents.push_back(latent);
       Streams predictions;
-      for (size_t b = 0; b < branches_.size(); ++b) {
-        CallRecord record;
-        predictions.push_back(Call(call, static_cast<int>(b), latent, &record));
-        result.calls.push_back(std::move(record));
+      for (const std::vector<int>& group : Groups()) {
+        for (OpenCall& open : Decide(call, group, latent)) {
+          predictions.push_back(Finish(&open, latent));
+          result.calls.push_back(std::move(open.record));
+        }
       }
       latent = scheduler_->Step(call, run_->Guide(predictions), latent);
       if (options_.on_call) options_.on_call(call);
@@ -84,32 +95,77 @@ class SamplingLoop {
   }
 
  private:
-  at::Tensor Call(int call, int branch, const at::Tensor& latent, CallRecord* record) {
-    BranchState& state = branches_[branch];
-    record->call = call;
-    record->step = scheduler_->StepOf(call);
-    record->timestep = scheduler_->TimestepOf(call);
-    record->branch = branch;
-    // To wait after every part would slow down a run whose time is measured as a whole.
-    Stopwatch watch(options_.record ? std::optional(latent.device()) : std::nullopt);
+  // Branches that decide together; otherwise each is done before the next one begins, which takes
+  // less memory.
+  std::vector<std::vector<int>> Groups() const {
+    std::vector<std::vector<int>> groups;
+    for (int branch = 0; branch < std::ssize(branches_); ++branch) {
+      if (groups.empty() || rule_.branches == EngineRule::Branches::kSeparate)
+        groups.emplace_back();
+      groups.back().push_back(branch);
+    }
+    return groups;
+  }
+
+  std::vector<OpenCall> Decide(int call, const std::vector<int>& group, const at::Tensor& latent) {
+    std::vector<OpenCall> opened;
+    std::vector<bool> skips;
+    std::vector<std::string> names;
+    for (const int branch : group) {
+      opened.push_back(Open(call, branch, latent));
+      skips.push_back(!opened.back().record.decision.compute);
+      names.push_back(names_[branch]);
+    }
+    if (group.size() > 1) {
+      const bool skip = SkipTogether(DecidingBranch(rule_, names), skips);
+      for (OpenCall& open : opened) open.record.decision.compute = !skip;
+    }
+    return opened;
+  }
+
+  // To wait after every part would slow down a run whose time is measured as a whole.
+  Stopwatch Watch(const at::Tensor& latent) const {
+    return Stopwatch(options_.record ? std::optional(latent.device()) : std::nullopt);
+  }
+
+  // Embeds, and decides for this branch alone.
+  OpenCall Open(int call, int branch, const at::Tensor& latent) {
+    OpenCall open;
+    open.branch = branch;
+    CallRecord& record = open.record;
+    record.call = call;
+    record.step = scheduler_->StepOf(call);
+    record.timestep = scheduler_->TimestepOf(call);
+    record.branch = branch;
+    Stopwatch watch = Watch(latent);
     const bool with_signal = options_.record || policy_.needs_signal();
-    const DenoisingRun::Embedding embedding = run_->Embed(call, branch, latent, with_signal);
-    record->decision = Decide(call, embedding.modulated, &state, record);
-    record->ms_embed = watch.Lap();
+    open.embedding = run_->Embed(call, branch, latent, with_signal);
+    record.decision = Decide(call, open.embedding.modulated, &branches_[branch], &record);
+    record.ms_embed = watch.Lap();
+    return open;
+  }
+
+  at::Tensor Finish(OpenCall* open, const at::Tensor& latent) {
+    BranchState& state = branches_[open->branch];
+    CallRecord& record = open->record;
+    Stopwatch watch = Watch(latent);
+    const Streams input = std::move(open->embedding.streams);
     Streams streams;
-    if (record->decision.compute) {
-      streams = run_->Blocks(call, branch, embedding.streams);
-      record->ms_blocks = watch.Lap();
-      Streams residual = Combine(streams, embedding.streams, -1);
-      if (options_.record) Measure(streams, residual, &state, record);
+    if (record.decision.compute) {
+      streams = run_->Blocks(record.call, open->branch, input);
+      record.ms_blocks = watch.Lap();
+      Streams residual = Combine(streams, input, -1);
+      if (options_.record) Measure(streams, residual, &state, &record);
       state.residual = std::move(residual);
       watch.Lap();
     } else {
-      streams = Combine(embedding.streams, state.residual, 1);
-      record->ms_blocks = watch.Lap();
+      streams = Combine(input, state.residual, 1);
+      record.ms_blocks = watch.Lap();
+      if (options_.lookback >= 2) Remember({}, &state);
     }
-    at::Tensor prediction = run_->Head(call, branch, streams, latent);
-    record->ms_head = watch.Lap();
+    state.computed = record.decision.compute;
+    at::Tensor prediction = run_->Head(record.call, open->branch, streams, latent);
+    record.ms_head = watch.Lap();
     return prediction;
   }
 
@@ -119,10 +175,11 @@ class SamplingLoop {
                         CallRecord* record) const {
     if (modulated.defined()) {
       if (state->modulated.defined()) {
-        if (options_.record) record->mod = MeasureL1(modulated, state->modulated);
-        record->r = reference()       ? ReferenceRelativeL1(modulated, state->modulated)
-                    : options_.record ? record->mod.Ratio()
-                                      : MeasureL1(modulated, state->modulated).Ratio();
+        L1Sums sums;
+        if (options_.record || !reference()) sums = MeasureL1(modulated, state->modulated);
+        if (options_.record) record->mod = sums;
+        record->r = reference() ? ReferenceRelativeL1(modulated, state->modulated)
+                                : RelativeChange(sums, rule_);
       }
       // The signal is compared with the call before, whether that was computed or skipped.
       state->modulated = modulated;
@@ -135,19 +192,25 @@ class SamplingLoop {
 
   bool reference() const { return options_.teacache_mode == TeaCacheMode::kReference; }
 
+  // A residual can be compared with that of the call before only if that was computed.
   void Measure(const Streams& output,
                const Streams& residual,
                BranchState* state,
                CallRecord* record) const {
-    if (!state->residual.empty()) {
+    if (state->computed) {
       record->res = MeasureL1(residual, state->residual);
       record->out = MeasureL1(output, state->output);
     }
     state->output = output;
     if (options_.lookback < 2) return;
     for (size_t k = 1; k < state->residuals.size(); ++k) {
-      record->lookback.push_back(MeasureL1(residual, state->residuals[k]));
+      const Streams& before = state->residuals[k];
+      record->lookback.push_back(before.empty() ? L1Sums() : MeasureL1(residual, before));
     }
+    Remember(residual, state);
+  }
+
+  void Remember(const Streams& residual, BranchState* state) const {
     state->residuals.push_front(residual);
     if (state->residuals.size() > static_cast<size_t>(options_.lookback)) {
       state->residuals.pop_back();
@@ -157,7 +220,9 @@ class SamplingLoop {
   DenoisingRun* run_;
   Scheduler* scheduler_;
   const CachePolicy& policy_;
+  const EngineRule rule_;  // the plain one for policies that follow no engine
   const SampleOptions& options_;
+  const std::vector<std::string> names_;  // of the branches
   std::vector<BranchState> branches_;
 };
 

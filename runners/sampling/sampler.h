@@ -15,8 +15,10 @@
 namespace teacache {
 
 struct SampleOptions {
-  // Measure every call (see CallRecord); costs copies of the streams. Needs every call computed for
-  // traces that a fit can use.
+  // Measure every call (see CallRecord); costs copies of the streams. A fit needs runs whose calls
+  // are all computed. The trace of a cached run holds the signal of every call, so that its replay
+  // by the same rule gives the live decisions; residuals are measured only where a call and the one
+  // before it were computed.
   bool record = false;
   // Look-back distances of the residual for k = 2 ... lookback; 0 or 1 = none. Only with `record`.
   int lookback = 0;
@@ -35,8 +37,10 @@ struct CallRecord {
   double timestep = 0;
   int branch = 0;
   double r = 0;  // relative L1 change of the signal; 0 where it was not looked at
+  // `compute` as joined with the other branches of the call, the rest of this branch alone.
   PolicyDecision decision;
-  // With SampleOptions::record, against the call before (residual and output: the computed one).
+  // With SampleOptions::record, against the call before; residual and output only where both calls
+  // were computed.
   L1Sums mod;
   L1Sums res;
   L1Sums out;

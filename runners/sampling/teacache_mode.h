@@ -6,8 +6,8 @@ namespace teacache {
 
 // TeaCache's published code and its equations differ in details that change decisions.
 enum class TeaCacheMode {
-  // By the equations: r from sums in double, whatever the model's dtype; the first and the last
-  // call are always computed.
+  // By the equations: r from sums in double, whatever the model's dtype; which calls are always
+  // computed is decided by their position, as in a replay.
   kStrict,
   // As the reference code: r as two means and their ratio, each rounded to the model's dtype; a
   // call is computed for sure when its timestep, as the model sees it, equals the first or last of

@@ -75,6 +75,18 @@ TEST(PolicyOptions, IdsNameFolders) {
   EXPECT_EQ(MagCache({1, 1}).Id(), "magcache-0.05");
 }
 
+TEST(PolicyOptions, EnginesRules) {
+  PolicyOptions options = TeaCache(0.1);
+  options.engine = "comfyui";
+  EXPECT_EQ(options.Make(30)->rule()->name, "comfyui");
+  EXPECT_EQ(options.Id(), "teacache-0.1-comfyui");
+  options.teacache_mode = TeaCacheMode::kReference;
+  EXPECT_THAT(ErrorOf(options, 30), HasSubstr("--engine"));
+  options = TeaCache(0.1);
+  options.engine = "comfy";
+  EXPECT_THAT(ErrorOf(options, 30), HasSubstr("comfyui-flux"));
+}
+
 TEST(PolicyOptions, WhatDoesNotFitIsSaid) {
   PolicyOptions unknown;
   unknown.name = "magic";

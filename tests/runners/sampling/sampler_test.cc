@@ -113,7 +113,9 @@ TEST(Sample, TheRunSaysWhichCallsAreFirst) {
   run.last_first_call = 1;
   FakeScheduler scheduler(4);
   const auto policy = MakeTeaCachePolicy({0.5, Polynomial({1, 0})});
-  EXPECT_THAT(Sample(&run, &scheduler, *policy, One()).Computed(),
+  SampleOptions options;
+  options.teacache_mode = TeaCacheMode::kReference;
+  EXPECT_THAT(Sample(&run, &scheduler, *policy, One(), options).Computed(),
               ElementsAre(true, true, false, true));
 }
 
