@@ -1,6 +1,7 @@
 // Every engine's rule in a live run, against the replay of the trace recorded in that same run.
 
-#include <ATen/Functions.h>
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -66,6 +67,7 @@ SampleResult Cached(DenoisingRun* run,
 }
 
 TEST(LiveRules, TheEmbeddedModelDecidesAsTheReplayOfItsTrace) {
+  at::set_num_threads(1);
   const TempDir weights;
   WriteTinyShapesWeights(weights.path().string());
   SystemOptions system_options;
