@@ -68,8 +68,12 @@ TEST(ReplayRun, EqualsTheRuntimePolicyAndTheSweep) {
       }
       const SweepPoint point = Sweep(input, {rule, f, 0, range}, {threshold})[0];
       EXPECT_EQ(point.mean_skips * 20, skips) << rule.name << " " << threshold;
-      if (threshold == 0) EXPECT_EQ(skips, 0) << rule.name;
-      if (threshold >= 0.2) EXPECT_GT(skips, 0) << rule.name << " " << threshold;
+      if (threshold == 0) {
+        EXPECT_EQ(skips, 0) << rule.name;
+      }
+      if (threshold >= 0.2) {
+        EXPECT_GT(skips, 0) << rule.name << " " << threshold;
+      }
     }
   }
 }
