@@ -12,7 +12,7 @@
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/json_fields.h"
-#include "datasets/base/mapped_file.h"
+#include "datasets/tensors/mapped_file.h"
 
 namespace teacache {
 namespace {

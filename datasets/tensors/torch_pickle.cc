@@ -12,8 +12,8 @@
 #include <utility>
 
 #include "datasets/base/error.h"
-#include "datasets/base/mapped_file.h"
 #include "datasets/tensors/byte_cursor.h"
+#include "datasets/tensors/mapped_file.h"
 #include "datasets/tensors/unpickler.h"
 #include "datasets/tensors/zip_archive.h"
 

@@ -1,4 +1,4 @@
-#include "datasets/base/mapped_file.h"
+#include "datasets/tensors/mapped_file.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
