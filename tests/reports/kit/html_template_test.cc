@@ -23,10 +23,10 @@ TEST(FillTemplate, SectionsRepeatForLists) {
 }
 
 TEST(FillTemplate, SectionsOfWhatIsNotThereAreLeftOut) {
-  for (const nlohmann::ordered_json value : {nlohmann::ordered_json(nullptr),
-                                             nlohmann::ordered_json(false),
-                                             nlohmann::ordered_json(""),
-                                             nlohmann::ordered_json::array()}) {
+  for (const auto& value : {nlohmann::ordered_json(nullptr),
+                            nlohmann::ordered_json(false),
+                            nlohmann::ordered_json(""),
+                            nlohmann::ordered_json::array()}) {
     EXPECT_EQ(FillTemplate("{{#a}}yes{{#b}}{{c}}{{/b}}{{/a}}{{^a}}no{{/a}}", {{"a", value}}), "no")
         << value;
   }
