@@ -369,7 +369,7 @@ JsonNode JsonDocument::Parse(std::string_view text, size_t room, int64_t line) {
   if (parser.capacity() < text.size() || parser.capacity() == 0) {
     const size_t capacity = std::max({text.size(), 2 * parser.capacity(), size_t{1024}});
     error = parser.allocate(std::min(capacity, simdjson::SIMDJSON_MAXSIZE_BYTES),
-                            size_t{kMaxJsonDepth} + 1);
+                            size_t{kMaxJsonDepth});
   }
   if (error == simdjson::SUCCESS) {
     error = parser.parse(text.data(), text.size(), /*realloc_if_needed=*/room < kPadding).error();

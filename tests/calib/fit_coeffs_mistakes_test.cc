@@ -82,17 +82,19 @@ std::string RunOn(const std::string& folder, const std::vector<std::string>& fil
 TEST(Mistakes, TracesAreRefusedWithFileAndLine) {
   const TempDir dir;
   const std::vector<Case> cases = {
-      {"NaN", [](auto* l) { Replace(&(*l)[5], "\"diff_l1\":", "\"diff_l1\":NaN,\"x\":"); }, ":6: "},
-      {"infinity", [](auto* l) { Replace(&(*l)[5], "100", "1e999"); }, ":6: "},
-      {"negative", [](auto* l) { Replace(&(*l)[5], "100", "-1"); }, ":6: "},
-      {"no number", [](auto* l) { Replace(&(*l)[5], "100", "\"a\""); }, ":6: "},
+      {"NaN", [](auto* l) { Replace(&(*l)[5], "\"diff_l1\":", "\"diff_l1\":NaN,\"x\":"); }, ":6:"},
+      {"infinity", [](auto* l) { Replace(&(*l)[5], "100", "1e999"); }, ":6:"},
+      {"negative", [](auto* l) { Replace(&(*l)[5], "100", "-1"); }, ":6:"},
+      {"no number", [](auto* l) { Replace(&(*l)[5], "100", "\"a\""); }, ":6:"},
       {"twice", [](auto* l) { l->push_back((*l)[3]); }, ":50: rows must be different"},
-      {"call outside", [](auto* l) { Replace(&(*l)[3], "\"call\":2", "\"call\":12"); }, ":4: "},
-      {"version", [](auto* l) { Replace(&(*l)[0], "\"version\":1", "\"version\":9"); }, ":1: "},
-      {"no prompt", [](auto* l) { Replace(&(*l)[3], "\"prompt\"", "\"promt\""); }, ":4: "},
-      {"no JSON", [](auto* l) { (*l)[7] = "{\"prompt\":"; }, ":8: must be valid JSON"},
+      {"call outside", [](auto* l) { Replace(&(*l)[3], "\"call\":2", "\"call\":12"); }, ":4:"},
+      {"version", [](auto* l) { Replace(&(*l)[0], "\"version\":1", "\"version\":9"); }, ":1:"},
+      {"no prompt", [](auto* l) { Replace(&(*l)[3], "\"prompt\"", "\"promt\""); }, ":4:"},
+      {"no JSON", [](auto* l) { (*l)[7] = "{\"prompt\":"; }, ":8:11: must be valid JSON"},
       {"header only", [](auto* l) { l->resize(1); }, ": must have rows but has a header only"},
-      {"header cut", [](auto* l) { l->resize(1), (*l)[0].resize(30); }, ":1: "},
+      {"header cut",
+       [](auto* l) { l->resize(1), (*l)[0].resize(30); },
+       ": must begin with the header of a trace"},
       {"too few pairs", [](auto* l) { l->resize(4); }, ": fit: pairs must be at least as many"},
       {"constant x",
        [](auto* l) {

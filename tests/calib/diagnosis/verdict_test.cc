@@ -63,7 +63,7 @@ TEST(Judge, TooFewPromptsOrPairs) {
   // Pairs whose prompts nobody wrote down, but many.
   EXPECT_EQ(judge({1000, 5, 0, false}).verdict, Verdict::kUse);
   EXPECT_EQ(judge({10, 5, 0, false}).verdict, Verdict::kTooFew);
-  EXPECT_THAT(judge({1000, 5, 0, false}).text, HasSubstr("if the pairs are of many prompts"));
+  EXPECT_THAT(judge({1000, 5, 0, false}).text, HasSubstr("if the pairs come from many prompts"));
 }
 
 TEST(Judge, UnknownStepsAreNoRival) {

@@ -167,7 +167,7 @@ TEST(Archive, PlacesAreThoseInTheText) {
 }
 
 TEST(Archive, DeepTextsAreRefused) {
-  ExpectRefused(",\"texts\":" + std::string(64, '[') + std::string(64, ']'), "");
+  ExpectRefused(",\"texts\":" + std::string(63, '[') + std::string(63, ']'), "");
   EXPECT_THAT([] { ReadFields(",\"texts\":" + std::string(200000, '[')); },
               ThrowsMessage<UserError>(HasSubstr("at most 64 levels")));
 }
