@@ -138,7 +138,7 @@ def test_nothing_stays_after_remove(coefficients):
 
 def test_passes_have_sums_and_residuals_of_their_own(coefficients):
     """Cond and uncond of Wan see the same latent and time, hence the same x, but not the same
-    residuals; state begins anew with every run."""
+    residuals; state starts again with every run."""
     pipe, arguments = M.wan_pipeline()
     with apply_teacache(pipe, coefficients(), threshold=0.9) as applied:
         first = M.generate(pipe, arguments)

@@ -400,7 +400,7 @@ def apply_teacache(what, coefficients, **options):
     blocks     names of the lists of main blocks, where they are not found
     scheduler  of bare modules; or calls=..., the calls of a run (or of each expert)
 
-    State is kept per run, expert and pass of guidance, and begins anew where the scheduler's
+    State is kept per run, expert and pass of guidance, and starts again where the scheduler's
     timesteps are set. A call that is decided waits for the device once, for x.
     """
     return AppliedTeaCache(what, coefficients, **options)
