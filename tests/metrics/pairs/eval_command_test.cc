@@ -261,7 +261,7 @@ TEST_F(EvalCommandTest, IdenticalVideosHaveNoInfinityInJson) {
   command.evaluate.score.per_frame = true;
   const EvalOutcome outcome = RunEvalCommand(command);
   const std::string json = ResultsToJson(outcome.results[0]);
-  EXPECT_NO_THROW(nlohmann::json::parse(json));  // which refuses NaN and Infinity
+  EXPECT_TRUE(nlohmann::json::accept(json));  // which refuses NaN and Infinity
   EXPECT_THAT(json, HasSubstr("\"identical\": true"));
   EXPECT_THAT(outcome.text, HasSubstr("inf"));
   EXPECT_THAT(ResultsToCsv(outcome.results[0]), HasSubstr("inf"));
