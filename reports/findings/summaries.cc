@@ -291,39 +291,46 @@ double Median(std::vector<double>* values) {
   return (*std::max_element(values->begin(), middle) + *middle) / 2;
 }
 
-double Ratio(std::vector<double> uncached, std::vector<double> cached) {
-  const double below = Median(&cached);
-  return below > 0 ? Median(&uncached) / below : kNone;
+// Seconds of `before` over those of `after` for one video: the median over the rounds, in which the
+// settings were timed one after the other, so that drift of the machine cancels. NaN = not known.
+double VideoRatio(const ReportVideo& before, const ReportVideo& after, Seconds seconds, Runs runs) {
+  const std::vector<double>& a = before.*runs;
+  const std::vector<double>& b = after.*runs;
+  std::vector<double> ratios;
+  if (!a.empty() && a.size() == b.size()) {
+    for (size_t round = 0; round < a.size(); ++round) {
+      if (b[round] > 0) ratios.push_back(a[round] / b[round]);
+    }
+  } else if (before.*seconds >= 0 && after.*seconds > 0) {
+    ratios.push_back(before.*seconds / after.*seconds);
+  }
+  return ratios.empty() ? kNone : Median(&ratios);
 }
 
 ReportSpeedup SummarizeSpeedup(const ReportRow& uncached,
                                const ReportRow& row,
                                Seconds seconds,
+                               Runs runs,
                                const SummaryOptions& options) {
-  auto [before, after] =
-      Paired(uncached, row, [seconds](const ReportVideo& video) { return video.*seconds; });
-  for (size_t i = before.size(); i-- > 0;) {
-    if (before[i] >= 0 && after[i] >= 0) continue;
-    before.erase(before.begin() + static_cast<std::ptrdiff_t>(i));
-    after.erase(after.begin() + static_cast<std::ptrdiff_t>(i));
+  const auto before = VideosByKey(uncached);
+  std::vector<double> videos;
+  for (const auto& [key, video] : VideosByKey(row)) {
+    const auto partner = before.find(key);
+    if (partner == before.end()) continue;
+    const double ratio = VideoRatio(*partner->second, *video, seconds, runs);
+    if (std::isfinite(ratio)) videos.push_back(ratio);
   }
-  if (before.empty() || !std::isfinite(Ratio(before, after))) return {};
-  ReportSpeedup speedup{Ratio(before, after), std::nullopt};
-  if (before.size() < 2) return speedup;
+  if (videos.empty()) return {};
+  std::vector<double> drawn = videos;
+  ReportSpeedup speedup{Median(&drawn), std::nullopt};
+  if (videos.size() < 2) return speedup;
   std::mt19937_64 engine(options.seed);
-  std::vector<double> ratios;
-  std::vector<double> b(before.size());
-  std::vector<double> a(before.size());
+  std::vector<double> medians;
   for (int sample = 0; sample < options.bootstrap_samples; ++sample) {
-    for (size_t i = 0; i < before.size(); ++i) {
-      const size_t pick = engine() % before.size();
-      b[i] = before[pick];
-      a[i] = after[pick];
-    }
-    const double ratio = Ratio(b, a);
-    if (std::isfinite(ratio)) ratios.push_back(ratio);
+    for (double& ratio : drawn) ratio = videos[engine() % videos.size()];
+    medians.push_back(Median(&drawn));
   }
-  if (!ratios.empty()) speedup.ci95 = {Percentile(ratios, 0.025), Percentile(ratios, 0.975)};
+  speedup.ci95 = {Percentile(medians, 0.025), Percentile(medians, 0.975)};
   return speedup;
 }
 
@@ -392,9 +399,10 @@ void SummarizeRow(const Report& report, const SummaryOptions& options, ReportRow
   row->psnr = SummarizeMetric(videos, &ReportVideo::psnr, higher);
   row->ssim = SummarizeMetric(videos, &ReportVideo::ssim, higher);
   row->lpips = SummarizeMetric(videos, &ReportVideo::lpips, lower);
-  row->speedup_transformer =
-      SummarizeSpeedup(*uncached, *row, &ReportVideo::transformer_seconds, options);
-  row->speedup_total = SummarizeSpeedup(*uncached, *row, &ReportVideo::total_seconds, options);
+  row->speedup_transformer = SummarizeSpeedup(
+      *uncached, *row, &ReportVideo::transformer_seconds, &ReportVideo::transformer_runs, options);
+  row->speedup_total = SummarizeSpeedup(
+      *uncached, *row, &ReportVideo::total_seconds, &ReportVideo::total_runs, options);
 }
 
 }  // namespace

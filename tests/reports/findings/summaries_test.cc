@@ -263,6 +263,38 @@ TEST(SummarizeReport, TimesAreMediansOfAllRuns) {
   EXPECT_DOUBLE_EQ(report.rows[1].total.hi, 1.4);
 }
 
+// The machine becomes four times slower from round to round, and videos differ by a factor of ten:
+// every pair says two, whatever the medians of the seconds say.
+TEST(SummarizeReport, SpeedupsPairRunsOfOneRoundAndVideo) {
+  Report report = SmallReport(2);
+  for (int i = 0; i < 4; ++i) {
+    const double length = i == 3 ? 10 : 1;
+    report.rows[0].videos[i].total_runs = {2 * length, 8 * length, 32 * length};
+    report.rows[1].videos[i].total_runs = {length, 4 * length, 16 * length};
+  }
+  SummarizeReport(&report);
+  EXPECT_DOUBLE_EQ(report.rows[1].speedup_total.value, 2);
+  EXPECT_DOUBLE_EQ(report.rows[1].speedup_total.ci95->lo, 2);
+  EXPECT_DOUBLE_EQ(report.rows[1].speedup_total.ci95->hi, 2);
+  // One round of one video was disturbed: the median of its rounds is not.
+  report.rows[1].videos[0].total_runs[1] = 100;
+  // One video gains nothing: the median over four videos stays, the interval says so.
+  report.rows[1].videos[2].total_runs = report.rows[0].videos[2].total_runs;
+  SummarizeReport(&report);
+  EXPECT_DOUBLE_EQ(report.rows[1].speedup_total.value, 2);
+  EXPECT_DOUBLE_EQ(report.rows[1].speedup_total.ci95->lo, 1);
+  EXPECT_DOUBLE_EQ(report.rows[1].speedup_total.ci95->hi, 2);
+}
+
+// Reports of other tools may have other numbers of runs on each side: then the medians count.
+TEST(SummarizeReport, SpeedupsWithoutRoundsUseTheSecondsOfTheVideos) {
+  Report report = SmallReport(2);
+  for (int i = 0; i < 4; ++i) report.rows[0].videos[i].total_runs = {1, 2, 3};
+  report.rows[1].videos[3].total_seconds = -1;
+  SummarizeReport(&report);
+  EXPECT_DOUBLE_EQ(report.rows[1].speedup_total.value, 2);
+}
+
 TEST(SummarizeReport, SharesOfWhatVideosShow) {
   Report report = SmallReport(2);
   for (int i = 0; i < 4; ++i) {
@@ -325,6 +357,18 @@ TEST(AddRowNotes, SaysWhatIsUnusual) {
   SummarizeReport(&report);
   EXPECT_EQ(report.rows[3].notes, once);
   EXPECT_THAT(ConclusionTexts(report), Contains(HasSubstr("Nothing is skipped at threshold 0.")));
+}
+
+TEST(AddRowNotes, SaysWhereSecondsAndSpeedupContradict) {
+  Report report = SmallReport(2);
+  SummarizeReport(&report);
+  EXPECT_THAT(report.rows[1].notes, Each(Not(HasSubstr("seconds alone"))));
+  // The machine was three times slower for most uncached runs, but not for those that count.
+  for (ReportVideo& video : report.rows[0].videos) video.total_runs = {2, 6, 6};
+  for (ReportVideo& video : report.rows[1].videos) video.total_runs = {1, 3, 1};
+  SummarizeReport(&report);
+  EXPECT_DOUBLE_EQ(report.rows[1].speedup_total.value, 2);
+  EXPECT_THAT(report.rows[1].notes, Contains(HasSubstr("Its seconds alone would give 6.00×")));
 }
 
 TEST(ParetoFront, HoldsWhatNothingBeats) {
