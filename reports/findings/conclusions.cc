@@ -76,9 +76,9 @@ std::string At(const std::vector<Entry>& list, const Tally& tally) {
   return fmt::format("at threshold{} {}", list.size() == 1 ? "" : "s", Listed(words));
 }
 
-// "At equal computed calls TeaCache beats uniform skipping at ..., cannot be told from it at ...":
-// how the rows of a model and coefficient set do against the baseline `policy`, with the thresholds
-// at which the baseline could not have as many calls. "" = they were not compared.
+// "At equal computed calls TeaCache beats uniform skipping at ..., does not differ clearly from it
+// at ...": how the rows of a model and coefficient set do against the baseline `policy`, with the
+// thresholds at which the baseline could not have as many calls. "" = they were not compared.
 std::string AgainstBaseline(const Report& report,
                             const ReportModel& model,
                             const std::string& fit,
@@ -91,8 +91,9 @@ std::string AgainstBaseline(const Report& report,
     if (!tally.better.empty())
       parts.push_back(fmt::format("beats {} {}", label, At(tally.better, tally)));
     if (!tally.same.empty()) {
-      parts.push_back(fmt::format(
-          "cannot be told from {} {}", tally.better.empty() ? label : "it", At(tally.same, tally)));
+      parts.push_back(fmt::format("does not differ clearly from {} {}",
+                                  tally.better.empty() ? label : "it",
+                                  At(tally.same, tally)));
     }
     if (!tally.worse.empty()) {
       parts.push_back(fmt::format(
@@ -140,7 +141,7 @@ std::string BaselineThere(const Report& report, const ReportRow& row, const std:
                                                   Fixed(comparison->computed_a, 1) + " calls",
                      verdict > 0   ? "is worse there"
                      : verdict < 0 ? "is better there"
-                                   : "cannot be told from it there",
+                                   : "shows no clear difference there",
                      PolicyLabel(policy),
                      Signed(difference.mean, 1),
                      Signed(difference.ci95.lo, 1),
@@ -226,9 +227,12 @@ std::string FrontSentence(const Report& report, const ReportModel& model) {
       words.push_back(fmt::format("{} of {}", count[policy], PolicyLabel(policy)));
     }
     const ReportRow* knee = FindRow(report, front.knee);
-    return fmt::format("{} settings are beaten by no other in speed and PSNR at once: {}{}.",
-                       front.rows.size(),
-                       Listed(words),
+    const std::string settings =
+        policies.size() == 1
+            ? fmt::format("{} settings, all of {},", front.rows.size(), PolicyLabel(policies[0]))
+            : fmt::format("{} settings ({})", front.rows.size(), Listed(words));
+    return fmt::format("{} are not beaten in both speed and PSNR by any other{}.",
+                       settings,
                        knee ? fmt::format("; the knee is {} ({} at {})",
                                           RowLabel(*knee),
                                           MetricText(knee->psnr, 1, " dB"),

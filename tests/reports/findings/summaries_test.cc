@@ -183,8 +183,9 @@ TEST(DrawConclusions, SaysWhereUniformSkippingIsAsGoodOrBetter) {
                              HasSubstr("never beats it"))));
   report = SmallReport(0.05);
   SummarizeReport(&report);
-  EXPECT_THAT(ConclusionTexts(report)[0], HasSubstr("cannot be told from it there"));
-  EXPECT_THAT(ConclusionTexts(report), Contains(HasSubstr("cannot be told from uniform skipping")));
+  EXPECT_THAT(ConclusionTexts(report)[0], HasSubstr("shows no clear difference there"));
+  EXPECT_THAT(ConclusionTexts(report),
+              Contains(HasSubstr("does not differ clearly from uniform skipping")));
   EXPECT_THAT(ConclusionTexts(report), Each(Not(HasSubstr("TeaCache beats"))));
 }
 
@@ -213,6 +214,22 @@ TEST(DrawConclusions, WeakSignalIsCalledWeak) {
   report.fits = {fit};
   SummarizeReport(&report);
   EXPECT_THAT(ConclusionTexts(report), Contains(HasSubstr("is weak")));
+}
+
+TEST(DrawConclusions, AFrontOfOnePolicyIsNotCountedTwice) {
+  Report report = SmallReport(2);
+  ReportRow larger = report.rows[1];
+  larger.id = "teacache-0.3";
+  larger.threshold = 0.3;
+  for (ReportVideo& video : larger.videos) {
+    *video.psnr -= 10;
+    video.total_seconds = 0.5;
+  }
+  report.rows.push_back(larger);
+  SummarizeReport(&report);
+  EXPECT_THAT(
+      ConclusionTexts(report),
+      Contains("2 settings, all of TeaCache, are not beaten in both speed and PSNR by any other."));
 }
 
 TEST(DrawConclusions, EmptyReport) {
