@@ -407,6 +407,13 @@ void SummarizeRow(const Report& report, const SummaryOptions& options, ReportRow
 
 }  // namespace
 
+ReportSpeedup PairedSpeedup(const ReportRow& before,
+                            const ReportRow& after,
+                            const SummaryOptions& options) {
+  return SummarizeSpeedup(
+      before, after, &ReportVideo::total_seconds, &ReportVideo::total_runs, options);
+}
+
 void SummarizeReport(Report* report, const SummaryOptions& given) {
   if (given.bootstrap_samples < 100) {
     ThrowUserError(

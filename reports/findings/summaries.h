@@ -27,4 +27,9 @@ struct SummaryOptions {
 // `matches` names no row, when a video belongs to no prompt or when a score is not finite.
 void SummarizeReport(Report* report, const SummaryOptions& options = {});
 
+// How many times faster the videos of `after` are than the same ones of `before`, end to end.
+ReportSpeedup PairedSpeedup(const ReportRow& before,
+                            const ReportRow& after,
+                            const SummaryOptions& options = {});
+
 }  // namespace teacache

@@ -91,6 +91,10 @@ function showLinkNote() {
     `The address asks for ${unknown.join(' and ')}, which this report does not have; shown is ${labelOf(state.row)}.` : '';
 }
 
+for (const line of document.querySelectorAll('.choice tr[data-row]')) {
+  line.addEventListener('click', () => choose(rowById.get(line.dataset.row)));
+}
+
 watchers.unshift(showPickers);
 fillSettingPicker();
 const start = firstRow();

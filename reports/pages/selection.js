@@ -95,7 +95,7 @@ function videoHover(row, video) {
 const state = {row: null, video: '', x: hash.get('x') === 'calls' ? 'calls' : 'speed'};
 const watchers = [];
 
-// The setting named by the address, else the recommended one, else the TeaCache setting in the middle.
+// The setting named by the address, else the best one, else the TeaCache setting in the middle.
 function firstRow() {
   if (rowById.has(hash.get('setting'))) return rowById.get(hash.get('setting'));
   const cached = rows.filter((row) => row.policy === 'teacache' && row.threshold > 0);
@@ -104,8 +104,8 @@ function firstRow() {
     const found = cached.find((row) => Math.abs(row.threshold - wanted) <= 1e-9 + 1e-6 * wanted);
     if (found) return found;
   }
-  const chosen = (report.decisions || []).find((decision) => rowById.has(decision.row));
-  if (chosen) return rowById.get(chosen.row);
+  const best = document.querySelector('.choice tr[data-row]:not(.misses)');
+  if (best) return rowById.get(best.dataset.row);
   return cached[Math.floor((cached.length - 1) / 2)] || rows.find((row) => row.policy !== 'none') || rows[0];
 }
 

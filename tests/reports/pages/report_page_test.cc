@@ -12,6 +12,7 @@
 
 #include "datasets/base/files.h"
 #include "reports/charts/figures.h"
+#include "reports/findings/choices.h"
 #include "reports/findings/join.h"
 #include "reports/findings/labels.h"
 #include "reports/findings/summaries.h"
@@ -285,6 +286,36 @@ TEST_F(HtmlPage, TablesSortFilterAndFollowTheKeys) {
   EXPECT_THAT(result["failed"][0].get<std::string>(), HasSubstr("decoder: no frames"));
   EXPECT_EQ(result["count"], "2");
   EXPECT_EQ(result["hidden"], true);
+}
+
+// The table above everything else, in the figures of report.json.
+TEST_F(HtmlPage, TheFastestSettingOfEveryPolicyComesFirst) {
+  const Report report = SyntheticSweep({.everything = true});
+  Write(report);
+  const Json result = Run("", R"(
+    const lines = [...document.querySelectorAll('.choice tr[data-row]')];
+    const first = document.getElementById('setting').value;
+    lines[1].click();
+    return {first, second: document.getElementById('setting').value, top: lines[0].getBoundingClientRect().top,
+      lines: lines.map((line) => ({id: line.dataset.row, text: line.textContent}))};)");
+  const SettingChoice choice = ChooseSetting(report, "shapes");
+  ASSERT_EQ(result["lines"].size(), choice.options.size());
+  ASSERT_EQ(choice.options.size(), 5u);
+  for (size_t i = 0; i < choice.options.size(); ++i) {
+    const ReportRow& row = *choice.options[i].row;
+    EXPECT_EQ(result["lines"][i]["id"], row.id);
+    const std::string text = result["lines"][i]["text"];
+    EXPECT_THAT(text, HasSubstr(RowLabel(row)));
+    EXPECT_THAT(text,
+                HasSubstr(fmt::format("{}× ({}–{})",
+                                      Fixed(row.speedup_total.value, 2),
+                                      Fixed(row.speedup_total.ci95->lo, 2),
+                                      Fixed(row.speedup_total.ci95->hi, 2))));
+    EXPECT_THAT(text, HasSubstr(Fixed(choice.options[i].worst, 1) + " dB"));
+  }
+  EXPECT_EQ(result["first"], choice.best()->row->id);
+  EXPECT_EQ(result["second"], choice.options[1].row->id);
+  EXPECT_LT(result["top"], 400);  // in the small window of the test
 }
 
 TEST_F(HtmlPage, UnknownAddressesSaySo) {
