@@ -138,7 +138,7 @@ function showModel() {
 
 // The axis asked for may be one that nothing is known of.
 const axes = [...document.querySelectorAll('[data-x]')].map((button) => button.dataset.x);
-if (axes.length && !axes.includes(state.x)) [state.x] = axes;
+if (axes.length && !axes.includes(state.x)) setAxis(axes[0]);
 
 function showAxis() {
   for (const button of document.querySelectorAll('[data-x]')) {
@@ -153,7 +153,7 @@ for (const figure of document.querySelectorAll('.chart')) {
 }
 for (const button of document.querySelectorAll('[data-x]')) {
   button.addEventListener('click', () => {
-    state.x = button.dataset.x;
+    setAxis(button.dataset.x);
     showAxis();
     charts.filter((chart) => chart.figure.dataset.shared).forEach(draw);
     writeHash();

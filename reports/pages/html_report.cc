@@ -178,6 +178,19 @@ std::string ReportData(const Report& report) {
   return PackedDataElement("report-data", ToColumns(nlohmann::ordered_json::parse(json)).dump());
 }
 
+// The names of settings and policies as findings/labels makes them, for the script.
+std::string LabelData(const Report& report) {
+  Json rows = Json::object();
+  Json policies = Json::object();
+  for (const ReportRow& row : report.rows) {
+    rows[row.id] = RowLabel(row);
+    policies[row.policy] = PolicyLabel(row.policy);
+  }
+  const Json labels = {{"rows", std::move(rows)}, {"policies", std::move(policies)}};
+  const std::string json = labels.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return Data("label-data", json, json.size() >= kPackedFrom / 10);
+}
+
 std::string FigureData(const std::vector<Figure>& figures) {
   std::string html;
   size_t size = 0;
@@ -383,7 +396,7 @@ std::string HtmlReport(const Report& report, const HtmlReportOptions& options) {
   page.title = ReportTitle(report);
   page.facts = Facts(report);
   page.body = Body(report, figures);
-  page.data = ReportData(report) + FigureData(figures);
+  page.data = ReportData(report) + LabelData(report) + FigureData(figures);
   if (!options.embed_videos_of.empty()) {
     page.data += EmbeddedVideos(report, options.embed_videos_of);
   }

@@ -106,8 +106,7 @@ if (!rows.some((row) => row.policy !== 'none')) byId('player').hidden = true;
 showTable('settings');
 // The address may be changed by hand or by a link.
 addEventListener('hashchange', () => {
-  for (const key of [...hash.keys()]) hash.delete(key);
-  new URLSearchParams(location.hash.slice(1)).forEach((value, key) => hash.set(key, value));
+  readAddress();
   const row = firstRow();
   if (!row) return;
   select(row, firstVideo(row));
