@@ -128,9 +128,10 @@ void AddExperimentFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags)
                   options->max_minutes,
                   "begin no test prompt that would end later; 0 = all prompts")
       ->capture_default_str();
-  app->add_option("--psnr-floor",
-                  options->psnr_floor,
-                  "dB that the worst 5 % of the videos must keep for a threshold to be recommended")
+  app->add_option(
+         "--psnr-floor",
+         options->psnr_floor,
+         "PSNR in dB that the worst 5 % of the videos (of fewer than 20 the worst one) must keep for a setting to be recommended")
       ->capture_default_str();
   app->add_option("--threads", options->threads, "threads within one video")->capture_default_str();
   app->add_flag("--lossy",
@@ -190,9 +191,10 @@ int RenderMain(int argc, char** argv) {
                  "name of the uncached setting's folder; default the one that says so");
   app.add_option("--title", options.title, "heading of the page");
   app.add_option("--fit-prompts", fit_prompts, "file of the prompts of the fit, to be told apart");
-  app.add_option("--psnr-floor",
-                 options.psnr_floor,
-                 "dB that the worst 5 % of the videos must keep for a threshold to be recommended")
+  app.add_option(
+         "--psnr-floor",
+         options.psnr_floor,
+         "PSNR in dB that the worst 5 % of the videos (of fewer than 20 the worst one) must keep for a setting to be recommended")
       ->capture_default_str();
   app.add_option("--jobs", options.jobs, "videos scored at a time; 0 = one per processor")
       ->capture_default_str();

@@ -218,14 +218,6 @@ void SetStyle(const FigureSeries& series, double marker_size, FigureJson* trace)
   (*trace)["marker"] = {{"color", series.color}, {"symbol", series.symbol}, {"size", marker_size}};
 }
 
-std::string RowName(const Report& report, const ReportRow& row) {
-  std::string name = RowLabel(row);
-  if (row.label.empty() && SeveralSets(report, row.model) && !row.fit.empty()) {
-    name += ", " + row.fit;
-  }
-  return name;
-}
-
 std::string ThresholdLabel(const Report& report, const ReportRow& row) {
   std::string label = row.threshold ? Short(*row.threshold) : RowLabel(row);
   if (SeveralSets(report, row.model) && !row.fit.empty()) label += " " + row.fit;
@@ -243,7 +235,7 @@ const ReportRow* At(const RowIndex& index, const std::string& id) {
   return found == index.end() ? nullptr : found->second;
 }
 
-FigureJson RowAxis(const Report& report, const std::vector<const ReportRow*>& rows) {
+FigureJson RowAxis(const std::vector<const ReportRow*>& rows) {
   constexpr size_t kNames = 60;
   FigureJson axis = {{"tickmode", "array"},
                      {"tickvals", FigureJson::array()},
@@ -252,7 +244,7 @@ FigureJson RowAxis(const Report& report, const std::vector<const ReportRow*>& ro
   const size_t step = rows.size() / kNames + 1;
   for (size_t i = 0; i < rows.size(); i += step) {
     axis["tickvals"].push_back(i);
-    axis["ticktext"].push_back(EscapeHtml(RowName(report, *rows[i])));
+    axis["ticktext"].push_back(EscapeHtml(RowLabel(*rows[i])));
   }
   return axis;
 }

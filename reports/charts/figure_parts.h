@@ -65,9 +65,6 @@ std::vector<FigureSeries> SeriesOf(const Report& report,
 // Lines and marks of a series; scatter traces take both, boxes only the marks.
 void SetStyle(const FigureSeries& series, double marker_size, FigureJson* trace);
 
-// RowLabel, with the coefficient set where the model has several.
-std::string RowName(const Report& report, const ReportRow& row);
-
 // What stands below a TeaCache setting on an axis of thresholds: "0.1".
 std::string ThresholdLabel(const Report& report, const ReportRow& row);
 
@@ -85,7 +82,7 @@ std::vector<T> EvenlyPicked(const std::vector<T>& all, size_t most) {
 }
 
 // A y axis with one line per row, few enough of them named to be read.
-FigureJson RowAxis(const Report& report, const std::vector<const ReportRow*>& rows);
+FigureJson RowAxis(const std::vector<const ReportRow*>& rows);
 
 // Figures that follow a model: "skip-map", or "skip-map-NAME" where there are several, with the
 // model's name in the title.

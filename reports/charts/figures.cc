@@ -148,7 +148,7 @@ Figure TimeFigure(const Report& report, const std::string& model) {
   }));
   Json layout = Layout("seconds per video", "");
   layout["barmode"] = "stack";
-  layout["yaxis"] = RowAxis(report, rows);
+  layout["yaxis"] = RowAxis(rows);
   layout["height"] = std::max<int>(340, 90 + 22 * static_cast<int>(rows.size()));
   figure.variants = {{"", "", Dump(data, layout)}};
   return figure;

@@ -233,8 +233,8 @@ std::string DifferenceJson(const Report& report,
       trace["text"].push_back(
           fmt::format("<b>{}</b> − {}<br>{} {} ({} to {}): {}<br>{} videos, {} "
                       "against {} computed calls",
-                      EscapeHtml(RowName(report, *a)),
-                      EscapeHtml(RowName(report, *b)),
+                      EscapeHtml(RowLabel(*a)),
+                      EscapeHtml(RowLabel(*b)),
                       metric.label,
                       Signed(difference.mean, digits),
                       Signed(difference.ci95.lo, digits),

@@ -90,10 +90,10 @@ Json Map(const std::vector<const ReportRow*>& rows,
   return trace;
 }
 
-Json MapLayout(const Report& report, const std::vector<const ReportRow*>& rows) {
+Json MapLayout(const std::vector<const ReportRow*>& rows) {
   Json layout = Layout("transformer call", "");
   layout["xaxis"]["showgrid"] = false;
-  layout["yaxis"] = RowAxis(report, rows);
+  layout["yaxis"] = RowAxis(rows);
   const int line = rows.size() > 60 ? 4 : 22;
   layout["height"] = std::max<int>(320, 110 + line * static_cast<int>(rows.size()));
   return layout;
@@ -131,7 +131,7 @@ Figure SkipMapFigure(const Report& report, const std::string& model) {
                        {"tickformat", ".0%"},
                        {"thickness", 10},
                        {"outlinewidth", 0}};
-  figure.variants = {{"", "", Dump(Json::array({trace}), MapLayout(report, rows))}};
+  figure.variants = {{"", "", Dump(Json::array({trace}), MapLayout(rows))}};
   return figure;
 }
 
@@ -176,7 +176,7 @@ Figure ReplayFigure(const Report& report, const std::string& model) {
                        {"ticktext", {"replay only", "same", "live only"}},
                        {"thickness", 10},
                        {"outlinewidth", 0}};
-  figure.variants = {{"", "", Dump(Json::array({trace}), MapLayout(report, rows))}};
+  figure.variants = {{"", "", Dump(Json::array({trace}), MapLayout(rows))}};
   return figure;
 }
 

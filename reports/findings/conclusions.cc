@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "reports/findings/choices.h"
 #include "reports/findings/labels.h"
 
 namespace teacache {
@@ -76,9 +77,9 @@ std::string At(const std::vector<Entry>& list, const Tally& tally) {
   return fmt::format("at threshold{} {}", list.size() == 1 ? "" : "s", Listed(words));
 }
 
-// "At equal computed calls TeaCache beats uniform skipping at ..., cannot be told from it at ...":
-// how the rows of a model and coefficient set do against the baseline `policy`, with the thresholds
-// at which the baseline could not have as many calls. "" = they were not compared.
+// "At equal computed calls TeaCache beats uniform skipping at ..., does not differ clearly from it
+// at ...": how the rows of a model and coefficient set do against the baseline `policy`, with the
+// thresholds at which the baseline could not have as many calls. "" = they were not compared.
 std::string AgainstBaseline(const Report& report,
                             const ReportModel& model,
                             const std::string& fit,
@@ -91,8 +92,9 @@ std::string AgainstBaseline(const Report& report,
     if (!tally.better.empty())
       parts.push_back(fmt::format("beats {} {}", label, At(tally.better, tally)));
     if (!tally.same.empty()) {
-      parts.push_back(fmt::format(
-          "cannot be told from {} {}", tally.better.empty() ? label : "it", At(tally.same, tally)));
+      parts.push_back(fmt::format("does not differ clearly from {} {}",
+                                  tally.better.empty() ? label : "it",
+                                  At(tally.same, tally)));
     }
     if (!tally.worse.empty()) {
       parts.push_back(fmt::format(
@@ -140,7 +142,7 @@ std::string BaselineThere(const Report& report, const ReportRow& row, const std:
                                                   Fixed(comparison->computed_a, 1) + " calls",
                      verdict > 0   ? "is worse there"
                      : verdict < 0 ? "is better there"
-                                   : "cannot be told from it there",
+                                   : "shows no clear difference there",
                      PolicyLabel(policy),
                      Signed(difference.mean, 1),
                      Signed(difference.ci95.lo, 1),
@@ -175,40 +177,82 @@ std::string LimitText(const Report& report, const ReportRow& row) {
   return "";
 }
 
-// The choice of `model`; without headline where no TeaCache setting was scored.
+std::string WorstWords(const ReportRow& row) {
+  return IsOfWorstVideo(row) ? "the worst video" : "the worst 5 % of the videos";
+}
+
+std::string FasterWords(const ReportRow& row) {
+  return row.speedup_total.value > 0 ? SpeedupText(row.speedup_total) + " faster end to end"
+                                     : "how much faster is not known for want of times";
+}
+
+std::string Headline(const Report& report, const SettingOption& best) {
+  const ReportRow& row = *best.row;
+  return fmt::format(
+      "{} is the {} that keeps {} at {} dB or more: {}, {}, PSNR {} on average over {}.",
+      Capital(RowLabel(row)),
+      row.speedup_total.value > 0 ? "fastest setting" : "setting with the fewest computed calls",
+      WorstWords(row),
+      Short(report.context.psnr_floor),
+      FasterWords(row),
+      row.calls > 0 ? fmt::format("{} of {} calls computed", Fixed(row.computed_mean, 1), row.calls)
+                    : "how many calls were computed is not known",
+      MetricText(row.psnr, 1, " dB"),
+      Plural(row.psnr->n, "video"));
+}
+
+// How the best option stands against `other`, which keeps the floor too.
+std::string LeadWords(const SettingOption& best, const SettingOption& other) {
+  if (!(other.behind.value > 0)) return "";
+  const bool clear = other.behind.ci95 && other.behind.ci95->lo > 1;
+  return fmt::format("; {} is {} faster than that, {}",
+                     RowLabel(*best.row),
+                     SpeedupText(other.behind),
+                     clear ? "beyond the interval" : "which is no clear difference");
+}
+
+// TeaCache's fastest setting beside a better one of another policy, or the next policy beside
+// TeaCache's.
+std::string OtherWords(const SettingChoice& choice) {
+  const SettingOption& best = *choice.best();
+  const SettingOption* teacache = choice.teacache();
+  if (!teacache) return "No TeaCache setting keeps it.";
+  if (teacache == &best) {
+    if (choice.options.size() < 2) return "";
+    const SettingOption& next = choice.options[1];
+    if (!next.keeps) return "No other policy keeps it.";
+    return fmt::format(
+        "Next is {}, {}{}.", RowLabel(*next.row), FasterWords(*next.row), LeadWords(best, next));
+  }
+  return fmt::format("TeaCache's fastest such setting is {}, {}{}.",
+                     RowLabel(*teacache->row),
+                     FasterWords(*teacache->row),
+                     LeadWords(best, *teacache));
+}
+
+// The choice of `model`; without headline where no setting was scored.
 Conclusion Choice(const Report& report, const ReportModel& model) {
-  Conclusion choice{ConclusionKind::kChoice, model.name, "", ""};
-  const double floor = report.context.psnr_floor;
-  const bool any = std::ranges::any_of(report.rows, [&model](const ReportRow& row) {
-    return row.model == model.name && IsTeaCache(row) && row.psnr;
-  });
-  if (!any) return choice;
-  const ReportRow* row = RecommendedRow(report, model.name);
-  if (!row) {
-    choice.headline = fmt::format(
-        "No threshold of this sweep keeps the worst 5 % of the videos at {} dB or more; choose "
-        "from the curves below.",
-        Short(floor));
-    return choice;
+  Conclusion conclusion{ConclusionKind::kChoice, model.name, "", ""};
+  const SettingChoice choice = ChooseSetting(report, model.name);
+  if (choice.options.empty()) return conclusion;
+  if (!choice.best()) {
+    conclusion.headline =
+        fmt::format("No setting keeps {} at {} dB or more; choose from the curves below.",
+                    WorstWords(*choice.options.front().row),
+                    Short(report.context.psnr_floor));
+    return conclusion;
   }
-  choice.headline = fmt::format(
-      "Threshold {} is the largest that keeps the worst 5 % of the videos at {} dB or more: {}, "
-      "{}, "
-      "PSNR {} on average.",
-      Short(*row->threshold),
-      Short(floor),
-      row->speedup_total.value > 0 ? SpeedupText(row->speedup_total) + " faster end to end"
-                                   : "how much faster is not known for want of times",
-      row->calls > 0
-          ? fmt::format("{} of {} calls computed", Fixed(row->computed_mean, 1), row->calls)
-          : "how many calls were computed is not known",
-      MetricText(row->psnr, 1, " dB"));
-  for (const std::string& policy : Baselines(report, model)) {
-    choice.text += BaselineThere(report, *row, policy);
+  conclusion.headline = Headline(report, *choice.best());
+  conclusion.text = OtherWords(choice);
+  if (const SettingOption* teacache = choice.teacache()) {
+    for (const std::string& policy : Baselines(report, model)) {
+      conclusion.text += BaselineThere(report, *teacache->row, policy);
+    }
+    // The curve between the thresholds is of the worst 5 %.
+    if (!IsOfWorstVideo(*teacache->row)) conclusion.text += LimitText(report, *teacache->row);
   }
-  choice.text += LimitText(report, *row);
-  if (choice.text.starts_with(" ")) choice.text.erase(0, 1);
-  return choice;
+  if (conclusion.text.starts_with(" ")) conclusion.text.erase(0, 1);
+  return conclusion;
 }
 
 std::string FrontSentence(const Report& report, const ReportModel& model) {
@@ -226,9 +270,12 @@ std::string FrontSentence(const Report& report, const ReportModel& model) {
       words.push_back(fmt::format("{} of {}", count[policy], PolicyLabel(policy)));
     }
     const ReportRow* knee = FindRow(report, front.knee);
-    return fmt::format("{} settings are beaten by no other in speed and PSNR at once: {}{}.",
-                       front.rows.size(),
-                       Listed(words),
+    const std::string settings =
+        policies.size() == 1
+            ? fmt::format("{} settings, all of {},", front.rows.size(), PolicyLabel(policies[0]))
+            : fmt::format("{} settings ({})", front.rows.size(), Listed(words));
+    return fmt::format("{} are not beaten in both speed and PSNR by any other{}.",
+                       settings,
                        knee ? fmt::format("; the knee is {} ({} at {})",
                                           RowLabel(*knee),
                                           MetricText(knee->psnr, 1, " dB"),
@@ -323,7 +370,7 @@ std::string SignalSentence(const ReportFit& fit) {
 
 // Where the saved calls go: calls / computed calls against the measured speed-up.
 std::string OverheadSentence(const ReportRow& row) {
-  if (row.computed_mean <= 0 || !(row.speedup_total.value > 0) ||
+  if (!row.threshold || row.computed_mean <= 0 || !(row.speedup_total.value > 0) ||
       !(row.speedup_transformer.value > 0)) {
     return "";
   }
@@ -423,21 +470,6 @@ int Verdict(const ReportComparison& comparison) {
   return difference->ci95.lo > 0 ? 1 : difference->ci95.hi < 0 ? -1 : 0;
 }
 
-const ReportRow* RecommendedRow(const Report& report, const std::string& model) {
-  const auto keeps = [&report](const ReportMetric& psnr) {
-    if (psnr.p5) return *psnr.p5 >= report.context.psnr_floor;
-    return psnr.identical > 0;
-  };
-  const ReportRow* best = nullptr;
-  for (const ReportRow& row : report.rows) {
-    if (row.model != model || !IsTeaCache(row) || !row.psnr || !keeps(*row.psnr)) continue;
-    const bool better = !best || (row.fit == best->fit ? *row.threshold > *best->threshold
-                                                       : row.computed_mean < best->computed_mean);
-    if (better) best = &row;
-  }
-  return best;
-}
-
 std::vector<Conclusion> DrawConclusions(const Report& report) {
   std::vector<Conclusion> conclusions;
   const auto add = [&conclusions](ConclusionKind kind, const std::string& model, std::string text) {
@@ -460,8 +492,9 @@ std::vector<Conclusion> DrawConclusions(const Report& report) {
       }
     }
     add(ConclusionKind::kFront, name, FrontSentence(report, model));
-    if (const ReportRow* row = RecommendedRow(report, name)) {
-      add(ConclusionKind::kOverhead, name, OverheadSentence(*row));
+    const SettingChoice chosen = ChooseSetting(report, name);
+    if (const SettingOption* teacache = chosen.teacache()) {
+      add(ConclusionKind::kOverhead, name, OverheadSentence(*teacache->row));
     }
     for (const ReportFit& fit : report.fits) {
       if (fit.model == name) add(ConclusionKind::kSignal, name, SignalSentence(fit));

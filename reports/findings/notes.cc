@@ -39,6 +39,18 @@ std::string FailureNote(const ReportRow& row) {
       total);
 }
 
+// The medians of all runs hold the drift of the machine between settings, which the pairs do not.
+std::string DriftNote(const ReportRow& uncached, const ReportRow& row) {
+  if (uncached.total.n == 0 || !(row.total.median > 0) || !row.speedup_total.ci95) return "";
+  const double ratio = uncached.total.median / row.total.median;
+  const ReportInterval& pairs = *row.speedup_total.ci95;
+  if (ratio >= pairs.lo && ratio <= pairs.hi) return "";
+  return fmt::format(
+      "Its seconds alone would give {}×; the speed-up pairs each run with the uncached run of the "
+      "same video and round, so that drift of the machine cancels.",
+      Fixed(ratio, 2));
+}
+
 }  // namespace
 
 void AddRowNotes(Report* report) {
@@ -56,6 +68,7 @@ void AddRowNotes(Report* report) {
       Add(&row, "There are no uncached videos of this model to compare with.");
       continue;
     }
+    Add(&row, DriftNote(*reference->second, row));
     const std::string& codec = reference->second->codec;
     if (!row.codec.empty() && !codec.empty() && row.codec != codec) {
       Add(&row,

@@ -266,36 +266,38 @@ std::pair<std::vector<double>, std::vector<double>> Paired(const ReportRow& a,
   return values;
 }
 
-double Ratio(std::vector<double> uncached, std::vector<double> cached) {
-  const double below = Median(std::move(cached));
-  return below > 0 ? Median(std::move(uncached)) / below : kNone;
+// Seconds of `before` over those of `after` for one video: the median over the rounds, in which the
+// settings were timed one after the other, so that drift of the machine cancels. NaN = not known.
+double VideoRatio(const ReportVideo& before, const ReportVideo& after, Seconds seconds, Runs runs) {
+  const std::vector<double>& a = before.*runs;
+  const std::vector<double>& b = after.*runs;
+  std::vector<double> ratios;
+  if (!a.empty() && a.size() == b.size()) {
+    for (size_t round = 0; round < a.size(); ++round) {
+      if (b[round] > 0) ratios.push_back(a[round] / b[round]);
+    }
+  } else if (before.*seconds >= 0 && after.*seconds > 0) {
+    ratios.push_back(before.*seconds / after.*seconds);
+  }
+  return ratios.empty() ? kNone : Median(std::move(ratios));
 }
 
 ReportSpeedup SummarizeSpeedup(const ReportRow& uncached,
                                const ReportRow& row,
                                Seconds seconds,
+                               Runs runs,
                                const SummaryOptions& options) {
-  auto [before, after] =
-      Paired(uncached, row, [seconds](const ReportVideo& video) { return video.*seconds; });
-  for (size_t i = before.size(); i-- > 0;) {
-    if (before[i] >= 0 && after[i] >= 0) continue;
-    before.erase(before.begin() + static_cast<std::ptrdiff_t>(i));
-    after.erase(after.begin() + static_cast<std::ptrdiff_t>(i));
+  const auto before = VideosByKey(uncached);
+  std::vector<double> videos;
+  for (const auto& [key, video] : VideosByKey(row)) {
+    const auto partner = before.find(key);
+    if (partner == before.end()) continue;
+    const double ratio = VideoRatio(*partner->second, *video, seconds, runs);
+    if (std::isfinite(ratio)) videos.push_back(ratio);
   }
-  if (before.empty() || !std::isfinite(Ratio(before, after))) return {};
-  ReportSpeedup speedup{Ratio(before, after), std::nullopt};
-  if (before.size() < 2) return speedup;
-  std::vector<double> b(before.size());
-  std::vector<double> a(before.size());
-  speedup.ci95 = Bootstrap(
-      before.size(), options.bootstrap_samples, options.seed, [&](std::span<const size_t> drawn) {
-        for (size_t i = 0; i < drawn.size(); ++i) {
-          b[i] = before[drawn[i]];
-          a[i] = after[drawn[i]];
-        }
-        return Ratio(b, a);
-      });
-  return speedup;
+  if (videos.empty()) return {};
+  return {Median(videos),
+          BootstrapPercentile(videos, 0.5, options.bootstrap_samples, options.seed)};
 }
 
 std::optional<ReportDifference> Difference(const ReportRow& a,
@@ -362,12 +364,20 @@ void SummarizeRow(const Report& report, const SummaryOptions& options, ReportRow
   row->psnr = SummarizeMetric(videos, &ReportVideo::psnr, higher);
   row->ssim = SummarizeMetric(videos, &ReportVideo::ssim, higher);
   row->lpips = SummarizeMetric(videos, &ReportVideo::lpips, lower);
-  row->speedup_transformer =
-      SummarizeSpeedup(*uncached, *row, &ReportVideo::transformer_seconds, options);
-  row->speedup_total = SummarizeSpeedup(*uncached, *row, &ReportVideo::total_seconds, options);
+  row->speedup_transformer = SummarizeSpeedup(
+      *uncached, *row, &ReportVideo::transformer_seconds, &ReportVideo::transformer_runs, options);
+  row->speedup_total = SummarizeSpeedup(
+      *uncached, *row, &ReportVideo::total_seconds, &ReportVideo::total_runs, options);
 }
 
 }  // namespace
+
+ReportSpeedup PairedSpeedup(const ReportRow& before,
+                            const ReportRow& after,
+                            const SummaryOptions& options) {
+  return SummarizeSpeedup(
+      before, after, &ReportVideo::total_seconds, &ReportVideo::total_runs, options);
+}
 
 void SummarizeReport(Report* report, const SummaryOptions& given) {
   if (given.bootstrap_samples < 100) {

@@ -20,10 +20,16 @@ struct SummaryOptions {
 //   fronts, decisions (decisions.h) and conclusions (conclusions.h)
 // Videos with an error count nowhere. Scores are pooled in natural order of the files' names, as
 // eval-metrics pools them, so that the figures are its figures to the digit. A speed-up is the
-// ratio of the medians of uncached and cached seconds over the prompts and seeds that both have;
-// its interval resamples these. Results depend on the values and the seed only. Reports of more
+// median over the videos of the ratio of uncached to cached seconds, the ratio of a video being the
+// median over its timed runs, each against the uncached run of the same round; its interval
+// resamples the videos. Results depend on the values and the seed only. Reports of more
 // than 500 rows are resampled 1000 times at most. Throws UserError when two rows have one id, when
 // `matches` names no row, when a video belongs to no prompt or when a score is not finite.
 void SummarizeReport(Report* report, const SummaryOptions& options = {});
+
+// How many times faster the videos of `after` are than the same ones of `before`, end to end.
+ReportSpeedup PairedSpeedup(const ReportRow& before,
+                            const ReportRow& after,
+                            const SummaryOptions& options = {});
 
 }  // namespace teacache

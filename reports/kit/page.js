@@ -17,7 +17,12 @@ function fixed(value, digits) {
 const signed = (value, digits) => (value < 0 ? '−' : '+') + Math.abs(value).toFixed(digits);
 const short = (value) => String(Number(value.toPrecision(4)));
 const escapeHtml = (text) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
-const hash = new URLSearchParams(location.hash.slice(1));
+const hash = new URLSearchParams(location.hash.slice(1));  // what the address asks for; only here it changes
+
+function readAddress() {
+  for (const key of [...hash.keys()]) hash.delete(key);
+  new URLSearchParams(location.hash.slice(1)).forEach((value, key) => hash.set(key, value));
+}
 
 function element(tag, properties, ...children) {
   const made = Object.assign(document.createElement(tag), properties);

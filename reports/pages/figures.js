@@ -100,6 +100,31 @@ function clicked(point) {
   choose(rowById.get(id), prompt === undefined ? undefined : `${prompt}:${seed}`);
 }
 
+// The marks of a chart from left to right, each setting or video once.
+function marksOf({plot}) {
+  const marks = new Map();
+  for (const trace of plot.data || []) {
+    if (!Array.isArray(trace.customdata) || trace.visible === 'legendonly' || trace.meta?.ring) continue;
+    trace.customdata.forEach((mark, i) => {
+      const one = trace.type === 'heatmap' ? mark[0] : mark;
+      const x = trace.type === 'heatmap' || trace.orientation === 'h' ? trace.y[i] : trace.x[i];
+      if (!marks.has(String(one))) marks.set(String(one), {mark: one, x});
+    });
+  }
+  return [...marks.values()].sort((a, b) => (a.x < b.x ? -1 : a.x > b.x ? 1 : 0)).map(({mark}) => mark);
+}
+
+// The arrow keys select the next mark, as they do in the tables; the tiles say what it is.
+function moved(chart, event) {
+  const step = {ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1}[event.key];
+  const marks = step ? marksOf(chart) : [];
+  if (!marks.length) return;
+  event.preventDefault();
+  const now = marks.findIndex(isSelected);
+  const next = now < 0 ? 0 : Math.min(Math.max(now + step, 0), marks.length - 1);
+  clicked({customdata: marks[next]});
+}
+
 // Charts of one model are seen while a setting of that model is selected.
 function showModel() {
   for (const chart of charts) {
@@ -113,7 +138,7 @@ function showModel() {
 
 // The axis asked for may be one that nothing is known of.
 const axes = [...document.querySelectorAll('[data-x]')].map((button) => button.dataset.x);
-if (axes.length && !axes.includes(state.x)) [state.x] = axes;
+if (axes.length && !axes.includes(state.x)) setAxis(axes[0]);
 
 function showAxis() {
   for (const button of document.querySelectorAll('[data-x]')) {
@@ -123,10 +148,12 @@ function showAxis() {
 
 for (const figure of document.querySelectorAll('.chart')) {
   const chart = addChart(figure, () => makeFigure(chart), {clicked});
+  chart.plot.tabIndex = 0;
+  chart.plot.addEventListener('keydown', (event) => moved(chart, event));
 }
 for (const button of document.querySelectorAll('[data-x]')) {
   button.addEventListener('click', () => {
-    state.x = button.dataset.x;
+    setAxis(button.dataset.x);
     showAxis();
     charts.filter((chart) => chart.figure.dataset.shared).forEach(draw);
     writeHash();

@@ -131,7 +131,7 @@ std::string ThresholdCharts(const FittedExpert& expert, const std::string& suffi
          ChartHtml({.id = "skips" + suffix,
                     .title = "Which calls are skipped",
                     .caption = "One line per prompt, seed and branch at the threshold of the "
-                               "slider; filled cells are skipped, pale ones computed. " +
+                               "slider; filled cells are computed, pale ones skipped. " +
                                exact,
                     .wide = true});
 }

@@ -14,6 +14,7 @@
 #include "reports/charts/figure_parts.h"
 #include "reports/charts/figures.h"
 #include "reports/data/report_json.h"
+#include "reports/findings/choices.h"
 #include "reports/findings/labels.h"
 #include "reports/kit/html_page.h"
 #include "reports/kit/html_template.h"
@@ -65,11 +66,65 @@ std::string OfModel(const Report& report, const std::string& model, const std::s
   return report.models.size() > 1 && !model.empty() ? model + ": " + text : text;
 }
 
+std::string Interval(const std::optional<ReportInterval>& interval, int digits) {
+  return interval ? fmt::format("({}–{})", Fixed(interval->lo, digits), Fixed(interval->hi, digits))
+                  : "";
+}
+
+std::string ColorOf(const Report& report, const ReportRow& row) {
+  return SeriesOf(report, [&row](const ReportRow& other) { return &other == &row; }).front().color;
+}
+
+std::string Videos(const ReportRow& row) {
+  std::string text = fmt::format("{} video{}", row.psnr->n, row.psnr->n == 1 ? "" : "s");
+  if (row.psnr->identical > 0) text += fmt::format(" + {} identical", row.psnr->identical);
+  return text;
+}
+
+// A line of the table of policies.
+Json OptionValues(const Report& report, const SettingOption& option, bool is_best) {
+  const ReportRow& row = *option.row;
+  Json values = {{"id", row.id},
+                 {"setting", RowLabel(row)},
+                 {"color", ColorOf(report, row)},
+                 {"keeps", option.keeps}};
+  const bool timed = row.speedup_total.value > 0;
+  values["speedup"] = timed ? Fixed(row.speedup_total.value, 2) + "×" : "–";
+  values["speedup_interval"] = Interval(row.speedup_total.ci95, 2);
+  values["calls"] =
+      row.calls > 0 ? fmt::format("{} / {}", Fixed(row.computed_mean, 1), row.calls) : "–";
+  values["worst"] = std::isinf(option.worst) ? "identical" : Fixed(option.worst, 1) + " dB";
+  values["worst_note"] = option.keeps
+                             ? Interval(IsOfWorstVideo(row) ? std::nullopt : row.psnr->p5_ci95, 1)
+                             : "misses the floor";
+  values["mean"] = MetricText(row.psnr, 1, " dB");
+  values["videos"] = Videos(row);
+  const bool compared = option.behind.value > 0;
+  values["behind"] = is_best ? "the best" : compared ? Fixed(option.behind.value, 2) + "×" : "–";
+  const bool clear = option.behind.ci95 && option.behind.ci95->lo > 1;
+  values["behind_note"] =
+      compared ? Interval(option.behind.ci95, 2) + (clear ? "" : " no clear difference") : "";
+  return values;
+}
+
 Json Choices(const Report& report) {
   Json choices = Json::array();
   for (const Conclusion& conclusion : report.conclusions) {
     if (conclusion.headline.empty()) continue;
+    const SettingChoice choice = ChooseSetting(report, conclusion.model);
+    Json options = Json::array();
+    int videos = 0;
+    bool worst_video = false;
+    for (const SettingOption& option : choice.options) {
+      options.push_back(OptionValues(report, option, &option == choice.best()));
+      videos = std::max(videos, option.row->psnr->n + option.row->psnr->identical);
+      worst_video = worst_video || IsOfWorstVideo(*option.row);
+    }
     choices.push_back({{"headline", OfModel(report, conclusion.model, conclusion.headline)},
+                       {"any_options", !options.empty()},
+                       {"options", std::move(options)},
+                       {"worst_label", worst_video ? "worst video, PSNR" : "worst 5 %, PSNR"},
+                       {"video_count", fmt::format("{} video{}", videos, videos == 1 ? "" : "s")},
                        {"text", conclusion.text}});
   }
   return choices;
@@ -121,6 +176,19 @@ std::string ReportData(const Report& report) {
   const std::string json = ReportJson(report, -1);
   if (json.size() < kPackedFrom) return DataElement("report-data", json);
   return PackedDataElement("report-data", ToColumns(nlohmann::ordered_json::parse(json)).dump());
+}
+
+// The names of settings and policies as findings/labels makes them, for the script.
+std::string LabelData(const Report& report) {
+  Json rows = Json::object();
+  Json policies = Json::object();
+  for (const ReportRow& row : report.rows) {
+    rows[row.id] = RowLabel(row);
+    policies[row.policy] = PolicyLabel(row.policy);
+  }
+  const Json labels = {{"rows", std::move(rows)}, {"policies", std::move(policies)}};
+  const std::string json = labels.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return Data("label-data", json, json.size() >= kPackedFrom / 10);
 }
 
 std::string FigureData(const std::vector<Figure>& figures) {
@@ -328,7 +396,7 @@ std::string HtmlReport(const Report& report, const HtmlReportOptions& options) {
   page.title = ReportTitle(report);
   page.facts = Facts(report);
   page.body = Body(report, figures);
-  page.data = ReportData(report) + FigureData(figures);
+  page.data = ReportData(report) + LabelData(report) + FigureData(figures);
   if (!options.embed_videos_of.empty()) {
     page.data += EmbeddedVideos(report, options.embed_videos_of);
   }

@@ -217,6 +217,15 @@ const player = {
       this.seek(Number(event.target.value) * (this.lead.duration || 0));
     });
     this.setGain(byId('gain').value);
+    // Narrow screens have room for one picture.
+    for (const button of document.querySelectorAll('[data-pane]')) {
+      button.addEventListener('click', () => {
+        byId('panes').dataset.shown = button.dataset.pane;
+        for (const other of document.querySelectorAll('[data-pane]')) {
+          other.setAttribute('aria-pressed', String(other === button));
+        }
+      });
+    }
   },
 };
 

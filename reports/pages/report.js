@@ -57,7 +57,7 @@ function showTiles() {
     ...comparisonTiles(row),
   ].filter(Boolean);
   byId('tiles').replaceChildren(...tiles.map(([name, value, more]) => element('div', {},
-    element('dt', {textContent: name}), element('dd', {textContent: value}, element('small', {textContent: more})))));
+    element('dt', {textContent: name}), ' ', element('dd', {}, value, ' ', element('small', {textContent: more})))));
   byId('row-notes').replaceChildren(...(row.notes || []).map((note) => element('p', {className: 'warning', textContent: note})));
 }
 
@@ -70,17 +70,46 @@ function showPickers() {
 byId('setting').addEventListener('change', (event) => choose(rowById.get(event.target.value)));
 byId('video').addEventListener('change', (event) => choose(state.row, event.target.value));
 
+// What the address asks for and the report does not have.
+function unknownInAddress() {
+  const unknown = [];
+  if (hash.has('setting') && !rowById.has(hash.get('setting'))) unknown.push(`setting “${hash.get('setting')}”`);
+  else if (!hash.has('setting') && hash.has('threshold') && state.row?.threshold !== Number(hash.get('threshold'))) {
+    unknown.push(`threshold ${hash.get('threshold')}`);
+  }
+  const prompt = hash.get('prompt');
+  if (prompt !== null && !report.context.test_prompts[Number(prompt) - 1]) unknown.push(`prompt ${prompt}`);
+  const seed = hash.get('seed');
+  if (seed !== null && !report.context.seeds.some((one) => String(one) === seed)) unknown.push(`seed ${seed}`);
+  return unknown;
+}
+
+function showLinkNote() {
+  const unknown = unknownInAddress();
+  byId('link-note').hidden = !unknown.length;
+  byId('link-note').textContent = unknown.length ?
+    `The address asks for ${unknown.join(' and ')}, which this report does not have; shown is ${labelOf(state.row)}.` : '';
+}
+
+for (const line of document.querySelectorAll('.choice tr[data-row]')) {
+  line.addEventListener('click', () => choose(rowById.get(line.dataset.row)));
+}
+
 watchers.unshift(showPickers);
 fillSettingPicker();
 const start = firstRow();
-if (start) select(start, firstVideo(start));
+if (start) {
+  select(start, firstVideo(start));
+  showLinkNote();
+}
 if (!rows.some((row) => row.policy !== 'none')) byId('player').hidden = true;
 showTable('settings');
 // The address may be changed by hand or by a link.
 addEventListener('hashchange', () => {
-  for (const key of [...hash.keys()]) hash.delete(key);
-  new URLSearchParams(location.hash.slice(1)).forEach((value, key) => hash.set(key, value));
+  readAddress();
   const row = firstRow();
-  if (row) select(row, firstVideo(row));
+  if (!row) return;
+  select(row, firstVideo(row));
+  showLinkNote();
 });
 begin();

@@ -20,22 +20,10 @@ function videoOf(row, key) {
 
 const known = (value) => value !== null && value !== undefined;
 
-const policyNames = {none: 'uncached', teacache: 'TeaCache', uniform: 'uniform skipping', mask: 'fixed mask',
-  steps: 'fewer steps', magcache: 'MagCache'};
-const policyName = (row) => policyNames[row.policy] || row.policy;
-
-const setsOf = new Map(report.models.map((model) => [model.name,
-  report.fits.filter((fit) => fit.model === model.name).length]));
-
-// Without the model's name.
-function ownLabelOf(row) {
-  if (row.label) return row.label;
-  let label = policyName(row);
-  if (known(row.threshold)) label += ` ${short(row.threshold)}`;
-  if (known(row.computed_target)) label += ` ${short(row.computed_target)} calls`;
-  if (row.fit && setsOf.get(row.model) > 1) label += `, ${row.fit}`;
-  return label;
-}
+// Made by the program, so that page, tables and sentences say the same.
+const labels = parsed('label-data');
+const policyName = (row) => labels.policies[row.policy];
+const ownLabelOf = (row) => labels.rows[row.id];  // without the model's name
 
 const labelOf = (row) => (severalModels ? `${row.model}: ${ownLabelOf(row)}` : ownLabelOf(row));
 
@@ -95,7 +83,7 @@ function videoHover(row, video) {
 const state = {row: null, video: '', x: hash.get('x') === 'calls' ? 'calls' : 'speed'};
 const watchers = [];
 
-// The setting named by the address, else the recommended one, else the TeaCache setting in the middle.
+// The setting named by the address, else the best one, else the TeaCache setting in the middle.
 function firstRow() {
   if (rowById.has(hash.get('setting'))) return rowById.get(hash.get('setting'));
   const cached = rows.filter((row) => row.policy === 'teacache' && row.threshold > 0);
@@ -104,8 +92,8 @@ function firstRow() {
     const found = cached.find((row) => Math.abs(row.threshold - wanted) <= 1e-9 + 1e-6 * wanted);
     if (found) return found;
   }
-  const chosen = (report.decisions || []).find((decision) => rowById.has(decision.row));
-  if (chosen) return rowById.get(chosen.row);
+  const best = document.querySelector('.choice tr[data-row]:not(.misses)');
+  if (best) return rowById.get(best.dataset.row);
   return cached[Math.floor((cached.length - 1) / 2)] || rows.find((row) => row.policy !== 'none') || rows[0];
 }
 
@@ -115,6 +103,10 @@ function firstVideo(row) {
   const found = row.videos.find((video) => video.prompt === prompt &&
       (seed === null || String(video.seed) === seed)) || row.videos[0];
   return found ? keyOf(found) : '';
+}
+
+function setAxis(x) {
+  state.x = x;
 }
 
 function writeHash() {

@@ -99,7 +99,7 @@ class BigTable {
       cell.classList.toggle('text', !column.numeric);
       cell.classList.toggle('screen-only', Boolean(column.screenOnly));
       const small = column.small?.(item);
-      if (small) cell.append(element('small', {textContent: small}));
+      if (small) cell.append(' ', element('small', {textContent: small}));  // the space is for copied text
       if (column.warns?.(item)) cell.classList.add('warns');
       if (cell.textContent.length > 48) cell.title = column.text(item);
       line.append(cell);

@@ -72,11 +72,12 @@ std::string ReportMarkdown(const Report& report) {
   for (const ReportModel& model : report.models) text += Table(report, model);
   text += fmt::format(
       "Means over {} test prompts × {} seeds against the uncached videos, 95 % intervals in "
-      "brackets; "
-      "coefficients from {} other prompts. Time: median, end to end, {}{}.\n",
+      "brackets{}. Time: median, end to end, {}{}.\n",
       context.test_prompts.size(),
       context.seeds.size(),
-      context.fit_prompts.size(),
+      context.fit_prompts.empty()
+          ? ""
+          : fmt::format("; coefficients from {} other prompts", context.fit_prompts.size()),
       context.cpu.empty() ? "machine unknown" : context.cpu,
       context.device.empty() ? "" : ", device " + context.device);
   for (const std::string& warning : context.warnings) text += fmt::format("\nNote: {}\n", warning);

@@ -4,11 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "datasets/base/error.h"
 #include "metrics/pooling.h"
 #include "reports/data/report_json.h"
+#include "reports/findings/choices.h"
 #include "reports/findings/conclusions.h"
 #include "reports/findings/decisions.h"
 #include "reports/findings/labels.h"
@@ -168,7 +170,8 @@ TEST(DrawConclusions, SaysWhoWins) {
   Report report = SmallReport(2);
   SummarizeReport(&report);
   EXPECT_THAT(ConclusionTexts(report)[0],
-              AllOf(StartsWith("Threshold 0.1 is the largest"),
+              AllOf(StartsWith("TeaCache 0.1 is the fastest setting that keeps the worst video at "
+                               "30 dB or more: 2.00× (2.00–2.00) faster"),
                     HasSubstr("Uniform skipping at as many calls is worse there")));
   EXPECT_THAT(ConclusionTexts(report),
               Contains(HasSubstr("TeaCache beats uniform skipping at threshold 0.1 (+1.9 dB).")));
@@ -183,8 +186,9 @@ TEST(DrawConclusions, SaysWhereUniformSkippingIsAsGoodOrBetter) {
                              HasSubstr("never beats it"))));
   report = SmallReport(0.05);
   SummarizeReport(&report);
-  EXPECT_THAT(ConclusionTexts(report)[0], HasSubstr("cannot be told from it there"));
-  EXPECT_THAT(ConclusionTexts(report), Contains(HasSubstr("cannot be told from uniform skipping")));
+  EXPECT_THAT(ConclusionTexts(report)[0], HasSubstr("shows no clear difference there"));
+  EXPECT_THAT(ConclusionTexts(report),
+              Contains(HasSubstr("does not differ clearly from uniform skipping")));
   EXPECT_THAT(ConclusionTexts(report), Each(Not(HasSubstr("TeaCache beats"))));
 }
 
@@ -192,7 +196,7 @@ TEST(DrawConclusions, NoThresholdGoodEnough) {
   Report report = SmallReport(2);
   report.context.psnr_floor = 60;
   SummarizeReport(&report);
-  EXPECT_THAT(ConclusionTexts(report)[0], StartsWith("No threshold of this sweep keeps"));
+  EXPECT_THAT(ConclusionTexts(report)[0], StartsWith("No setting keeps the worst video at 60 dB"));
 }
 
 TEST(DrawConclusions, SharedPromptsAreCalledOut) {
@@ -215,24 +219,95 @@ TEST(DrawConclusions, WeakSignalIsCalledWeak) {
   EXPECT_THAT(ConclusionTexts(report), Contains(HasSubstr("is weak")));
 }
 
+TEST(DrawConclusions, AFrontOfOnePolicyIsNotCountedTwice) {
+  Report report = SmallReport(2);
+  ReportRow larger = report.rows[1];
+  larger.id = "teacache-0.3";
+  larger.threshold = 0.3;
+  for (ReportVideo& video : larger.videos) {
+    *video.psnr -= 10;
+    video.total_seconds = 0.5;
+  }
+  report.rows.push_back(larger);
+  SummarizeReport(&report);
+  EXPECT_THAT(
+      ConclusionTexts(report),
+      Contains("2 settings, all of TeaCache, are not beaten in both speed and PSNR by any other."));
+}
+
 TEST(DrawConclusions, EmptyReport) {
   Report report;
   SummarizeReport(&report);
   EXPECT_TRUE(report.conclusions.empty());
 }
 
-TEST(RecommendedRow, LargestThresholdAboveTheFloor) {
-  Report report = SyntheticSweep();
-  report.context.psnr_floor = 38;
-  const ReportRow* row = RecommendedRow(report, "shapes");
-  ASSERT_NE(row, nullptr);
-  EXPECT_GE(*row->psnr->p5, 38);
-  for (const ReportRow& other : report.rows) {
-    if (other.fit == row->fit && other.policy == "teacache" && *other.threshold > *row->threshold) {
-      EXPECT_LT(*other.psnr->p5, 38);
-    }
+// Four prompts; uniform skipping is faster and keeps the floor, TeaCache is better.
+Report FastUniform() {
+  Report report = SmallReport(5);
+  for (ReportVideo& video : report.rows[2].videos) video.total_seconds = 0.5;
+  return report;
+}
+
+TEST(ChooseSetting, TheFastestOfAllPoliciesThatKeepsTheFloor) {
+  Report report = FastUniform();
+  report.context.psnr_floor = 35;
+  SummarizeReport(&report);
+  const SettingChoice choice = ChooseSetting(report, "m");
+  ASSERT_EQ(choice.options.size(), 2u);
+  EXPECT_EQ(choice.best()->row->id, "uniform-2");
+  EXPECT_DOUBLE_EQ(choice.best()->worst, 35);
+  EXPECT_EQ(choice.teacache()->row->id, "teacache-0.1");
+  // Half the seconds in every pair.
+  EXPECT_DOUBLE_EQ(choice.teacache()->behind.value, 2);
+  EXPECT_DOUBLE_EQ(choice.teacache()->behind.ci95->lo, 2);
+  EXPECT_THAT(
+      ConclusionTexts(report)[0],
+      AllOf(StartsWith("Uniform skipping 2 calls is the fastest setting that keeps the "
+                       "worst video at 35 dB or more: 4.00×"),
+            HasSubstr("over 4 videos. TeaCache's fastest such setting is TeaCache 0.1, 2.00×"),
+            HasSubstr("uniform skipping 2 calls is 2.00× (2.00–2.00) faster than that, "
+                      "beyond the interval.")));
+}
+
+TEST(ChooseSetting, PoliciesThatMissTheFloorComeLast) {
+  Report report = FastUniform();
+  report.context.psnr_floor = 36;
+  SummarizeReport(&report);
+  const SettingChoice choice = ChooseSetting(report, "m");
+  EXPECT_EQ(choice.best()->row->id, "teacache-0.1");
+  EXPECT_FALSE(choice.options[1].keeps);
+  EXPECT_EQ(choice.options[1].behind.value, 0);
+  EXPECT_THAT(ConclusionTexts(report)[0], HasSubstr("No other policy keeps it."));
+  report.context.psnr_floor = 60;
+  EXPECT_EQ(ChooseSetting(report, "m").best(), nullptr);
+  EXPECT_TRUE(ChooseSetting(report, "other").options.empty());
+}
+
+TEST(ChooseSetting, AHeadlineSaysWhereTheIntervalDecidesNothing) {
+  Report report = SmallReport(2);
+  report.rows[2].videos[0].total_seconds = 2;
+  report.rows[2].videos[1].total_seconds = 2;
+  SummarizeReport(&report);
+  EXPECT_THAT(ConclusionTexts(report)[0],
+              AllOf(HasSubstr("Next is uniform skipping 2 calls, 1.50×"),
+                    HasSubstr("faster than that, which is no clear difference.")));
+}
+
+TEST(WorstPsnr, OfFewVideosTheWorstOne) {
+  Report report = SmallReport(2);
+  SummarizeReport(&report);
+  EXPECT_TRUE(IsOfWorstVideo(report.rows[1]));
+  EXPECT_DOUBLE_EQ(WorstPsnr(report.rows[1]), 40);
+  EXPECT_TRUE(std::isnan(WorstPsnr(report.rows[0])));
+  for (ReportVideo& video : report.rows[1].videos) {
+    video.psnr.reset();
+    video.identical = true;
   }
-  EXPECT_EQ(RecommendedRow(report, "other"), nullptr);
+  SummarizeReport(&report);
+  EXPECT_EQ(WorstPsnr(report.rows[1]), std::numeric_limits<double>::infinity());
+  report = SyntheticSweep({.prompts = 10, .failed_video = false});  // of two seeds: 20 videos
+  EXPECT_FALSE(IsOfWorstVideo(report.rows[1]));
+  EXPECT_EQ(WorstPsnr(report.rows[1]), *report.rows[1].psnr->p5);
 }
 
 TEST(SummarizeReport, PoolsInTheOrderOfFileNames) {
@@ -261,6 +336,38 @@ TEST(SummarizeReport, TimesAreMediansOfAllRuns) {
   EXPECT_EQ(report.rows[1].total.n, 12);
   EXPECT_DOUBLE_EQ(report.rows[1].total.median, 1.0);
   EXPECT_DOUBLE_EQ(report.rows[1].total.hi, 1.4);
+}
+
+// The machine becomes four times slower from round to round, and videos differ by a factor of ten:
+// every pair says two, whatever the medians of the seconds say.
+TEST(SummarizeReport, SpeedupsPairRunsOfOneRoundAndVideo) {
+  Report report = SmallReport(2);
+  for (int i = 0; i < 4; ++i) {
+    const double length = i == 3 ? 10 : 1;
+    report.rows[0].videos[i].total_runs = {2 * length, 8 * length, 32 * length};
+    report.rows[1].videos[i].total_runs = {length, 4 * length, 16 * length};
+  }
+  SummarizeReport(&report);
+  EXPECT_DOUBLE_EQ(report.rows[1].speedup_total.value, 2);
+  EXPECT_DOUBLE_EQ(report.rows[1].speedup_total.ci95->lo, 2);
+  EXPECT_DOUBLE_EQ(report.rows[1].speedup_total.ci95->hi, 2);
+  // One round of one video was disturbed: the median of its rounds is not.
+  report.rows[1].videos[0].total_runs[1] = 100;
+  // One video gains nothing: the median over four videos stays, the interval says so.
+  report.rows[1].videos[2].total_runs = report.rows[0].videos[2].total_runs;
+  SummarizeReport(&report);
+  EXPECT_DOUBLE_EQ(report.rows[1].speedup_total.value, 2);
+  EXPECT_DOUBLE_EQ(report.rows[1].speedup_total.ci95->lo, 1);
+  EXPECT_DOUBLE_EQ(report.rows[1].speedup_total.ci95->hi, 2);
+}
+
+// Reports of other tools may have other numbers of runs on each side: then the medians count.
+TEST(SummarizeReport, SpeedupsWithoutRoundsUseTheSecondsOfTheVideos) {
+  Report report = SmallReport(2);
+  for (int i = 0; i < 4; ++i) report.rows[0].videos[i].total_runs = {1, 2, 3};
+  report.rows[1].videos[3].total_seconds = -1;
+  SummarizeReport(&report);
+  EXPECT_DOUBLE_EQ(report.rows[1].speedup_total.value, 2);
 }
 
 TEST(SummarizeReport, SharesOfWhatVideosShow) {
@@ -325,6 +432,18 @@ TEST(AddRowNotes, SaysWhatIsUnusual) {
   SummarizeReport(&report);
   EXPECT_EQ(report.rows[3].notes, once);
   EXPECT_THAT(ConclusionTexts(report), Contains(HasSubstr("Nothing is skipped at threshold 0.")));
+}
+
+TEST(AddRowNotes, SaysWhereSecondsAndSpeedupContradict) {
+  Report report = SmallReport(2);
+  SummarizeReport(&report);
+  EXPECT_THAT(report.rows[1].notes, Each(Not(HasSubstr("seconds alone"))));
+  // The machine was three times slower for most uncached runs, but not for those that count.
+  for (ReportVideo& video : report.rows[0].videos) video.total_runs = {2, 6, 6};
+  for (ReportVideo& video : report.rows[1].videos) video.total_runs = {1, 3, 1};
+  SummarizeReport(&report);
+  EXPECT_DOUBLE_EQ(report.rows[1].speedup_total.value, 2);
+  EXPECT_THAT(report.rows[1].notes, Contains(HasSubstr("Its seconds alone would give 6.00×")));
 }
 
 TEST(ParetoFront, HoldsWhatNothingBeats) {

@@ -12,6 +12,7 @@
 
 #include "datasets/base/files.h"
 #include "reports/charts/figures.h"
+#include "reports/findings/choices.h"
 #include "reports/findings/join.h"
 #include "reports/findings/labels.h"
 #include "reports/findings/summaries.h"
@@ -138,7 +139,7 @@ TEST_F(HtmlPage, NumbersAreThoseOfReportJson) {
     if (row["psnr"].is_null()) continue;
     const double psnr = row["psnr"]["mean"];
     EXPECT_EQ(line["PSNR, dB"],
-              fmt::format("{}({}–{})",
+              fmt::format("{} ({}–{})",
                           Fixed(psnr, 1),
                           Fixed(row["psnr"]["ci95"]["lo"].get<double>(), 1),
                           Fixed(row["psnr"]["ci95"]["hi"].get<double>(), 1)));
@@ -285,6 +286,91 @@ TEST_F(HtmlPage, TablesSortFilterAndFollowTheKeys) {
   EXPECT_THAT(result["failed"][0].get<std::string>(), HasSubstr("decoder: no frames"));
   EXPECT_EQ(result["count"], "2");
   EXPECT_EQ(result["hidden"], true);
+}
+
+// The table above everything else, in the figures of report.json.
+TEST_F(HtmlPage, TheFastestSettingOfEveryPolicyComesFirst) {
+  const Report report = SyntheticSweep({.everything = true});
+  Write(report);
+  const Json result = Run("", R"(
+    const lines = [...document.querySelectorAll('.choice tr[data-row]')];
+    const first = document.getElementById('setting').value;
+    lines[1].click();
+    return {first, second: document.getElementById('setting').value, top: lines[0].getBoundingClientRect().top,
+      lines: lines.map((line) => ({id: line.dataset.row, text: line.textContent}))};)");
+  const SettingChoice choice = ChooseSetting(report, "shapes");
+  ASSERT_EQ(result["lines"].size(), choice.options.size());
+  ASSERT_EQ(choice.options.size(), 5u);
+  for (size_t i = 0; i < choice.options.size(); ++i) {
+    const ReportRow& row = *choice.options[i].row;
+    EXPECT_EQ(result["lines"][i]["id"], row.id);
+    const std::string text = result["lines"][i]["text"];
+    EXPECT_THAT(text, HasSubstr(RowLabel(row)));
+    EXPECT_THAT(text,
+                HasSubstr(fmt::format("{}× ({}–{})",
+                                      Fixed(row.speedup_total.value, 2),
+                                      Fixed(row.speedup_total.ci95->lo, 2),
+                                      Fixed(row.speedup_total.ci95->hi, 2))));
+    EXPECT_THAT(text, HasSubstr(Fixed(choice.options[i].worst, 1) + " dB"));
+  }
+  EXPECT_EQ(result["first"], choice.best()->row->id);
+  EXPECT_EQ(result["second"], choice.options[1].row->id);
+  EXPECT_LT(result["top"], 400);  // in the small window of the test
+}
+
+TEST_F(HtmlPage, UnknownAddressesSaySo) {
+  Write(SyntheticSweep());
+  const Json result = Run("setting=nonsense&prompt=99", R"(
+    const note = document.getElementById('link-note');
+    const first = note.hidden ? '' : note.textContent;
+    location.hash = 'threshold=0.07&seed=7';
+    await pause(100);
+    const second = note.hidden ? '' : note.textContent;
+    location.hash = 'threshold=0.1&prompt=2&seed=1';
+    await pause(100);
+    return {first, second, third: note.hidden ? '' : note.textContent};)");
+  EXPECT_THAT(result["first"].get<std::string>(),
+              HasSubstr("setting “nonsense” and prompt 99, which this report does not have"));
+  EXPECT_THAT(result["second"].get<std::string>(), HasSubstr("threshold 0.07 and seed 7"));
+  EXPECT_EQ(result["third"], "");
+}
+
+// From the slowest setting to the next, as a reader without a mouse finds them.
+TEST_F(HtmlPage, ArrowKeysMoveAlongAChart) {
+  const Report report = SyntheticSweep();
+  Write(report);
+  const Json result = Run("threshold=0.1", R"(
+    const plot = document.querySelector('[data-figure=quality-psnr] .plot');
+    plot.focus();
+    const press = (key) => {
+      plot.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
+      return document.getElementById('setting').value;
+    };
+    for (let i = 0; i < 100; ++i) press('ArrowLeft');
+    const seen = [document.getElementById('setting').value, press('ArrowRight'), press('ArrowRight')];
+    return {seen, focused: document.activeElement === plot,
+      live: document.getElementById('tiles').getAttribute('aria-live')};)");
+  std::vector<const ReportRow*> rows;
+  for (const ReportRow& row : report.rows) {
+    if (row.psnr && row.psnr->mean) rows.push_back(&row);
+  }
+  std::ranges::stable_sort(rows, {}, [](const ReportRow* row) { return row->speedup_total.value; });
+  EXPECT_EQ(result["seen"], Json({rows[0]->id, rows[1]->id, rows[2]->id}));
+  EXPECT_EQ(result["focused"], true);
+  EXPECT_EQ(result["live"], "polite");
+}
+
+TEST_F(HtmlPage, CopiedTextKeepsItsSeparators) {
+  Write(SyntheticSweep());
+  const Json result = Run("threshold=0.1", R"(
+    const copied = (selector) => {
+      getSelection().selectAllChildren(document.querySelector(selector));
+      return getSelection().toString();
+    };
+    return {facts: copied('.facts'), tiles: document.getElementById('tiles').textContent};)");
+  EXPECT_THAT(result["facts"].get<std::string>(), HasSubstr("8 test prompts × 2 seeds · shapes"));
+  EXPECT_THAT(result["tiles"].get<std::string>(), HasSubstr("speed-up, end to end "));
+  EXPECT_THAT(result["tiles"].get<std::string>(), HasSubstr("× 95 %: "));
 }
 
 TEST_F(HtmlPage, DownloadsHoldWhatIsDrawn) {
@@ -465,7 +551,7 @@ TEST_F(HtmlPage, PartialReportSaysWhatIsMissing) {
   EXPECT_EQ(result["teacache-0.2"]["note"], "The videos of this setting were not kept.");
   EXPECT_EQ(result["teacache-0.6"]["note"], "This video failed: no frames");
   EXPECT_EQ(result["teacache-0.6"]["panes"], false);
-  EXPECT_THAT(result["teacache-0.6"]["line"].get<std::string>(), HasSubstr("0 of 16incomplete"));
+  EXPECT_THAT(result["teacache-0.6"]["line"].get<std::string>(), HasSubstr("0 of 16 incomplete"));
   EXPECT_THAT(result["caveats"].get<std::string>(),
               HasSubstr("TeaCache 0.6, prompt 1, seed 0: no frames"));
 }

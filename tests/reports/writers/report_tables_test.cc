@@ -103,6 +103,13 @@ TEST(ReportMarkdown, OneTableLinePerSetting) {
   EXPECT_THAT(text, Not(HasSubstr("nan")));
 }
 
+TEST(ReportMarkdown, FitPromptsAreNamedWhereThereAreAny) {
+  Report report = SyntheticSweep();
+  EXPECT_THAT(ReportMarkdown(report), HasSubstr("; coefficients from 8 other prompts. Time:"));
+  report.context.fit_prompts.clear();
+  EXPECT_THAT(ReportMarkdown(report), HasSubstr("95 % intervals in brackets. Time:"));
+}
+
 TEST(ReportMarkdown, PipesDoNotEndACell) {
   Report report;
   report.models.emplace_back().name = "m";
