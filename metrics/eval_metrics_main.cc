@@ -8,7 +8,7 @@
 #include "datasets/base/program.h"
 #include "datasets/base/progress.h"
 #include "metrics/choose_scorer.h"
-#include "metrics/lpips/lpips_weights.h"
+#include "metrics/lpips/weights.h"
 #include "metrics/pairs/eval_command.h"
 
 namespace {

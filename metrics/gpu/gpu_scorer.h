@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "metrics/lpips/lpips_network.h"
+#include "metrics/lpips/backbones.h"
 #include "metrics/pairs/frame_scorer.h"
 
 namespace teacache {

@@ -5,9 +5,9 @@
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/tensors/torch_threads.h"
-#include "metrics/lpips/lpips_distance.h"
-#include "metrics/lpips/lpips_network.h"
-#include "metrics/lpips/lpips_tensors.h"
+#include "metrics/lpips/backbones.h"
+#include "metrics/lpips/distance.h"
+#include "metrics/lpips/weights.h"
 
 namespace teacache {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "datasets/tensors/safetensors.h"
-#include "metrics/lpips/lpips_net.h"
+#include "metrics/lpips/backbones.h"
 #include "metrics/lpips/perceptual_metric.h"
 
 namespace teacache {
@@ -21,7 +21,7 @@ namespace teacache {
 // With `spatial` the reference first scales M_l up to the picture (bilinear) and then takes the
 // mean; that mean is a fixed weighting of M_l (UpsampleMeanWeights), so nothing is scaled up here.
 // TeaCache uses alex with spatial.
-struct LpipsWeights;  // metrics/lpips/lpips_network.h
+struct LpipsWeights;  // metrics/lpips/backbones.h
 
 struct LpipsOptions {
   LpipsNet net = LpipsNet::kAlex;

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "datasets/base/error.h"
-#include "metrics/lpips/lpips_weights.h"
 #include "metrics/lpips/perceptual_metric.h"
+#include "metrics/lpips/weights.h"
 #include "metrics/vbench/evaluate_vbench.h"
 #include "metrics/vbench/networks/setup.h"
 

@@ -97,9 +97,8 @@ const std::set<std::string> kPrivateHeaders = {
     "datasets/video/libav_handles.h",
     "datasets/video/video_sources.h",
     "metrics/frames/ssim_kernel.h",
-    "metrics/lpips/lpips_distance.h",
-    "metrics/lpips/lpips_kernel.h",
-    "metrics/lpips/lpips_tensors.h",
+    "metrics/lpips/distance.h",
+    "metrics/lpips/distance_kernel.h",
     "metrics/pairs/pair_state.h",
     "runners/sampling/l1_kernel.h",
 };
