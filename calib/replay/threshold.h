@@ -35,11 +35,11 @@ struct QualityPoint {
       values;  // one per video, the same videos in the same order at every threshold
 };
 
-// "psnr" and "ssim" are better when higher, "lpips" when lower.
 struct QualityTarget {
   std::string metric = "psnr";
   double value = 0;
   bool worst = false;  // the 5 % of videos that are worst instead of the mean
+  bool higher_is_better = true;
 };
 
 struct QualityChoice {

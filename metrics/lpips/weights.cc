@@ -10,6 +10,7 @@
 #include "datasets/base/error.h"
 #include "datasets/tensors/torch_pickle.h"
 #include "datasets/tensors/torch_tensors.h"
+#include "metrics/networks_module.h"
 
 namespace teacache {
 namespace {
@@ -105,7 +106,7 @@ LpipsFiles FindLpipsFiles(LpipsNet net, const std::string& folder) {
   }
   if (!missing.empty()) {
     files.how_to = fmt::format(
-        "LPIPS needs {} in {}: run ./build.sh weights, or put it there, or "
+        "needs {} in {}: run ./build.sh weights, or put it there, or "
         "name another folder with --weights or TEACACHE_WEIGHTS",
         fmt::join(missing, " and "),
         place.string());
@@ -114,8 +115,10 @@ LpipsFiles FindLpipsFiles(LpipsNet net, const std::string& folder) {
 }
 
 std::shared_ptr<const Lpips> LoadLpips(const LpipsOptions& options, const LpipsFiles& files) {
-  if (!files.complete()) throw UserError("LPIPS weights", files.how_to);
-  return std::make_shared<const Lpips>(options,
+  if (!files.complete()) throw NotInstalled("LPIPS", files.how_to);
+  LpipsOptions with_files = options;
+  with_files.files = {files.backbone, files.heads};
+  return std::make_shared<const Lpips>(with_files,
                                        ReadWeightsFile(files.backbone),
                                        ReadWeightsFile(files.heads),
                                        files.backbone + ", " + files.heads);

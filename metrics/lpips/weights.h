@@ -25,7 +25,8 @@ struct LpipsFiles {
 // a folder "lpips".
 LpipsFiles FindLpipsFiles(LpipsNet net, const std::string& folder);
 
-// Reads both files (safetensors or torch.save). Throws UserError naming the file.
+// Reads both files (safetensors or torch.save). Throws UserError naming the file, NotInstalled
+// where they are not complete.
 std::shared_ptr<const Lpips> LoadLpips(const LpipsOptions& options, const LpipsFiles& files);
 
 // Checks names and shapes (see Lpips) and converts to `dtype`. Throws UserError.

@@ -7,7 +7,6 @@
 #include <map>
 #include <optional>
 
-#include "metrics/pairs/collect_results.h"
 #include "metrics/vbench/results.h"
 
 namespace teacache {
@@ -31,11 +30,9 @@ void SetScores(const VideoScore& score, ReportVideo* video) {
 }
 
 std::string ScoresDefinition(const ScoreOptions& options) {
-  const Results none = CollectResults({}, options);
   std::string text;
-  for (const char* metric : {"psnr", "ssim", "lpips"}) {
-    const auto found = none.context.find(metric);
-    if (found != none.context.end()) text += found->first + ": " + found->second + "\n";
+  for (const auto& metric : options.metrics) {
+    text += metric->info().name + ": " + metric->info().definition + "\n";
   }
   return text;
 }

@@ -140,7 +140,7 @@ class ModelReport {
     EvaluateOptions evaluate;
     evaluate.gt = settings_.front().videos;
     for (size_t i = 1; i < settings_.size(); ++i) evaluate.gens.push_back(settings_[i].videos);
-    evaluate.score.lpips = options_.lpips;
+    evaluate.score.metrics = options_.metrics;
     // Intervals are computed from the rows.
     evaluate.pooling.bootstrap_samples = 0;
     evaluate.jobs = options_.jobs;

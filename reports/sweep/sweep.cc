@@ -236,11 +236,7 @@ class SweepRun {
                                        options_.crf)
                          : "the lossless files in videos/ (FFV1); preview/ holds lossy copies for "
                            "the browser";
-    if (!options_.lpips) {
-      context.warnings.push_back(
-          "LPIPS was left out: no weights were given (--lpips-weights FOLDER; build.sh weights "
-          "fetches them)");
-    }
+    Append(options_.notes, &context.warnings);
     Append(calibration_.warnings, &context.warnings);
     Append(videos_->Warnings(), &context.warnings);
     report->metrics = VbenchMetrics(options_.vbench);

@@ -51,7 +51,7 @@ SweepVideos::SweepVideos(const System& system,
       prompts_(prompts),
       store_(*store),
       methods_(system, calibration, options.teacache_mode) {
-  score_.lpips = options.lpips;
+  score_.metrics = options.metrics;
   scores_definition_ = Sha256Hex(ScoresDefinition(score_)).substr(0, 12);
   vbench_definition_ = Sha256Hex(VbenchDefinition(options.vbench)).substr(0, 12);
 }

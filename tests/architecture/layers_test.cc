@@ -48,9 +48,11 @@ const std::vector<std::vector<std::string>> kRooms = {
      "calib/emitters",
      "calib",
      "calib/report"},
-    {"metrics/pooling",
+    {"metrics/metric",  // the interface
+     "metrics/pooling",
      "metrics/frames",
-     "metrics/lpips/perceptual_metric",
+     "metrics/networks_module",  // loads what needs LibTorch
+     "metrics/metric_list",
      "metrics/pairs",
      "metrics/lpips",
      "metrics/gpu",
