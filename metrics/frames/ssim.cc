@@ -62,8 +62,7 @@ const VariantEntry& Entry(SsimVariant variant) {
 }
 
 template <typename T>
-double GaussianSsimImpl(
-    std::span<const T> a, std::span<const T> b, int width, int height, int channels, double peak) {
+void CheckSamples(std::span<const T> a, std::span<const T> b, int width, int height, int channels) {
   const size_t samples = size_t(std::max(width, 0)) * std::max(height, 0) * std::max(channels, 0);
   if ((channels != 1 && channels != 3) || a.size() != samples || b.size() != samples) {
     ThrowUserError(
@@ -76,10 +75,27 @@ double GaussianSsimImpl(
         b.size(),
         channels);
   }
+}
+
+double Windows(int width, int height, int channels) {
+  return double(width - kGaussianTaps + 1) * (height - kGaussianTaps + 1) * channels;
+}
+
+template <typename T>
+double GaussianSsimImpl(
+    std::span<const T> a, std::span<const T> b, int width, int height, int channels, double peak) {
+  CheckSamples(a, b, width, height, channels);
   if (width < kGaussianTaps || height < kGaussianTaps) return kNan;
-  const double windows =
-      double(width - kGaussianTaps + 1) * (height - kGaussianTaps + 1) * channels;
-  return 1 - SsimDeficit(a.data(), b.data(), width, height, channels, peak) / windows;
+  return 1 - SsimDeficit(a.data(), b.data(), width, height, channels, peak) /
+                 Windows(width, height, channels);
+}
+
+template <typename T>
+double GaussianContrastImpl(
+    std::span<const T> a, std::span<const T> b, int width, int height, double peak) {
+  CheckSamples(a, b, width, height, 3);
+  if (width < kGaussianTaps || height < kGaussianTaps) return kNan;
+  return 1 - ContrastDeficit(a.data(), b.data(), width, height, peak) / Windows(width, height, 3);
 }
 
 std::vector<uint8_t> Luma(const Frame& frame) {
@@ -244,6 +260,16 @@ double GaussianSsim(std::span<const uint16_t> a,
                     int channels,
                     double peak) {
   return GaussianSsimImpl(a, b, width, height, channels, peak);
+}
+
+double GaussianContrast(
+    std::span<const uint8_t> a, std::span<const uint8_t> b, int width, int height, double peak) {
+  return GaussianContrastImpl(a, b, width, height, peak);
+}
+
+double GaussianContrast(
+    std::span<const uint16_t> a, std::span<const uint16_t> b, int width, int height, double peak) {
+  return GaussianContrastImpl(a, b, width, height, peak);
 }
 
 double Ssim(const Frame& gt, const Frame& gen, SsimVariant variant) {
