@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "datasets/base/error.h"
+#include "metrics/frames/ms_ssim.h"
 #include "metrics/frames/psnr.h"
 #include "metrics/frames/ssim.h"
 #include "metrics/networks_module.h"
@@ -24,6 +25,9 @@ MetricPtr MakeLpips(const MetricOptions& o) { return LoadNetworksModule("LPIPS")
 constexpr MetricEntry kMetrics[] = {
     {"psnr", true, MakePsnr},
     {"ssim", true, MakeSsim},
+    {"ms-ssim",
+     false,
+     [](const MetricOptions&) -> MetricPtr { return std::make_shared<MsSsimMetric>(); }},
     {"lpips", true, MakeLpips},
 };
 
