@@ -21,7 +21,7 @@ std::string TeaCacheName(const Report& report, const ReportModel& model, const s
 
 struct Entry {
   double threshold = 0;
-  double difference = 0;  // of PSNR, else of SSIM
+  double difference = 0;  // of the deciding metric
 };
 
 struct Tally {
@@ -46,15 +46,13 @@ Tally Count(const Report& report,
       tally.unequal.push_back(*row.threshold);
       continue;
     }
-    if (!comparison->psnr && !comparison->ssim) continue;
-    if (!comparison->psnr) {
-      tally.digits = 4;
-      tally.unit = " SSIM";
-    }
-    const int verdict = Verdict(*comparison);
+    const MetricInfo* metric = DecidingMetric(report, *comparison);
+    if (!metric) continue;
+    tally.digits = SentenceDigits(*metric);
+    tally.unit = SentenceUnit(*metric);
+    const int verdict = Verdict(report, *comparison);
     auto& list = verdict > 0 ? tally.better : verdict < 0 ? tally.worse : tally.same;
-    list.push_back(
-        {*row.threshold, (comparison->psnr ? comparison->psnr : comparison->ssim)->mean});
+    list.push_back({*row.threshold, comparison->differences.at(metric->name).mean});
   }
   return tally;
 }
@@ -130,10 +128,13 @@ bool EqualCost(const ReportComparison& comparison) {
 // How the baseline of `policy` does at the calls of `row`; empty when it was not run.
 std::string BaselineThere(const Report& report, const ReportRow& row, const std::string& policy) {
   const ReportComparison* comparison = FindComparison(report, row.id, policy);
-  if (!comparison || !comparison->psnr) return "";
-  const ReportDifference& difference = *comparison->psnr;
-  const int verdict = Verdict(*comparison);
-  return fmt::format(" {} at {} {} (TeaCache − {}: {} dB, {} to {}).",
+  const ReportDifference* difference =
+      comparison ? Find(comparison->differences, kFloorMetric) : nullptr;
+  if (!difference) return "";
+  const MetricInfo metric = MetricOf(report, kFloorMetric);
+  const int digits = SentenceDigits(metric);
+  const int verdict = Verdict(report, *comparison);
+  return fmt::format(" {} at {} {} (TeaCache − {}: {}{}, {} to {}).",
                      Capital(PolicyLabel(policy)),
                      EqualCost(*comparison) ? "as many calls"
                                             : Fixed(comparison->computed_b, 1) + " instead of " +
@@ -142,9 +143,10 @@ std::string BaselineThere(const Report& report, const ReportRow& row, const std:
                      : verdict < 0 ? "is better there"
                                    : "cannot be told from it there",
                      PolicyLabel(policy),
-                     Signed(difference.mean, 1),
-                     Signed(difference.ci95.lo, 1),
-                     Signed(difference.ci95.hi, 1));
+                     Signed(difference->mean, digits),
+                     SentenceUnit(metric),
+                     Signed(difference->ci95.lo, digits),
+                     Signed(difference->ci95.hi, digits));
 }
 
 // Every policy that a row of `model` was compared with, in the order of the rows.
@@ -179,30 +181,33 @@ std::string LimitText(const Report& report, const ReportRow& row) {
 Conclusion Choice(const Report& report, const ReportModel& model) {
   Conclusion choice{ConclusionKind::kChoice, model.name, "", ""};
   const double floor = report.context.psnr_floor;
+  const MetricInfo metric = MetricOf(report, kFloorMetric);
   const bool any = std::ranges::any_of(report.rows, [&model](const ReportRow& row) {
-    return row.model == model.name && IsTeaCache(row) && row.psnr;
+    return row.model == model.name && IsTeaCache(row) && row.scores.contains(kFloorMetric);
   });
   if (!any) return choice;
   const ReportRow* row = RecommendedRow(report, model.name);
   if (!row) {
     choice.headline = fmt::format(
-        "No threshold of this sweep keeps the worst 5 % of the videos at {} dB or more; choose "
+        "No threshold of this sweep keeps the worst 5 % of the videos at {}{} or more; choose "
         "from the curves below.",
-        Short(floor));
+        Short(floor),
+        SentenceUnit(metric));
     return choice;
   }
   choice.headline = fmt::format(
-      "Threshold {} is the largest that keeps the worst 5 % of the videos at {} dB or more: {}, "
-      "{}, "
-      "PSNR {} on average.",
+      "Threshold {} is the largest that keeps the worst 5 % of the videos at {}{} or more: {}, "
+      "{}, {} {} on average.",
       Short(*row->threshold),
       Short(floor),
+      SentenceUnit(metric),
       row->speedup_total.value > 0 ? SpeedupText(row->speedup_total) + " faster end to end"
                                    : "how much faster is not known for want of times",
       row->calls > 0
           ? fmt::format("{} of {} calls computed", Fixed(row->computed_mean, 1), row->calls)
           : "how many calls were computed is not known",
-      MetricText(row->psnr, 1, " dB"));
+      metric.label,
+      MetricText(Find(row->scores, kFloorMetric), SentenceDigits(metric), SentenceUnit(metric)));
   for (const std::string& policy : Baselines(report, model)) {
     choice.text += BaselineThere(report, *row, policy);
   }
@@ -212,8 +217,9 @@ Conclusion Choice(const Report& report, const ReportModel& model) {
 }
 
 std::string FrontSentence(const Report& report, const ReportModel& model) {
+  const MetricInfo metric = MetricOf(report, kFloorMetric);
   for (const ReportFront& front : report.fronts) {
-    if (front.model != model.name || front.metric != "psnr" || front.rows.size() < 2) continue;
+    if (front.model != model.name || front.metric != metric.name || front.rows.size() < 2) continue;
     std::vector<std::string> policies;
     std::map<std::string, int> count;
     for (const std::string& id : front.rows) {
@@ -226,12 +232,15 @@ std::string FrontSentence(const Report& report, const ReportModel& model) {
       words.push_back(fmt::format("{} of {}", count[policy], PolicyLabel(policy)));
     }
     const ReportRow* knee = FindRow(report, front.knee);
-    return fmt::format("{} settings are beaten by no other in speed and PSNR at once: {}{}.",
+    return fmt::format("{} settings are beaten by no other in speed and {} at once: {}{}.",
                        front.rows.size(),
+                       metric.label,
                        Listed(words),
                        knee ? fmt::format("; the knee is {} ({} at {})",
                                           RowLabel(*knee),
-                                          MetricText(knee->psnr, 1, " dB"),
+                                          MetricText(Find(knee->scores, metric.name),
+                                                     SentenceDigits(metric),
+                                                     SentenceUnit(metric)),
                                           SpeedupText(knee->speedup_total))
                             : "");
   }
@@ -417,10 +426,12 @@ std::string FailureSentence(const Report& report) {
 
 }  // namespace
 
-int Verdict(const ReportComparison& comparison) {
-  const auto& difference = comparison.psnr ? comparison.psnr : comparison.ssim;
-  if (!difference) return 0;
-  return difference->ci95.lo > 0 ? 1 : difference->ci95.hi < 0 ? -1 : 0;
+int Verdict(const Report& report, const ReportComparison& comparison) {
+  const MetricInfo* metric = DecidingMetric(report, comparison);
+  if (!metric) return 0;
+  const ReportInterval& interval = comparison.differences.at(metric->name).ci95;
+  const int sign = interval.lo > 0 ? 1 : interval.hi < 0 ? -1 : 0;
+  return metric->higher_is_better ? sign : -sign;
 }
 
 const ReportRow* RecommendedRow(const Report& report, const std::string& model) {
@@ -430,7 +441,8 @@ const ReportRow* RecommendedRow(const Report& report, const std::string& model) 
   };
   const ReportRow* best = nullptr;
   for (const ReportRow& row : report.rows) {
-    if (row.model != model || !IsTeaCache(row) || !row.psnr || !keeps(*row.psnr)) continue;
+    const ReportMetric* pooled = Find(row.scores, kFloorMetric);
+    if (row.model != model || !IsTeaCache(row) || !pooled || !keeps(*pooled)) continue;
     const bool better = !best || (row.fit == best->fit ? *row.threshold > *best->threshold
                                                        : row.computed_mean < best->computed_mean);
     if (better) best = &row;

@@ -15,8 +15,8 @@ namespace teacache {
 std::vector<Conclusion> DrawConclusions(const Report& report);
 
 // How a teacache row does against its baseline: +1 better, -1 worse beyond the interval, 0 neither.
-// PSNR decides; SSIM where PSNR is missing.
-int Verdict(const ReportComparison& comparison);
+// By the DecidingMetric.
+int Verdict(const Report& report, const ReportComparison& comparison);
 
 // The teacache row of `model` that keeps the PSNR floor with the fewest computed calls; of those
 // with one coefficient set that is the largest threshold. nullptr = no row keeps it.

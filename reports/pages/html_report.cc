@@ -120,7 +120,19 @@ std::string Data(std::string_view id, std::string_view json, bool pack) {
 std::string ReportData(const Report& report) {
   const std::string json = ReportJson(report, -1);
   if (json.size() < kPackedFrom) return DataElement("report-data", json);
-  return PackedDataElement("report-data", ToColumns(nlohmann::ordered_json::parse(json)).dump());
+  auto packed = nlohmann::ordered_json::parse(json);
+  // Every video has a place for every metric: lists of objects with the same members become
+  // columns.
+  for (auto& row : packed["rows"]) {
+    for (auto& video : row["videos"]) {
+      auto scores = nlohmann::ordered_json::object();
+      for (const MetricInfo& metric : report.metrics) {
+        scores[metric.name] = video["scores"].value(metric.name, nlohmann::ordered_json());
+      }
+      video["scores"] = std::move(scores);
+    }
+  }
+  return PackedDataElement("report-data", ToColumns(std::move(packed)).dump());
 }
 
 std::string FigureData(const std::vector<Figure>& figures) {
@@ -277,9 +289,11 @@ Json PromptLists(const ReportContext& context) {
 
 Json Definitions(const Report& report) {
   Json definitions = Json::array();
-  for (const ReportMetricInfo& metric : report.metrics) {
-    if (metric.definition.empty()) continue;
-    definitions.push_back({{"label", metric.label}, {"definition", metric.definition}});
+  for (const MetricInfo& metric : report.metrics) {
+    definitions.push_back(
+        {{"label", metric.label},
+         {"better", metric.higher_is_better ? "higher" : "lower"},
+         {"definition", metric.definition.empty() ? "." : ": " + metric.definition}});
   }
   return definitions;
 }

@@ -239,7 +239,8 @@ class SweepRun {
     Append(options_.notes, &context.warnings);
     Append(calibration_.warnings, &context.warnings);
     Append(videos_->Warnings(), &context.warnings);
-    report->metrics = VbenchMetrics(options_.vbench);
+    for (const auto& metric : options_.metrics) report->metrics.push_back(metric->info());
+    Append(VbenchMetrics(options_.vbench), &report->metrics);
     report->models = {DescribeModel(system_.info(), options_.teacache_mode)};
     report->fits = calibration_.sets;
     const SweepExtent extent{settings_, prompts_.test, options_.seeds};
@@ -254,7 +255,8 @@ class SweepRun {
     SummarizeReport(report);
   }
 
-  static void Append(const std::vector<std::string>& from, std::vector<std::string>* to) {
+  template <typename T>
+  static void Append(const std::vector<T>& from, std::vector<T>* to) {
     to->insert(to->end(), from.begin(), from.end());
   }
 

@@ -27,8 +27,8 @@ using ::testing::StartsWith;
 ReportVideo MakeVideo(int prompt, double psnr, double seconds, std::vector<bool> computed) {
   ReportVideo video;
   video.prompt = prompt;
-  video.psnr = psnr;
-  video.ssim = psnr / 100;
+  video.scores["psnr"] = psnr;
+  video.scores["ssim"] = psnr / 100;
   video.computed = std::move(computed);
   video.transformer_seconds = seconds - 0.1;
   video.decode_seconds = 0.1;
@@ -78,19 +78,19 @@ TEST(SummarizeReport, FillsRowsFromTheirVideos) {
   EXPECT_DOUBLE_EQ(row.computed_mean, 2);
   EXPECT_EQ(row.longest_skip, 2);
   EXPECT_EQ(report.rows[2].longest_skip, 1);
-  EXPECT_DOUBLE_EQ(*row.psnr->mean, 41.5);
-  EXPECT_DOUBLE_EQ(*row.psnr->median, 41.5);
-  EXPECT_DOUBLE_EQ(*row.psnr->p5, 40.15);
-  EXPECT_EQ(row.psnr->n, 4);
-  EXPECT_LT(row.psnr->ci95->lo, 41.5);
-  EXPECT_GT(row.psnr->ci95->hi, 41.5);
-  EXPECT_FALSE(row.lpips.has_value());
+  EXPECT_DOUBLE_EQ(*row.scores.at("psnr").mean, 41.5);
+  EXPECT_DOUBLE_EQ(*row.scores.at("psnr").median, 41.5);
+  EXPECT_DOUBLE_EQ(*row.scores.at("psnr").p5, 40.15);
+  EXPECT_EQ(row.scores.at("psnr").n, 4);
+  EXPECT_LT(row.scores.at("psnr").ci95->lo, 41.5);
+  EXPECT_GT(row.scores.at("psnr").ci95->hi, 41.5);
+  EXPECT_FALSE(row.scores.contains("lpips"));
   EXPECT_DOUBLE_EQ(row.speedup_total.value, 2);
   EXPECT_NEAR(row.speedup_transformer.value, 1.9 / 0.9, 1e-12);
   EXPECT_DOUBLE_EQ(row.speedup_total.ci95->lo, 2);
   EXPECT_DOUBLE_EQ(row.total.median, 1);
   EXPECT_EQ(row.total.n, 4);
-  EXPECT_FALSE(report.rows[0].psnr.has_value());
+  EXPECT_FALSE(report.rows[0].scores.contains("psnr"));
 }
 
 TEST(SummarizeReport, PairsByPromptAndSeed) {
@@ -101,10 +101,10 @@ TEST(SummarizeReport, PairsByPromptAndSeed) {
   const ReportComparison& comparison = report.comparisons[0];
   EXPECT_EQ(comparison.a, "teacache-0.1");
   EXPECT_EQ(comparison.b, "uniform-2");
-  EXPECT_NEAR(comparison.psnr->mean, 1.95, 1e-12);
-  EXPECT_EQ(comparison.psnr->n, 4);
-  EXPECT_FALSE(comparison.lpips.has_value());
-  EXPECT_EQ(Verdict(comparison), 1);
+  EXPECT_NEAR(comparison.differences.at("psnr").mean, 1.95, 1e-12);
+  EXPECT_EQ(comparison.differences.at("psnr").n, 4);
+  EXPECT_FALSE(comparison.differences.contains("lpips"));
+  EXPECT_EQ(Verdict(report, comparison), 1);
 }
 
 TEST(SummarizeReport, FailedVideosCountNowhere) {
@@ -113,21 +113,21 @@ TEST(SummarizeReport, FailedVideosCountNowhere) {
   failed.error = "cut";
   failed.total_seconds = 100;
   SummarizeReport(&report);
-  EXPECT_DOUBLE_EQ(*report.rows[1].psnr->mean, 41);
-  EXPECT_EQ(report.rows[1].psnr->n, 3);
+  EXPECT_DOUBLE_EQ(*report.rows[1].scores.at("psnr").mean, 41);
+  EXPECT_EQ(report.rows[1].scores.at("psnr").n, 3);
   EXPECT_EQ(report.rows[1].total.n, 3);
-  EXPECT_EQ(report.comparisons[0].psnr->n, 3);
+  EXPECT_EQ(report.comparisons[0].differences.at("psnr").n, 3);
   EXPECT_THAT(ConclusionTexts(report), Contains(StartsWith("1 of 12 videos failed")));
 }
 
 TEST(SummarizeReport, IdenticalVideosAreCountedNotAveraged) {
   Report report = SmallReport(2);
-  report.rows[1].videos[0].psnr.reset();
+  report.rows[1].videos[0].scores.erase("psnr");
   report.rows[1].videos[0].identical = true;
   SummarizeReport(&report);
-  EXPECT_EQ(report.rows[1].psnr->identical, 1);
-  EXPECT_EQ(report.rows[1].psnr->n, 3);
-  EXPECT_DOUBLE_EQ(*report.rows[1].psnr->mean, 42);
+  EXPECT_EQ(report.rows[1].scores.at("psnr").identical, 1);
+  EXPECT_EQ(report.rows[1].scores.at("psnr").n, 3);
+  EXPECT_DOUBLE_EQ(*report.rows[1].scores.at("psnr").mean, 42);
 }
 
 TEST(SummarizeReport, SameInputSameDigits) {
@@ -149,19 +149,24 @@ TEST(SummarizeReport, RefusesReportsThatContradictThemselves) {
   report.rows[2].videos[0].prompt = 4;
   EXPECT_THROW(SummarizeReport(&report), UserError);
   report = SmallReport(2);
-  report.rows[2].videos[0].ssim = std::numeric_limits<double>::quiet_NaN();
+  report.rows[2].videos[0].scores["ssim"] = std::numeric_limits<double>::quiet_NaN();
   EXPECT_THROW(SummarizeReport(&report), UserError);
 }
 
 TEST(Verdict, DecidesOnlyBeyondTheInterval) {
+  Report report;
+  report.metrics = {
+      UndescribedMetric("psnr"), UndescribedMetric("ssim"), UndescribedMetric("lpips")};
   ReportComparison comparison;
-  EXPECT_EQ(Verdict(comparison), 0);
-  comparison.ssim = ReportDifference{-0.1, {-0.2, -0.05}, 5};
-  EXPECT_EQ(Verdict(comparison), -1);
-  comparison.psnr = ReportDifference{1, {-0.1, 2}, 5};
-  EXPECT_EQ(Verdict(comparison), 0);
-  comparison.psnr = ReportDifference{1, {0.1, 2}, 5};
-  EXPECT_EQ(Verdict(comparison), 1);
+  EXPECT_EQ(Verdict(report, comparison), 0);
+  comparison.differences["lpips"] = ReportDifference{-0.1, {-0.2, -0.05}, 5};
+  EXPECT_EQ(Verdict(report, comparison), 1);  // lower is better
+  comparison.differences["ssim"] = ReportDifference{-0.1, {-0.2, -0.05}, 5};
+  EXPECT_EQ(Verdict(report, comparison), -1);
+  comparison.differences["psnr"] = ReportDifference{1, {-0.1, 2}, 5};
+  EXPECT_EQ(Verdict(report, comparison), 0);
+  comparison.differences["psnr"] = ReportDifference{1, {0.1, 2}, 5};
+  EXPECT_EQ(Verdict(report, comparison), 1);
 }
 
 TEST(DrawConclusions, SaysWhoWins) {
@@ -226,10 +231,10 @@ TEST(RecommendedRow, LargestThresholdAboveTheFloor) {
   report.context.psnr_floor = 38;
   const ReportRow* row = RecommendedRow(report, "shapes");
   ASSERT_NE(row, nullptr);
-  EXPECT_GE(*row->psnr->p5, 38);
+  EXPECT_GE(*row->scores.at("psnr").p5, 38);
   for (const ReportRow& other : report.rows) {
     if (other.fit == row->fit && other.policy == "teacache" && *other.threshold > *row->threshold) {
-      EXPECT_LT(*other.psnr->p5, 38);
+      EXPECT_LT(*other.scores.at("psnr").p5, 38);
     }
   }
   EXPECT_EQ(RecommendedRow(report, "other"), nullptr);
@@ -245,13 +250,13 @@ TEST(SummarizeReport, PoolsInTheOrderOfFileNames) {
   // As eval-metrics: a, b2, b10, c.
   const std::vector<double> values = {42, 41, 40, 43};
   const MetricSummary expected = Summarize(values);
-  EXPECT_EQ(report.rows[1].psnr->ci95->lo, expected.ci95_lo);
-  EXPECT_EQ(report.rows[1].psnr->ci95->hi, expected.ci95_hi);
-  EXPECT_EQ(*report.rows[1].psnr->mean, expected.mean);
+  EXPECT_EQ(report.rows[1].scores.at("psnr").ci95->lo, expected.ci95_lo);
+  EXPECT_EQ(report.rows[1].scores.at("psnr").ci95->hi, expected.ci95_hi);
+  EXPECT_EQ(*report.rows[1].scores.at("psnr").mean, expected.mean);
   const Interval worst = BootstrapPercentile(values, 0.05, 10000, 0);
-  EXPECT_EQ(report.rows[1].psnr->p5_ci95->lo, worst.lo);
-  EXPECT_LE(worst.lo, *report.rows[1].psnr->p5);
-  EXPECT_GE(worst.hi, *report.rows[1].psnr->p5);
+  EXPECT_EQ(report.rows[1].scores.at("psnr").p5_ci95->lo, worst.lo);
+  EXPECT_LE(worst.lo, *report.rows[1].scores.at("psnr").p5);
+  EXPECT_GE(worst.hi, *report.rows[1].scores.at("psnr").p5);
 }
 
 TEST(SummarizeReport, TimesAreMediansOfAllRuns) {
@@ -292,13 +297,14 @@ TEST(SummarizeReport, ComparesReplayedWithLiveSchedules) {
 
 TEST(SummarizeReport, FurtherMetricsArePooled) {
   Report report = SmallReport(2);
-  report.metrics = {{"flicker", "flicker", "", false, false, "made up"}};
-  for (int i = 0; i < 4; ++i) report.rows[1].videos[i].extra = {{"flicker", 0.1 * i}};
+  report.metrics = {
+      {.name = "flicker", .label = "flicker", .higher_is_better = false, .needs_reference = false}};
+  for (int i = 0; i < 4; ++i) report.rows[1].videos[i].scores["flicker"] = 0.1 * i;
   SummarizeReport(&report);
-  ASSERT_EQ(report.rows[1].extra.size(), 1u);
-  EXPECT_NEAR(*report.rows[1].extra[0].pooled.mean, 0.15, 1e-12);
-  EXPECT_NEAR(*report.rows[1].extra[0].pooled.p5, 0.285, 1e-12);  // lower is better
-  EXPECT_TRUE(report.rows[0].extra.empty());
+  ASSERT_TRUE(report.rows[1].scores.contains("flicker"));
+  EXPECT_NEAR(*report.rows[1].scores.at("flicker").mean, 0.15, 1e-12);
+  EXPECT_NEAR(*report.rows[1].scores.at("flicker").p5, 0.285, 1e-12);  // lower is better
+  EXPECT_TRUE(report.rows[0].scores.empty());
 }
 
 TEST(AddRowNotes, SaysWhatIsUnusual) {
@@ -334,7 +340,7 @@ TEST(ParetoFront, HoldsWhatNothingBeats) {
     ReportRow row = MakeRow(id, "teacache", {});
     row.total.n = 1;
     row.speedup_total.value = speedup;
-    row.psnr.emplace().mean = psnr;
+    row.scores["psnr"].mean = psnr;
     report.rows.push_back(row);
   };
   add("slow", 1.1, 50);
@@ -354,7 +360,7 @@ TEST(ChooseThresholds, LargestThatKeepsTheWorst) {
   ReportRow larger = report.rows[1];
   larger.id = "teacache-0.3";
   larger.threshold = 0.3;
-  for (ReportVideo& video : larger.videos) *video.psnr -= 10;
+  for (ReportVideo& video : larger.videos) video.scores["psnr"] -= 10;
   report.rows.push_back(larger);
   report.context.psnr_floor = 35.15;  // half way between the worst of the two
   SummarizeReport(&report);
