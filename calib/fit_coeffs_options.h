@@ -25,8 +25,7 @@ struct FitCoeffsArguments {
   std::string format = "auto";
   std::string method = "ceres";
   std::string degree = "4";
-  std::string target_metric;
-  double target_quality = 0;
+  std::optional<QualityTarget> target_quality;
   bool worst = false;
   std::vector<std::string> sweep;
   std::string json;
@@ -138,18 +137,18 @@ inline void AddThresholdOptions(CLI::App* app, FitCoeffsArguments* a) {
                   "Choose the threshold for this speed-up of the transformer calls");
   app->add_option(
       "--target-skips", t.target_skips, "Choose it for this many skipped calls of a run");
-  const auto quality = [&](const char* name, const char* metric, const char* text) {
+  const auto quality = [&](const char* name, const char* metric, bool higher, const char* text) {
     app->add_option_function<double>(
         name,
-        [a, metric](const double& value) {
-          a->target_metric = metric;
-          a->target_quality = value;
+        [a, metric, higher](const double& value) {
+          a->target_quality = QualityTarget{metric, value, false, higher};
         },
         text);
   };
-  quality("--target-psnr", "psnr", "Choose the largest that keeps this PSNR (dB; needs --sweep)");
-  quality("--target-ssim", "ssim", "... this SSIM (0 to 1, higher is better)");
-  quality("--target-lpips", "lpips", "... this LPIPS (lower is better)");
+  quality(
+      "--target-psnr", "psnr", true, "Choose the largest that keeps this PSNR (dB; needs --sweep)");
+  quality("--target-ssim", "ssim", true, "... this SSIM (0 to 1, higher is better)");
+  quality("--target-lpips", "lpips", false, "... this LPIPS (lower is better)");
   app->add_option("--sweep",
                   a->sweep,
                   "Measured quality, once per threshold: THRESHOLD=results.json of eval-metrics")
@@ -171,8 +170,9 @@ inline void FinishFitOptions(FitCoeffsArguments* a) {
       ThrowUserError("--degree", "must be a number or auto but is \"{}\"", a->degree);
     }
   }
-  if (!a->target_metric.empty()) {
-    fit.threshold.target_quality = QualityTarget{a->target_metric, a->target_quality, a->worst};
+  if (a->target_quality) {
+    fit.threshold.target_quality = a->target_quality;
+    fit.threshold.target_quality->worst = a->worst;
   } else if (a->worst) {
     ThrowUserError("--worst", "needs --target-psnr, --target-ssim or --target-lpips");
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
@@ -78,7 +79,7 @@ VideoScore ScoreFromJson(const nlohmann::json& json, const std::string& where) {
       if (!list.is_array()) ThrowUserError(where, "per_frame \"{}\" must be a list", metric);
       std::vector<double>& values = score.per_frame[metric];
       for (const auto& value : list) {
-        values.push_back(NumberOr(value, metric == "psnr" ? kInf : kNan, where));
+        values.push_back(NumberOr(value, kInf, where));
       }
     }
   }
@@ -87,6 +88,28 @@ VideoScore ScoreFromJson(const nlohmann::json& json, const std::string& where) {
   score.warnings = StringList(json, "warnings", where);
   if (fields.Has("error") && !fields.At("error").is_null()) score.error = fields.String("error");
   return score;
+}
+
+Json MetricToJson(const MetricInfo& metric) {
+  Json json;
+  json["name"] = metric.name;
+  json["label"] = metric.label;
+  json["unit"] = metric.unit;
+  json["higher_is_better"] = metric.higher_is_better;
+  json["digits"] = metric.digits;
+  json["best"] = NumberOrNull(metric.best);
+  return json;
+}
+
+MetricInfo MetricFromJson(const nlohmann::json& json, const std::string& where) {
+  const JsonFields fields(json, where);
+  MetricInfo metric = UndescribedMetric(fields.String("name"));
+  metric.label = fields.String("label", metric.label);
+  metric.unit = fields.String("unit", metric.unit);
+  metric.higher_is_better = fields.Bool("higher_is_better", metric.higher_is_better);
+  metric.digits = static_cast<int>(fields.Integer("digits", metric.digits));
+  if (fields.Has("best")) metric.best = NumberOr(fields.At("best"), kInf, where + ": best");
+  return metric;
 }
 
 Json DifferenceToJson(const PairedDifference& difference) {
@@ -138,6 +161,25 @@ int64_t Results::NumErrors() const {
   return std::count_if(videos.begin(), videos.end(), [](const VideoScore& s) { return !s.ok(); });
 }
 
+void Results::DescribeMetrics() {
+  const auto add = [this](const std::string& name) {
+    if (FindMetric(metrics, name) == nullptr) metrics.push_back(UndescribedMetric(name));
+  };
+  std::set<std::string> scored;
+  for (const auto& item : summary) scored.insert(item.first);
+  for (const VideoScore& video : videos) {
+    for (const auto& item : video.scores) scored.insert(item.first);
+  }
+  for (const std::string& name : UndescribedMetrics()) {
+    if (scored.erase(name) > 0) add(name);
+  }
+  for (const std::string& name : scored) add(name);
+  for (MetricInfo& metric : metrics) {
+    const auto definition = context.find(metric.name);
+    if (definition != context.end()) metric.definition = definition->second;
+  }
+}
+
 std::string VideoScoreToJson(const VideoScore& score) { return DumpText(ScoreToJson(score), -1); }
 
 VideoScore VideoScoreFromJson(const std::string& text, const std::string& where) {
@@ -149,6 +191,8 @@ std::string ResultsToJson(const Results& results) {
   json["format"] = kFormat;
   json["version"] = Results::kVersion;
   json["context"] = results.context;
+  json["metrics"] = Json::array();
+  for (const MetricInfo& metric : results.metrics) json["metrics"].push_back(MetricToJson(metric));
   json["summary"] = Json::object();
   for (const auto& [metric, summary] : results.summary) {
     json["summary"][metric] = MetricSummaryToJson(summary);
@@ -191,6 +235,14 @@ Results ReadResults(const std::string& path) {
       results.context[item.key()] = context.String(item.key());
     }
   }
+  if (fields.Has("metrics")) {
+    const nlohmann::json& metrics = fields.At("metrics");
+    if (!metrics.is_array()) ThrowUserError(path, "\"metrics\" must be a list");
+    for (size_t i = 0; i < metrics.size(); ++i) {
+      results.metrics.push_back(
+          MetricFromJson(metrics[i], fmt::format("{}: metrics[{}]", path, i)));
+    }
+  }
   const auto for_each_metric = [&](const char* name, auto&& read) {
     if (!fields.Has(name)) return;
     const JsonFields check(fields.At(name), path + ": " + name);
@@ -212,6 +264,7 @@ Results ReadResults(const std::string& path) {
   for (size_t i = 0; i < videos.size(); ++i) {
     results.videos.push_back(ScoreFromJson(videos[i], fmt::format("{}: videos[{}]", path, i)));
   }
+  results.DescribeMetrics();
   results.unmatched_gt = StringList(json, "unmatched_gt", path);
   results.unmatched_gen = StringList(json, "unmatched_gen", path);
   results.warnings = StringList(json, "warnings", path);
@@ -219,14 +272,8 @@ Results ReadResults(const std::string& path) {
 }
 
 std::string ResultsToCsv(const Results& results) {
-  std::vector<std::string> metrics = {"psnr", "ssim", "lpips"};
-  for (const VideoScore& score : results.videos) {
-    for (const auto& item : score.scores) {
-      if (std::find(metrics.begin(), metrics.end(), item.first) == metrics.end()) {
-        metrics.push_back(item.first);
-      }
-    }
-  }
+  std::vector<std::string> metrics;
+  for (const MetricInfo& metric : results.metrics) metrics.push_back(metric.name);
   std::string csv = "name";
   for (const std::string& metric : metrics) csv += "," + CsvField(metric);
   csv += ",frames,identical_frames";

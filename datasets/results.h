@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "datasets/base/statistics.h"
+#include "datasets/metric_info.h"
 #include "datasets/video/video.h"
 
 namespace teacache {
@@ -16,6 +17,7 @@ namespace teacache {
 //
 // results.json:
 //   {"format": "teacache-results", "version": 1, "context": {name: text},
+//    "metrics": [{"name", "label", "unit", "higher_is_better", "digits", "best": number or null}],
 //    "summary": {metric: {"mean", "median", "std", "min", "max", "ci95": [lo, hi], "p5",
 //                         "frame_weighted_mean", "n", "identical"}},
 //    "baseline": as summary, "comparison": {metric: {"mean", "ci95", "std", "n", "a_better",
@@ -23,9 +25,10 @@ namespace teacache {
 //    "videos": [{"name", "frames", metric: number or null, "identical", "identical_frames",
 //                "per_frame": {metric: [...]}, "gt": {...}, "gen": {...}, "warnings", "error"}],
 //    "unmatched_gt": [...], "unmatched_gen": [...], "warnings": [...]}
-// There is no NaN or Infinity: an infinite PSNR is null with "identical": true (per frame: null).
+// There is no NaN or Infinity: an infinite PSNR is null with "identical": true (per frame: null),
+// and "best" is null where it is infinite. "metrics" says what each metric is, "context" holds
+// their full definitions by name. Files of 0.1.0 have no "metrics" (see UndescribedMetric).
 // A merge that lacks parts says so in "context": "missing_parts": "1/4, 3/4".
-// Metrics are "psnr" (dB), "ssim" and "lpips"; "context" holds their full definitions.
 
 // One metric over all videos. NaN where there is nothing to say (written as null).
 struct MetricSummary {
@@ -72,8 +75,9 @@ struct VideoScore {
 
 struct Results {
   static constexpr int kVersion = 1;
-  // Definitions and options: "psnr", "ssim", "lpips", "gt", "gen", "decoder", "tool_version", ...
+  // Definitions of the metrics, by name, and options: "gt", "gen", "decoder", "tool_version", ...
   std::map<std::string, std::string> context;
+  std::vector<MetricInfo> metrics;  // what the scores are, in the order in which they are shown
   std::map<std::string, MetricSummary> summary;
   // Another uncached run against the same ground truth: the noise floor. Empty = none given.
   std::map<std::string, MetricSummary> baseline;
@@ -86,6 +90,8 @@ struct Results {
 
   // Pairs that could not be scored.
   int64_t NumErrors() const;
+  // Adds to `metrics` those of the scores that it lacks (UndescribedMetric).
+  void DescribeMetrics();
 };
 
 // One line of JSON for one pair: what journals and "videos" hold.

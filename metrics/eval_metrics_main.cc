@@ -7,28 +7,25 @@
 #include "datasets/base/interrupt.h"
 #include "datasets/base/program.h"
 #include "datasets/base/progress.h"
-#include "metrics/choose_scorer.h"
-#include "metrics/lpips/lpips_weights.h"
+#include "metrics/metric_list.h"
+#include "metrics/networks_module.h"
 #include "metrics/pairs/eval_command.h"
 
 namespace {
 
 constexpr const char* kDescription =
     "Scores videos against their ground truth (cached against uncached runs): PSNR in dB (higher "
-    "is "
-    "better, inf = identical), SSIM (-1 to 1, 1 = identical), LPIPS (0 = identical, lower is "
-    "better). Videos are paired by file name; folders of PNG or JPEG frames and .safetensors files "
-    "([T, 3, H, W], uint8 or 0 to 1) count as videos. Exit code: 0, 1 when a video could not be "
+    "is better, inf = identical), SSIM (-1 to 1, 1 = identical), MS-SSIM (0 to 1, 1 = identical; "
+    "pictures of 176x176 or larger), LPIPS (0 = identical, lower is better). Videos are paired by "
+    "file name; folders of PNG or JPEG frames and .safetensors files ([T, 3, H, W], uint8 or 0 to "
+    "1) count as videos. Exit code: 0, 1 when a video could not be "
     "scored or has no partner, 2 for mistakes in the call.";
 
 // What the command line says, before it is checked.
 struct Flags {
   teacache::EvalCommand command;
-  std::string metrics = "psnr,ssim,lpips";
-  std::string ssim_variant = "wang-rgb";
-  std::string lpips_net = "alex";
-  bool spatial = true;
-  std::string weights;
+  std::string metrics;
+  teacache::MetricOptions metric;
   std::string size = "strict", length = "strict", decoder = "native", compat, compat_order, shard;
   std::string device = "cpu";
   bool tf32 = false;
@@ -45,23 +42,27 @@ void AddFlags(CLI::App* app, Flags* flags) {
   app->add_option("--compare",
                   flags->command.compare,
                   "Another method: paired differences to it, with a 95 % interval");
-  app->add_option("--metrics", flags->metrics, "Any of psnr,ssim,lpips")->capture_default_str();
+  app->add_option("--metrics",
+                  flags->metrics,
+                  "Any of " + teacache::MetricNames() +
+                      "; default: " + teacache::MetricNames(/*by_default_only=*/true) +
+                      ", of these what is installed");
   app->add_option("--ssim-variant",
-                  flags->ssim_variant,
+                  flags->metric.ssim_variant,
                   "wang-rgb (TeaCache's), wang-y, skimage7, reflect, zeropad or ffmpeg")
       ->capture_default_str();
-  app->add_option("--lpips-net", flags->lpips_net, "alex (TeaCache's), squeeze or vgg")
+  app->add_option("--lpips-net", flags->metric.lpips_net, "alex (TeaCache's), squeeze or vgg")
       ->capture_default_str();
   app->add_option("--spatial",
-                  flags->spatial,
+                  flags->metric.lpips_spatial,
                   "LPIPS: mean of the map scaled to the picture (true, TeaCache's) or of the maps")
       ->capture_default_str();
   app->add_option("--weights",
-                  flags->weights,
+                  flags->metric.weights,
                   "Folder with the LPIPS weights; default: TEACACHE_WEIGHTS or the cache folder");
   app->add_option(
       "--psnr-cap",
-      evaluate.score.psnr_cap,
+      flags->metric.psnr_cap,
       "Count frames above this many dB, identical ones included, as this; default: none");
   app->add_option("--size",
                   flags->size,
@@ -140,40 +141,25 @@ std::vector<std::string> ReadOrder(const std::string& file) {
 }
 
 // Which metrics, and where they are computed.
-void ChooseMetrics(const Flags& flags, bool chosen, teacache::EvalCommand* command) {
+void ChooseMetrics(const Flags& flags, teacache::EvalCommand* command) {
   teacache::EvaluateOptions* options = &command->evaluate;
   teacache::ScoreOptions& score = options->score;
-  score.psnr = score.ssim = false;
-  bool lpips = false;
-  std::istringstream list(flags.metrics);
-  for (std::string name; std::getline(list, name, ',');) {
-    if (name != "psnr" && name != "ssim" && name != "lpips") {
-      teacache::ThrowUserError("--metrics", "must be any of psnr,ssim,lpips but has \"{}\"", name);
-    }
-    (name == "psnr" ? score.psnr : name == "ssim" ? score.ssim : lpips) = true;
-  }
-  std::shared_ptr<const teacache::Lpips> network;
-  if (lpips) {
-    const teacache::LpipsNet net = teacache::ParseLpipsNet(flags.lpips_net);
-    const teacache::LpipsFiles files = teacache::FindLpipsFiles(net, flags.weights);
-    command->other_inputs.emplace_back("--weights", files.backbone);
-    command->other_inputs.emplace_back("--weights", files.heads);
-    if (files.complete() || chosen) {
-      network = teacache::LoadLpips({net, flags.spatial}, files);
-    } else {
-      options->notes.push_back("no LPIPS. " + files.how_to);
+  score.metrics = teacache::ChooseMetrics(flags.metrics, flags.metric, &options->notes);
+  for (const auto& metric : score.metrics) {
+    for (const std::string& file : metric->Files()) {
+      command->other_inputs.emplace_back("--weights", file);
     }
   }
-  score.lpips = network;
-  score.scorer = teacache::ChooseScorer(flags.device, network.get(), flags.tf32);
+  if (flags.device == "cpu") return;
+  score.scorer = teacache::LoadNetworksModule("The comparison on a GPU")
+                     .MakeScorer(flags.device, score.metrics, flags.tf32);
 }
 
-teacache::EvalCommand ToCommand(const Flags& flags, bool metrics_chosen) {
+teacache::EvalCommand ToCommand(const Flags& flags) {
   teacache::EvalCommand command = flags.command;
   teacache::EvaluateOptions& evaluate = command.evaluate;
   if (!command.merge.empty()) return command;
   evaluate.Validate();
-  evaluate.score.ssim_variant = teacache::ParseSsimVariant(flags.ssim_variant);
   evaluate.score.size = teacache::ParseSizePolicy(flags.size);
   evaluate.score.length = teacache::ParseLengthPolicy(flags.length);
   evaluate.shard = teacache::ChooseShard(flags.shard);
@@ -193,17 +179,17 @@ teacache::EvalCommand ToCommand(const Flags& flags, bool metrics_chosen) {
   if (!command.out.empty() && teacache::PlaceOf(command.out) != teacache::OutputPlace::kStream) {
     evaluate.journal = command.out + ".journal";
   }
-  ChooseMetrics(flags, metrics_chosen, &command);
+  ChooseMetrics(flags, &command);
   return command;
 }
 
-int Evaluate(Flags flags, bool metrics_chosen) {
+int Evaluate(Flags flags) {
   const teacache::InterruptGuard interrupt;
   teacache::EvalOutcome outcome;
   {
     teacache::ProgressPrinter progress;
     flags.command.evaluate.progress = &progress;
-    outcome = teacache::RunEvalCommand(ToCommand(flags, metrics_chosen));
+    outcome = teacache::RunEvalCommand(ToCommand(flags));
   }
   fmt::print("{}", outcome.text);
   return outcome.exit_code;
@@ -215,6 +201,5 @@ int main(int argc, char** argv) {
   CLI::App app(kDescription, "eval-metrics");
   Flags flags;
   AddFlags(&app, &flags);
-  return teacache::RunProgram(
-      &app, argc, argv, [&] { return Evaluate(flags, app.count("--metrics") > 0); });
+  return teacache::RunProgram(&app, argc, argv, [&] { return Evaluate(flags); });
 }

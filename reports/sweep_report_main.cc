@@ -84,7 +84,7 @@ struct SweepFlags {
   std::string baselines = "uniform,mask,magcache,steps";
   std::string teacache_mode = "strict";
   bool dry_run = false;
-  LpipsFlags lpips;
+  MetricFlags metrics;
   VbenchSetup vbench;
 };
 
@@ -175,7 +175,7 @@ void AddReportOutputs(const std::string& folder, OutputCheck* check) {
 
 int RenderMain(int argc, char** argv) {
   RenderOptions options;
-  LpipsFlags lpips;
+  MetricFlags metrics;
   VbenchSetup vbench;
   std::string fit_prompts;
   CLI::App app(
@@ -201,7 +201,7 @@ int RenderMain(int argc, char** argv) {
   app.add_flag("--embed-videos",
                options.embed_videos,
                "put the videos into the page, so that it can be mailed alone");
-  AddLpipsFlags(&app, &lpips);
+  AddMetricFlags(&app, &metrics);
   AddVbenchFlags(&app, &vbench);
   return RunProgram(&app, argc - 1, argv + 1, [&] {
     const InterruptGuard guard;
@@ -215,7 +215,7 @@ int RenderMain(int argc, char** argv) {
     check.Reads("--fit-prompts", fit_prompts);
     AddReportOutputs(options.out, &check);
     check.Run();
-    options.lpips = ChooseLpips(lpips);
+    options.metrics = ChooseMetrics(metrics, &options.notes);
     options.vbench = ChooseVbench(vbench, "cpu");
     const RenderOutcome outcome = RenderReport(options);
     return PrintOutcome(outcome.report, outcome.page, outcome.failed);
@@ -256,6 +256,7 @@ const std::vector<std::string> kCommonFlags = {"--model",
                                                "--out",
                                                "--psnr-floor",
                                                "--max-minutes",
+                                               "--metrics",
                                                "--lpips-net",
                                                "--lpips-weights",
                                                "--vbench",
@@ -270,7 +271,7 @@ void AddSweepFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags) {
   app->add_option("--out", options->out, "folder to fill or go on with")->required();
   AddSweepPromptFlags(app, options, flags);
   AddExperimentFlags(app, options, flags);
-  AddLpipsFlags(app, &flags->lpips);
+  AddMetricFlags(app, &flags->metrics);
   AddVbenchFlags(app, &flags->vbench);
   app->add_flag(
       "--dry-run", flags->dry_run, "print the plan, calls, estimated time and disk; stop");
@@ -329,10 +330,12 @@ int Sweep(std::vector<SweepOptions> sweeps, const std::string& out, const SweepF
   ProgressPrinter progress;
   for (SweepOptions& sweep : sweeps) sweep.progress = &progress;
   if (flags.dry_run) return Plan(sweeps);
-  const auto lpips = ChooseLpips(flags.lpips);
+  std::vector<std::string> notes;
+  const Metrics metrics = ChooseMetrics(flags.metrics, &notes);
   const VbenchOptions vbench = ChooseVbench(flags.vbench, sweeps.front().system.device);
   for (SweepOptions& sweep : sweeps) {
-    sweep.lpips = lpips;
+    sweep.metrics = metrics;
+    sweep.notes = notes;
     sweep.vbench = vbench;
   }
   const SweepOutcome outcome =

@@ -67,19 +67,13 @@ std::string LimitText(const ReplayInput& input,
   return text;
 }
 
-bool HigherIsBetter(const std::string& metric) {
-  if (metric == "psnr" || metric == "ssim") return true;
-  if (metric == "lpips") return false;
-  ThrowUserError("threshold", "metric must be psnr, ssim or lpips but is \"{}\"", metric);
-}
-
 // The monotone curve of a statistic over thresholds, as badness: higher is worse. Identical videos
 // are left out. A threshold that has only those takes no part in the regression: it satisfies every
 // target (-infinity) where all smaller thresholds do, and is as bad as the one before it elsewhere.
 std::vector<double> BadnessCurve(const std::vector<QualityPoint>& points,
                                  const QualityTarget& target,
                                  std::span<const size_t> videos) {
-  const bool higher = HigherIsBetter(target.metric);
+  const bool higher = target.higher_is_better;
   std::vector<double> badness;
   std::vector<size_t> place;  // of each threshold: how many took part in the regression up to it
   for (const QualityPoint& point : points) {
@@ -201,7 +195,7 @@ QualityChoice ChooseThresholdForQuality(std::vector<QualityPoint> points,
     return a.threshold < b.threshold;
   });
   CheckPoints(points, target);
-  const bool higher = HigherIsBetter(target.metric);
+  const bool higher = target.higher_is_better;
   const double limit = higher ? -target.value : target.value;
   std::vector<size_t> videos(points[0].values.size());
   for (size_t i = 0; i < videos.size(); ++i) videos[i] = i;
@@ -255,7 +249,6 @@ std::vector<QualityPoint> ReadQualityPoints(const std::vector<double>& threshold
                    thresholds.size(),
                    paths.size());
   }
-  HigherIsBetter(metric);
   std::vector<std::map<std::string, double>> scores;
   std::map<std::string, size_t> files_with;
   for (const std::string& path : paths) {

@@ -36,11 +36,11 @@ struct QualityPoint {
   std::vector<double> values;
 };
 
-// "psnr" and "ssim" are better when higher, "lpips" when lower.
 struct QualityTarget {
   std::string metric = "psnr";
   double value = 0;
   bool worst = false;  // the 5 % of videos that are worst instead of the mean
+  bool higher_is_better = true;
 };
 
 struct QualityChoice {

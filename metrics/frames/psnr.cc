@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string>
 
 #include "datasets/base/error.h"
 
@@ -99,6 +100,34 @@ double Psnr(const Frame& gt, const Frame& gen) {
                    gen.height);
   }
   return PsnrFromSquaredError(SquaredError(gt.rgb, gen.rgb), gt.rgb.size());
+}
+
+namespace {
+
+MetricInfo PsnrInfo(double cap) {
+  if (!(cap > 0)) ThrowUserError("--psnr-cap", "must be a positive number of dB but is {}", cap);
+  std::string definition = "10 log10(255^2 / MSE) dB per 8-bit RGB frame, mean over frames";
+  definition += std::isfinite(cap) ? fmt::format(", frames capped at {:g} dB", cap)
+                                   : "; identical frames (infinite) are counted, not averaged";
+  return {.name = "psnr",
+          .label = "PSNR",
+          .unit = "dB",
+          .digits = 2,
+          .best = cap,
+          .definition = definition};
+}
+
+}  // namespace
+
+PsnrMetric::PsnrMetric(double cap) : Metric(PsnrInfo(cap)) {}
+
+std::vector<double> PsnrMetric::Score(std::span<const FramePair> pairs) const {
+  std::vector<double> values;
+  for (const FramePair& pair : pairs) {
+    const double psnr = PsnrFromSquaredError(pair.squared_error, pair.gt->rgb.size());
+    values.push_back(std::min(psnr, info().best));
+  }
+  return values;
 }
 
 double TeaCachePsnr(double psnr) { return psnr > 100 ? 100 : psnr; }

@@ -1,9 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
+#include <vector>
 
 #include "datasets/video/video.h"
+#include "metrics/metric.h"
 
 namespace teacache {
 
@@ -23,5 +26,13 @@ double Psnr(const Frame& gt, const Frame& gen);
 // is below 1e-10 (identical frames, and frames with a handful of differences of one level). The
 // script sums in float32 and is up to 3e-6 dB away from this exact value.
 double TeaCachePsnr(double psnr);
+
+// Psnr of every frame. Values above `cap` dB, those of identical frames included, count as `cap`.
+class PsnrMetric : public Metric {
+ public:
+  // Throws UserError for a cap that is not positive.
+  explicit PsnrMetric(double cap = std::numeric_limits<double>::infinity());
+  std::vector<double> Score(std::span<const FramePair> pairs) const override;
+};
 
 }  // namespace teacache

@@ -20,33 +20,39 @@ struct VariantEntry {
   SsimVariant variant;
   std::string_view name;
   std::string_view definition;
+  int min_size;  // of a picture that holds one window
 };
 
 constexpr std::array<VariantEntry, 6> kVariants = {{
     {SsimVariant::kWangRgb,
      "wang-rgb",
      "Wang et al. 2004, 11x11 Gaussian sigma 1.5, valid windows, population variance, mean of R, "
-     "G, "
-     "B (as TeaCache)"},
+     "G, B (as TeaCache)",
+     11},
     {SsimVariant::kWangY,
      "wang-y",
      "Wang et al. 2004, 11x11 Gaussian sigma 1.5, valid windows, on Y = round(0.299 R + 0.587 G + "
-     "0.114 B)"},
+     "0.114 B)",
+     11},
     {SsimVariant::kSkimage7,
      "skimage7",
      "7x7 uniform window, sample covariance, valid windows, mean of R, G, B (as scikit-image's "
-     "default)"},
+     "default)",
+     7},
     {SsimVariant::kReflect,
      "reflect",
-     "11x11 Gaussian sigma 1.5, pictures reflected by 5 pixels, mean of R, G, B (as torchmetrics)"},
+     "11x11 Gaussian sigma 1.5, pictures reflected by 5 pixels, mean of R, G, B (as torchmetrics)",
+     6},
     {SsimVariant::kZeroPad,
      "zeropad",
      "11x11 Gaussian sigma 1.5, pictures padded with 5 black pixels, mean of R, G, B (as "
-     "fused-ssim, same padding)"},
+     "fused-ssim, same padding)",
+     1},
     {SsimVariant::kFfmpeg,
      "ffmpeg",
      "8x8 blocks at every 4th pixel, sample covariance, mean of R, G, B (as FFmpeg's ssim filter "
-     "on RGB planes)"},
+     "on RGB planes)",
+     8},
 }};
 
 const VariantEntry& Entry(SsimVariant variant) {
@@ -56,8 +62,7 @@ const VariantEntry& Entry(SsimVariant variant) {
 }
 
 template <typename T>
-double GaussianSsimImpl(
-    std::span<const T> a, std::span<const T> b, int width, int height, int channels, double peak) {
+void CheckSamples(std::span<const T> a, std::span<const T> b, int width, int height, int channels) {
   const size_t samples = size_t(std::max(width, 0)) * std::max(height, 0) * std::max(channels, 0);
   if ((channels != 1 && channels != 3) || a.size() != samples || b.size() != samples) {
     ThrowUserError(
@@ -70,10 +75,27 @@ double GaussianSsimImpl(
         b.size(),
         channels);
   }
+}
+
+double Windows(int width, int height, int channels) {
+  return double(width - kGaussianTaps + 1) * (height - kGaussianTaps + 1) * channels;
+}
+
+template <typename T>
+double GaussianSsimImpl(
+    std::span<const T> a, std::span<const T> b, int width, int height, int channels, double peak) {
+  CheckSamples(a, b, width, height, channels);
   if (width < kGaussianTaps || height < kGaussianTaps) return kNan;
-  const double windows =
-      double(width - kGaussianTaps + 1) * (height - kGaussianTaps + 1) * channels;
-  return 1 - SsimDeficit(a.data(), b.data(), width, height, channels, peak) / windows;
+  return 1 - SsimDeficit(a.data(), b.data(), width, height, channels, peak) /
+                 Windows(width, height, channels);
+}
+
+template <typename T>
+double GaussianContrastImpl(
+    std::span<const T> a, std::span<const T> b, int width, int height, double peak) {
+  CheckSamples(a, b, width, height, 3);
+  if (width < kGaussianTaps || height < kGaussianTaps) return kNan;
+  return 1 - ContrastDeficit(a.data(), b.data(), width, height, peak) / Windows(width, height, 3);
 }
 
 std::vector<uint8_t> Luma(const Frame& frame) {
@@ -240,6 +262,16 @@ double GaussianSsim(std::span<const uint16_t> a,
   return GaussianSsimImpl(a, b, width, height, channels, peak);
 }
 
+double GaussianContrast(
+    std::span<const uint8_t> a, std::span<const uint8_t> b, int width, int height, double peak) {
+  return GaussianContrastImpl(a, b, width, height, peak);
+}
+
+double GaussianContrast(
+    std::span<const uint16_t> a, std::span<const uint16_t> b, int width, int height, double peak) {
+  return GaussianContrastImpl(a, b, width, height, peak);
+}
+
 double Ssim(const Frame& gt, const Frame& gen, SsimVariant variant) {
   if (gt.width != gen.width || gt.height != gen.height || gt.rgb.size() != gen.rgb.size()) {
     ThrowUserError("SSIM",
@@ -267,6 +299,26 @@ double Ssim(const Frame& gt, const Frame& gen, SsimVariant variant) {
       return FfmpegSsim(gt, gen);
   }
   return kNan;
+}
+
+SsimMetric::SsimMetric(SsimVariant variant)
+    : Metric({.name = "ssim",
+              .label = "SSIM",
+              .definition = fmt::format("{}: {}, mean over frames",
+                                        SsimVariantName(variant),
+                                        SsimVariantDefinition(variant))}),
+      variant_(variant) {}
+
+int SsimMetric::MinSize() const { return Entry(variant_).min_size; }
+
+std::vector<double> SsimMetric::Score(std::span<const FramePair> pairs) const {
+  std::vector<double> values;
+  for (const FramePair& pair : pairs) values.push_back(Ssim(*pair.gt, *pair.gen, variant_));
+  return values;
+}
+
+std::string_view SsimMetric::Kernel() const {
+  return variant_ == SsimVariant::kWangRgb ? "ssim" : "";
 }
 
 }  // namespace teacache

@@ -4,8 +4,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "datasets/video/video.h"
+#include "metrics/metric.h"
 
 namespace teacache {
 
@@ -52,5 +54,27 @@ double GaussianSsim(std::span<const uint16_t> a,
                     int height,
                     int channels,
                     double peak);
+
+// The contrast term of the same windows, mean of (2 sab + C2) / (saa + sbb + C2) over windows and
+// three channels; as accurate. NaN where the picture is smaller than one window.
+double GaussianContrast(std::span<const uint8_t> a,
+                        std::span<const uint8_t> b,
+                        int width,
+                        int height,
+                        double peak = 255);
+double GaussianContrast(
+    std::span<const uint16_t> a, std::span<const uint16_t> b, int width, int height, double peak);
+
+// Ssim of every frame. Kernel "ssim": kWangRgb, which a GPU computes too.
+class SsimMetric : public Metric {
+ public:
+  explicit SsimMetric(SsimVariant variant = SsimVariant::kWangRgb);
+  int MinSize() const override;
+  std::vector<double> Score(std::span<const FramePair> pairs) const override;
+  std::string_view Kernel() const override;
+
+ private:
+  SsimVariant variant_;
+};
 
 }  // namespace teacache

@@ -6,6 +6,7 @@
 //   1 - SSIM = 2 (P B + Q A) / ((P + Q) (A + B)),
 //   P = mu^2 + 2 C1, Q = mv^2, A = suu + 2 C2, B = svv,
 //
+// and for the contrast term alone, (2 sab + C2) / (saa + sbb + C2), 1 - contrast = 2 B / (A + B),
 // which has no cancellation: identical pictures give exactly 0, and the rounding of suu, the large
 // one, hardly counts where the pictures are alike.
 //
@@ -228,8 +229,8 @@ HWY_INLINE void SegmentCenter(const float* row, size_t columns, VF* center) {
   for (size_t j = 0; j < 3; ++j) center[j] = hn::Load(df, pattern + j * lanes);
 }
 
-// Sum of 1 - SSIM over one row of a strip, n samples of windows.
-template <int kChannels>
+// Sum of 1 - SSIM, or of 1 - contrast, over one row of a strip, n samples of windows.
+template <int kChannels, bool kContrast>
 double RowDeficit(const PlaneRow& row_u,
                   const PlaneRow& row_v,
                   size_t n,
@@ -264,12 +265,17 @@ double RowDeficit(const PlaneRow& row_u,
       const VF a =
           hn::Add(hn::NegMulAdd(shift_u, shift_u, FilterRow<kChannels>(eu + i, w)), two_c2);
       const VF b = hn::NegMulAdd(shift_v, shift_v, FilterRow<kChannels>(ev + i, w));
-      const VF mu = hn::Add(shift_u, center_u[phase]);
-      const VF mv = hn::Add(shift_v, center_v[phase]);
-      const VF p = hn::MulAdd(mu, mu, two_c1);
-      const VF q = hn::Mul(mv, mv);
-      const VF numerator = hn::MulAdd(p, b, hn::Mul(q, a));
-      VF deficit = hn::Div(numerator, hn::Mul(hn::Add(p, q), hn::Add(a, b)));
+      VF deficit;
+      if constexpr (kContrast) {
+        deficit = hn::Div(b, hn::Add(a, b));
+      } else {
+        const VF mu = hn::Add(shift_u, center_u[phase]);
+        const VF mv = hn::Add(shift_v, center_v[phase]);
+        const VF p = hn::MulAdd(mu, mu, two_c1);
+        const VF q = hn::Mul(mv, mv);
+        const VF numerator = hn::MulAdd(p, b, hn::Mul(q, a));
+        deficit = hn::Div(numerator, hn::Mul(hn::Add(p, q), hn::Add(a, b)));
+      }
       if (i + lanes > count) deficit = hn::IfThenElseZero(hn::FirstN(df, count - i), deficit);
       sum = AddToDouble(sum, deficit);
     }
@@ -277,7 +283,7 @@ double RowDeficit(const PlaneRow& row_u,
   return 2 * hn::GetLane(hn::SumOfLanes(dd, sum));
 }
 
-template <int kChannels, typename T>
+template <int kChannels, bool kContrast, typename T>
 double Deficit(const T* a, const T* b, int width, int height, double peak) {
   const size_t row_samples = size_t(width) * kChannels;
   const int window_rows = height - (kSsimTaps - 1);
@@ -313,7 +319,7 @@ double Deficit(const T* a, const T* b, int width, int height, double peak) {
       for (int g = 0; g < std::min(kSsimGroup, window_rows - y); ++g) {
         const PlaneRow row_u{u.center.Row(0), u.offset.Row(g), u.variance.Row(g)};
         const PlaneRow row_v{v.center.Row(0), v.offset.Row(g), v.variance.Row(g)};
-        sum += RowDeficit<kChannels>(row_u, row_v, outputs, c1, c2, scratch);
+        sum += RowDeficit<kChannels, kContrast>(row_u, row_v, outputs, c1, c2, scratch);
       }
     }
   }
@@ -322,14 +328,22 @@ double Deficit(const T* a, const T* b, int width, int height, double peak) {
 
 double DeficitU8(
     const uint8_t* a, const uint8_t* b, int width, int height, int channels, double peak) {
-  return channels == 1 ? Deficit<1>(a, b, width, height, peak)
-                       : Deficit<3>(a, b, width, height, peak);
+  return channels == 1 ? Deficit<1, false>(a, b, width, height, peak)
+                       : Deficit<3, false>(a, b, width, height, peak);
 }
 
 double DeficitU16(
     const uint16_t* a, const uint16_t* b, int width, int height, int channels, double peak) {
-  return channels == 1 ? Deficit<1>(a, b, width, height, peak)
-                       : Deficit<3>(a, b, width, height, peak);
+  return channels == 1 ? Deficit<1, false>(a, b, width, height, peak)
+                       : Deficit<3, false>(a, b, width, height, peak);
+}
+
+double ContrastU8(const uint8_t* a, const uint8_t* b, int width, int height, double peak) {
+  return Deficit<3, true>(a, b, width, height, peak);
+}
+
+double ContrastU16(const uint16_t* a, const uint16_t* b, int width, int height, double peak) {
+  return Deficit<3, true>(a, b, width, height, peak);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -341,6 +355,8 @@ namespace teacache {
 
 HWY_EXPORT(DeficitU8);
 HWY_EXPORT(DeficitU16);
+HWY_EXPORT(ContrastU8);
+HWY_EXPORT(ContrastU16);
 
 double SsimDeficit(
     const uint8_t* a, const uint8_t* b, int width, int height, int channels, double peak) {
@@ -350,6 +366,14 @@ double SsimDeficit(
 double SsimDeficit(
     const uint16_t* a, const uint16_t* b, int width, int height, int channels, double peak) {
   return HWY_DYNAMIC_DISPATCH(DeficitU16)(a, b, width, height, channels, peak);
+}
+
+double ContrastDeficit(const uint8_t* a, const uint8_t* b, int width, int height, double peak) {
+  return HWY_DYNAMIC_DISPATCH(ContrastU8)(a, b, width, height, peak);
+}
+
+double ContrastDeficit(const uint16_t* a, const uint16_t* b, int width, int height, double peak) {
+  return HWY_DYNAMIC_DISPATCH(ContrastU16)(a, b, width, height, peak);
 }
 
 }  // namespace teacache

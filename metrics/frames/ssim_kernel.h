@@ -11,4 +11,8 @@ double SsimDeficit(
 double SsimDeficit(
     const uint16_t* a, const uint16_t* b, int width, int height, int channels, double peak);
 
+// The same of the contrast term alone, 1 - (2 sab + C2) / (saa + sbb + C2), for three channels.
+double ContrastDeficit(const uint8_t* a, const uint8_t* b, int width, int height, double peak);
+double ContrastDeficit(const uint16_t* a, const uint16_t* b, int width, int height, double peak);
+
 }  // namespace teacache

@@ -5,12 +5,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <sstream>
+#include <string_view>
 
 #include "datasets/base/error.h"
 #include "metrics/frames/ssim_window.h"
 #include "metrics/gpu/frame_kernels.h"
-#include "metrics/pairs/score_video.h"
 
 namespace teacache {
 namespace {
@@ -35,6 +36,13 @@ int64_t Pixels(const Frame& frame) { return int64_t{frame.width} * frame.height;
 
 at::Tensor ToDevice(const std::vector<double>& values, at::Device device) {
   return at::tensor(values, at::kDouble).to(device);
+}
+
+// The first of `metrics` that this kernel computes; as many as there are = none.
+size_t WithKernel(const Metrics& metrics, std::string_view kernel) {
+  size_t m = 0;
+  while (m < metrics.size() && metrics[m]->Kernel() != kernel) ++m;
+  return m;
 }
 
 // The first line of what LibTorch says.
@@ -113,7 +121,7 @@ int GpuFrameScorer::BatchFrames(int width, int height) const {
 }
 
 std::vector<std::vector<FrameScore>> GpuFrameScorer::Score(std::span<const FrameGroup> groups,
-                                                           const ScoreOptions& options) const {
+                                                           const Metrics& metrics) const {
   std::vector<std::vector<FrameScore>> scores;
   for (size_t start = 0, end; start < groups.size(); start = end) {
     const Frame& first = groups[start].gt;
@@ -130,7 +138,7 @@ std::vector<std::vector<FrameScore>> GpuFrameScorer::Score(std::span<const Frame
     if (pairs > 0) {
       try {
         const Batch batch(groups.subspan(start, end - start), device_.is_cuda());
-        ScoreBatch(batch, options, batch_scores.data());
+        ScoreBatch(batch, metrics, batch_scores.data());
       } catch (const c10::Error& error) {
         ThrowUserError(Device(), "the GPU could not do its work: {}", Brief(error));
       }
@@ -146,36 +154,38 @@ std::vector<std::vector<FrameScore>> GpuFrameScorer::Score(std::span<const Frame
 }
 
 void GpuFrameScorer::ScoreBatch(const Batch& batch,
-                                const ScoreOptions& options,
+                                const Metrics& metrics,
                                 FrameScore* scores) const {
   const std::lock_guard lock(mutex_);
   const at::Tensor pictures = batch.pictures.to(device_, /*non_blocking=*/true);
   const at::Tensor pairs = batch.Pairs(0, batch.groups(), device_);
-  const bool ssim = options.ssim && options.ssim_variant == SsimVariant::kWangRgb &&
-                    std::min(batch.width(), batch.height()) >= kSsimTaps;
+  const size_t ssim = WithKernel(metrics, "ssim"), lpips = WithKernel(metrics, "lpips");
+  const size_t none = metrics.size();
   // Everything is queued before the first result is waited for.
   at::Tensor errors = SquaredErrorsOnGpu(pictures, pairs);
-  at::Tensor deficits = ssim ? SsimDeficitsOnGpu(pictures, pairs) : at::Tensor();
-  at::Tensor distances = options.lpips ? LpipsDistances(batch, pictures) : at::Tensor();
+  at::Tensor deficits = ssim != none ? SsimDeficitsOnGpu(pictures, pairs) : at::Tensor();
+  at::Tensor distances = lpips != none ? LpipsDistances(batch, pictures) : at::Tensor();
 
   const int64_t n = pairs.size(0);
   errors = errors.cpu();
   for (int64_t i = 0; i < n; ++i) {
     scores[i].squared_error = static_cast<uint64_t>(errors.const_data_ptr<int64_t>()[i]);
+    scores[i].values.assign(metrics.size(), std::numeric_limits<double>::quiet_NaN());
   }
-  if (ssim) {
+  if (ssim != none) {
     deficits = deficits.cpu();
     const double windows = 3.0 * static_cast<double>(batch.width() - kSsimTaps + 1) *
                            static_cast<double>(batch.height() - kSsimTaps + 1);
     for (int64_t i = 0; i < n; ++i) {
-      scores[i].ssim = 1 - deficits.const_data_ptr<double>()[i] / windows;
+      scores[i].values[ssim] = 1 - deficits.const_data_ptr<double>()[i] / windows;
     }
   }
-  if (options.lpips) {
+  if (lpips != none) {
     distances = distances.cpu();
     for (int64_t i = 0; i < n; ++i) {
       // The pictures of a batch may be rounded differently.
-      scores[i].lpips = scores[i].squared_error == 0 ? 0.0 : distances.const_data_ptr<double>()[i];
+      scores[i].values[lpips] =
+          scores[i].squared_error == 0 ? 0.0 : distances.const_data_ptr<double>()[i];
     }
   }
 }

@@ -7,13 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "metrics/lpips/lpips_network.h"
+#include "metrics/lpips/backbones.h"
 #include "metrics/pairs/frame_scorer.h"
 
 namespace teacache {
 
 struct GpuScorerOptions {
-  // LPIPS on the GPU: the network whose Definition ScoreOptions::lpips gives. None = no LPIPS.
+  // The network of the metric with the kernel "lpips". None = no such metric.
   std::optional<LpipsNet> lpips;
   bool spatial = true;
   LpipsWeights weights;  // on any device, float32
@@ -23,7 +23,7 @@ struct GpuScorerOptions {
   int64_t batch_pixels = 0;
 };
 
-// PSNR, SSIM (kWangRgb; other variants are left to the CPU) and LPIPS of batches of frames on a
+// Squared errors and the kernels "ssim" and "lpips" (Metric::Kernel) for batches of frames on a
 // GPU. Calls from several threads take turns on it and prepare their frames meanwhile. The digits
 // depend neither on the batches nor on other threads, but for LPIPS: cuDNN chooses its algorithms
 // by the size of the batch, which moves it by about 1e-7.
@@ -36,11 +36,11 @@ class GpuFrameScorer : public FrameScorer {
   int BatchFrames(int width, int height) const override;
   // Throws UserError when the GPU fails (no memory).
   std::vector<std::vector<FrameScore>> Score(std::span<const FrameGroup> groups,
-                                             const ScoreOptions& options) const override;
+                                             const Metrics& metrics) const override;
 
  private:
   struct Batch;
-  void ScoreBatch(const Batch& batch, const ScoreOptions& options, FrameScore* scores) const;
+  void ScoreBatch(const Batch& batch, const Metrics& metrics, FrameScore* scores) const;
   at::Tensor LpipsDistances(const Batch& batch, const at::Tensor& pictures) const;
 
   at::Device device_;

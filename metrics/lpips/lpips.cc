@@ -5,9 +5,9 @@
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/tensors/torch_threads.h"
-#include "metrics/lpips/lpips_distance.h"
-#include "metrics/lpips/lpips_network.h"
-#include "metrics/lpips/lpips_tensors.h"
+#include "metrics/lpips/backbones.h"
+#include "metrics/lpips/distance.h"
+#include "metrics/lpips/weights.h"
 
 namespace teacache {
 namespace {
@@ -32,7 +32,6 @@ std::string Digest(const LpipsWeights& weights) {
 struct Lpips::State {
   LpipsOptions options;
   LpipsWeights weights;
-  std::string digest;
 
   // Of frames[0] to each of the others, by layer: [frame][layer].
   std::vector<std::vector<double>> Layers(std::span<const Frame* const> frames) const {
@@ -54,15 +53,34 @@ struct Lpips::State {
   }
 };
 
+namespace {
+
+std::string Definition(const LpipsOptions& options, const std::string& digest) {
+  return fmt::format("LPIPS v0.1 {}, spatial={}{}, weights {}, mean over frames",
+                     LpipsNetName(options.net),
+                     options.spatial,
+                     options.spatial ? " then mean (as TeaCache)" : "",
+                     digest);
+}
+
+}  // namespace
+
 Lpips::Lpips(const LpipsOptions& options,
              const std::vector<TensorView>& backbone,
              const std::vector<TensorView>& heads,
              const std::string& source)
-    : state_([&] {
+    : Lpips([&] {
         LpipsWeights weights = ReadLpipsWeights(options.net, backbone, heads, source, at::kFloat);
-        std::string digest = Digest(weights);
-        return new State{options, std::move(weights), std::move(digest)};
+        return std::make_unique<const State>(options, std::move(weights));
       }()) {}
+
+Lpips::Lpips(std::unique_ptr<const State> state)
+    : Metric({.name = "lpips",
+              .label = "LPIPS",
+              .higher_is_better = false,
+              .best = 0,
+              .definition = Definition(state->options, Digest(state->weights))}),
+      state_(std::move(state)) {}
 
 Lpips::~Lpips() = default;
 
@@ -70,15 +88,13 @@ const LpipsOptions& Lpips::options() const { return state_->options; }
 
 const LpipsWeights& Lpips::weights() const { return state_->weights; }
 
-std::string Lpips::Definition() const {
-  return fmt::format("LPIPS v0.1 {}, spatial={}{}, weights {}",
-                     LpipsNetName(state_->options.net),
-                     state_->options.spatial,
-                     state_->options.spatial ? " then mean (as TeaCache)" : "",
-                     state_->digest);
-}
-
 int Lpips::MinSize() const { return LpipsMinSize(state_->options.net); }
+
+std::vector<double> Lpips::Score(std::span<const FramePair> pairs) const {
+  std::vector<const Frame*> gens;
+  for (const FramePair& pair : pairs) gens.push_back(pair.gen);
+  return pairs.empty() ? std::vector<double>() : Distances(*pairs[0].gt, gens);
+}
 
 std::vector<double> Lpips::Distances(const Frame& gt, std::span<const Frame* const> gens) const {
   std::vector<const Frame*> frames = {&gt};

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "datasets/tensors/safetensors.h"
-#include "metrics/lpips/lpips_net.h"
-#include "metrics/lpips/perceptual_metric.h"
+#include "metrics/lpips/backbones.h"
+#include "metrics/metric.h"
 
 namespace teacache {
 
@@ -21,14 +21,16 @@ namespace teacache {
 // With `spatial` the reference first scales M_l up to the picture (bilinear) and then takes the
 // mean; that mean is a fixed weighting of M_l (UpsampleMeanWeights), so nothing is scaled up here.
 // TeaCache uses alex with spatial.
-struct LpipsWeights;  // metrics/lpips/lpips_network.h
+struct LpipsWeights;  // metrics/lpips/backbones.h
 
 struct LpipsOptions {
   LpipsNet net = LpipsNet::kAlex;
   bool spatial = true;
+  std::vector<std::string> files = {};  // of the weights, for Files()
 };
 
-class Lpips : public PerceptualMetric {
+// Kernel "lpips".
+class Lpips : public Metric {
  public:
   // `backbone`: torchvision's network ("features.0.weight", ...; its classifier is ignored) or only
   // its features ("0.weight", ...). `heads`: "lin0.model.1.weight", ... [1, C, 1, 1]. Any floating
@@ -40,11 +42,15 @@ class Lpips : public PerceptualMetric {
         const std::string& source = "weights");
   ~Lpips() override;
 
-  std::string Definition() const override;
   int MinSize() const override;
+  std::vector<double> Score(std::span<const FramePair> pairs) const override;
+  std::string_view Kernel() const override { return "lpips"; }
+  std::vector<std::string> Files() const override { return options().files; }
+
+  // Distances of `gt` to each of `gens`, all of one size, lower = closer, 0 = identical.
   // One thread per call, so that the digits do not depend on how many there are. Accuracy: 1e-6
   // against the formula in double.
-  std::vector<double> Distances(const Frame& gt, std::span<const Frame* const> gens) const override;
+  std::vector<double> Distances(const Frame& gt, std::span<const Frame* const> gens) const;
   // The same for one pair, before the sum over layers.
   std::vector<double> PerLayer(const Frame& gt, const Frame& gen) const;
 
@@ -53,6 +59,8 @@ class Lpips : public PerceptualMetric {
 
  private:
   struct State;
+  explicit Lpips(std::unique_ptr<const State> state);
+
   std::unique_ptr<const State> state_;
 };
 

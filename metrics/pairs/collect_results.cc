@@ -1,7 +1,6 @@
 #include "metrics/pairs/collect_results.h"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 #include <utility>
 
@@ -14,21 +13,21 @@ namespace teacache {
 namespace {
 
 void AddSummaries(Results* results, PoolingOptions pooling) {
-  std::set<std::string> metrics;
-  for (const VideoScore& video : results->videos) {
-    for (const auto& [metric, value] : video.scores) metrics.insert(metric);
-  }
-  for (const std::string& metric : metrics) {
+  results->DescribeMetrics();
+  for (const MetricInfo& metric : results->metrics) {
     std::vector<double> values;
     std::vector<int64_t> frames;
+    bool scored = false;
     for (const VideoScore& video : results->videos) {
-      const auto found = video.scores.find(metric);
+      const auto found = video.scores.find(metric.name);
+      scored = scored || found != video.scores.end();
       if (!video.ok() || found == video.scores.end()) continue;
       values.push_back(found->second);
       frames.push_back(video.frames);
     }
-    pooling.higher_is_better = metric != "lpips";
-    results->summary[metric] = Summarize(values, frames, pooling);
+    if (!scored) continue;
+    pooling.higher_is_better = metric.higher_is_better;
+    results->summary[metric.name] = Summarize(values, frames, pooling);
   }
 }
 
@@ -37,20 +36,9 @@ void AddSummaries(Results* results, PoolingOptions pooling) {
 std::map<std::string, std::string> Definitions(const ScoreOptions& options,
                                                const PoolingOptions& pooling) {
   std::map<std::string, std::string> context;
-  if (options.psnr) {
-    context["psnr"] = "10 log10(255^2 / MSE) dB per 8-bit RGB frame, mean over frames";
-    if (std::isfinite(options.psnr_cap)) {
-      context["psnr"] += fmt::format(", frames capped at {:g} dB", options.psnr_cap);
-    } else {
-      context["psnr"] += "; identical frames (infinite) are counted, not averaged";
-    }
+  for (const auto& metric : options.metrics) {
+    context[metric->info().name] = metric->info().definition;
   }
-  if (options.ssim) {
-    context["ssim"] = fmt::format("{}: {}, mean over frames",
-                                  SsimVariantName(options.ssim_variant),
-                                  SsimVariantDefinition(options.ssim_variant));
-  }
-  if (options.lpips) context["lpips"] = options.lpips->Definition() + ", mean over frames";
   if (options.scorer) context["device"] = options.scorer->Device();
   context["size_policy"] = SizePolicyName(options.size);
   context["length_policy"] = LengthPolicyName(options.length);
@@ -65,6 +53,7 @@ Results CollectResults(std::vector<VideoScore> videos,
                        const PoolingOptions& pooling) {
   Results results;
   results.context = Definitions(options, pooling);
+  for (const auto& metric : options.metrics) results.metrics.push_back(metric->info());
   results.videos = std::move(videos);
   AddSummaries(&results, pooling);
   return results;
@@ -84,7 +73,10 @@ Results MergeResults(const std::vector<Results>& shards,
     context.erase("shard");
     // Intervals are computed again, so that other resamplings are no obstacle.
     if (context.contains("ci95")) context["ci95"] = IntervalText(pooling);
-    if (&shard == &shards[0]) merged.context = context;
+    if (&shard == &shards[0]) {
+      merged.context = context;
+      merged.metrics = shard.metrics;
+    }
     if (context != merged.context) {
       for (const auto& [key, value] : context) {
         if (merged.context[key] != value) {

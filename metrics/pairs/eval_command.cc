@@ -50,20 +50,21 @@ std::vector<std::string> Tags(const std::vector<std::string>& gens) {
 void Compare(const Results& other, const PoolingOptions& pooling, Results* results) {
   std::map<std::string, const VideoScore*> by_name;
   for (const VideoScore& video : other.videos) by_name[video.name] = &video;
-  for (const auto& item : results->summary) {
+  for (const MetricInfo& metric : results->metrics) {
+    if (results->summary.count(metric.name) == 0) continue;
     std::vector<double> a, b;
     for (const VideoScore& video : results->videos) {
       const auto partner = by_name.find(video.name);
       if (partner == by_name.end()) continue;
-      const auto mine = video.scores.find(item.first);
-      const auto theirs = partner->second->scores.find(item.first);
+      const auto mine = video.scores.find(metric.name);
+      const auto theirs = partner->second->scores.find(metric.name);
       if (mine == video.scores.end() || theirs == partner->second->scores.end()) continue;
       a.push_back(mine->second);
       b.push_back(theirs->second);
     }
     PoolingOptions options = pooling;
-    options.higher_is_better = item.first != "lpips";
-    results->comparison[item.first] = ComparePaired(a, b, options);
+    options.higher_is_better = metric.higher_is_better;
+    results->comparison[metric.name] = ComparePaired(a, b, options);
   }
 }
 

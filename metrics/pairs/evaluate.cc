@@ -9,6 +9,7 @@
 #include "datasets/base/error.h"
 #include "datasets/work/parts.h"
 #include "datasets/work/work_loop.h"
+#include "metrics/frames/psnr.h"
 #include "metrics/pairs/collect_results.h"
 #include "metrics/pairs/pairing.h"
 
@@ -36,11 +37,7 @@ nlohmann::json JournalSettings(const EvaluateOptions& options) {
   for (const std::string& gen : options.gens) {
     settings["gens"].push_back(fs::absolute(gen).lexically_normal().string());
   }
-  settings["metrics"] = fmt::format("psnr {} ssim {} lpips {}",
-                                    options.score.psnr,
-                                    options.score.ssim,
-                                    options.score.lpips != nullptr);
-  settings["psnr_cap"] = fmt::format("{}", options.score.psnr_cap);
+  settings["metrics"] = NamesOf(options.score.metrics);
   settings["per_frame"] = options.score.per_frame;
   settings["decoder"] = static_cast<int>(options.reader.decoder);
   settings["teacache"] = options.teacache;
@@ -221,12 +218,7 @@ void EvaluateOptions::Validate() const {
   if (gens.empty()) ThrowUserError("--gen", "generated videos must be given");
   if (jobs < 0)
     ThrowUserError("--jobs", "must be 0 (by processors and memory) or more but is {}", jobs);
-  if (!score.psnr && !score.ssim && !score.lpips) {
-    ThrowUserError("--metrics", "at least one metric must be chosen");
-  }
-  if (!(score.psnr_cap > 0)) {
-    ThrowUserError("--psnr-cap", "must be a positive number of dB but is {}", score.psnr_cap);
-  }
+  if (score.metrics.empty()) ThrowUserError("--metrics", "at least one metric must be chosen");
   if (pooling.bootstrap_samples < 0) {
     ThrowUserError(
         "--bootstrap", "must be 0 or more resamplings but is {}", pooling.bootstrap_samples);
@@ -238,7 +230,10 @@ std::vector<Results> EvaluateFolders(const EvaluateOptions& given) {
   options.Validate();
   if (options.teacache) {
     options.reader.decoder = VideoReaderOptions::Decoder::kImageio;
-    options.score.psnr_cap = std::min(options.score.psnr_cap, 100.0);
+    for (auto& metric : options.score.metrics) {
+      if (metric->info().name != "psnr") continue;
+      metric = std::make_shared<PsnrMetric>(std::min(metric->info().best, 100.0));
+    }
     options.score.per_frame = true;  // TeaCacheLine needs them
   }
   NotePart(options.shard, options.progress);

@@ -1,16 +1,14 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "datasets/video/video.h"
+#include "metrics/metric.h"
 
 namespace teacache {
-
-struct ScoreOptions;
 
 // A frame of the ground truth and the frames to compare with it, all of one size.
 struct FrameGroup {
@@ -21,8 +19,7 @@ struct FrameGroup {
 // One of the generated frames against the ground truth.
 struct FrameScore {
   uint64_t squared_error = 0;  // see SquaredError
-  double ssim = std::numeric_limits<double>::quiet_NaN();
-  double lpips = std::numeric_limits<double>::quiet_NaN();
+  std::vector<double> values;  // of the metrics, in their order; NaN = left to ScoreTheRest
 };
 
 // Where frames are compared: the CPU, frame by frame (CpuFrameScorer), or a GPU, in batches
@@ -34,19 +31,22 @@ class FrameScorer {
   virtual std::string Device() const = 0;
   // How many frames of the ground truth to collect before Score pays, for pictures of this size.
   virtual int BatchFrames(int width, int height) const = 0;
-  // What `options` asks for, [group][generated frame]. Frames hold LPIPS's smallest size. SSIM is
-  // NaN where a picture is smaller than a window, and in variants that are left to the CPU. May be
-  // called from several threads. The digits do not depend on what other threads do.
+  // [group][generated frame]. Frames have the metrics' smallest sizes. Metrics without a kernel
+  // here (Metric::Kernel) stay NaN. May be called from several threads. The digits do not depend on
+  // what other threads do.
   virtual std::vector<std::vector<FrameScore>> Score(std::span<const FrameGroup> groups,
-                                                     const ScoreOptions& options) const = 0;
+                                                     const Metrics& metrics) const = 0;
 };
+
+// Computes, on the CPU, the values of a group that are NaN.
+void ScoreTheRest(const FrameGroup& group, const Metrics& metrics, std::vector<FrameScore>* scores);
 
 class CpuFrameScorer : public FrameScorer {
  public:
   std::string Device() const override { return "cpu"; }
   int BatchFrames(int /*width*/, int /*height*/) const override { return 1; }
   std::vector<std::vector<FrameScore>> Score(std::span<const FrameGroup> groups,
-                                             const ScoreOptions& options) const override;
+                                             const Metrics& metrics) const override;
 };
 
 }  // namespace teacache

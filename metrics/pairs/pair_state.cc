@@ -2,12 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <utility>
 
 #include "datasets/base/error.h"
-#include "datasets/base/statistics.h"
-#include "metrics/frames/psnr.h"
 #include "metrics/frames/resize.h"
 
 namespace teacache {
@@ -71,20 +68,8 @@ void MatchSizes(SizePolicy policy, const std::string& gen_path, Frame* gt, Frame
   }
 }
 
-void PairState::Add(const Frame& gt, const Frame& gen, const FrameScore& score) {
-  if (options_.psnr) {
-    const double psnr = PsnrFromSquaredError(score.squared_error, gt.rgb.size());
-    values_["psnr"].push_back(std::min(psnr, options_.psnr_cap));
-  }
-  if (options_.ssim) {
-    double ssim = score.ssim;
-    if (std::isnan(ssim)) ssim = Ssim(gt, gen, options_.ssim_variant);
-    if (std::isnan(ssim)) {
-      return Fail(fmt::format("SSIM: pictures must hold one window but are {}", Size(gt)));
-    }
-    values_["ssim"].push_back(ssim);
-  }
-  if (options_.lpips) values_["lpips"].push_back(score.lpips);
+void PairState::Add(const FrameScore& score) {
+  for (size_t m = 0; m < values_.size(); ++m) values_[m].push_back(score.values[m]);
   ++score_.frames;
   score_.identical_frames += score.squared_error == 0 ? 1 : 0;
 }
@@ -153,13 +138,10 @@ void PairState::WarnCut(const char* longer) {
 
 void PairState::Finish() {
   active_ = false;
-  for (auto& [metric, values] : values_) {
-    std::vector<double> finite;
-    for (double value : values) {
-      if (std::isfinite(value)) finite.push_back(value);
-    }
-    score_.scores[metric] = finite.empty() ? std::numeric_limits<double>::infinity() : Mean(finite);
-    if (options_.per_frame) score_.per_frame[metric] = std::move(values);
+  for (size_t m = 0; m < values_.size(); ++m) {
+    const Metric& metric = *options_.metrics[m];
+    score_.scores[metric.info().name] = metric.Pool(values_[m]);
+    if (options_.per_frame) score_.per_frame[metric.info().name] = std::move(values_[m]);
   }
 }
 

@@ -1,9 +1,6 @@
 #pragma once
 
-// Internal to score_video.cc.
-
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,14 +20,14 @@ class PairState {
  public:
   // Both readers and the options must live as long as this.
   PairState(VideoReader* reader, const VideoReader& gt, const ScoreOptions& options)
-      : reader_(reader), gt_(gt), options_(options) {}
+      : reader_(reader), gt_(gt), options_(options), values_(options.metrics.size()) {}
 
   bool active() const { return active_; }
   const std::string& gen_path() const { return reader_->info().path; }
   std::optional<Frame> Next() { return reader_->Next(); }
 
   // The next frame's score.
-  void Add(const Frame& gt, const Frame& gen, const FrameScore& score);
+  void Add(const FrameScore& score);
   // The ground truth ended; `has_more`: this video did not.
   void EndOfGt(bool has_more);
   // This video ended, the ground truth did not.
@@ -53,7 +50,7 @@ class PairState {
   int64_t gt_frames_ = -1;  // once known by reading
   int64_t gen_frames_ = -1;
   bool active_ = true;
-  std::map<std::string, std::vector<double>> values_;
+  std::vector<std::vector<double>> values_;  // [metric][frame]
 };
 
 }  // namespace teacache

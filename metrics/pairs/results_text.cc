@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 
 #include "datasets/base/shard.h"
@@ -11,12 +12,7 @@
 namespace teacache {
 namespace {
 
-std::string Label(const std::string& metric) {
-  if (metric == "psnr") return "PSNR, dB (higher is better)";
-  if (metric == "ssim") return "SSIM (higher is better)";
-  if (metric == "lpips") return "LPIPS (lower is better)";
-  return metric;
-}
+std::string Label(const MetricInfo& metric) { return MetricTitle(metric, /*always=*/true); }
 
 // Four decimals, as papers print them; "-" for what there is not.
 std::string Number(double value) { return std::isnan(value) ? "-" : fmt::format("{:.4f}", value); }
@@ -37,34 +33,20 @@ void AddRow(const std::string& label, const MetricSummary& s, std::string* out) 
                       s.identical);
 }
 
-// Metrics in the order in which people name them.
-std::vector<std::string> MetricsOf(const std::map<std::string, MetricSummary>& summary) {
-  std::vector<std::string> metrics;
-  for (const char* known : {"psnr", "ssim", "lpips"}) {
-    if (summary.count(known) > 0) metrics.push_back(known);
-  }
-  for (const auto& item : summary) {
-    if (std::find(metrics.begin(), metrics.end(), item.first) == metrics.end()) {
-      metrics.push_back(item.first);
-    }
-  }
-  return metrics;
-}
-
-void AddWorst(const Results& results, const std::string& metric, int count, std::string* out) {
-  const double sign = metric == "lpips" ? -1 : 1;
+void AddWorst(const Results& results, const MetricInfo& metric, int count, std::string* out) {
+  const double sign = metric.higher_is_better ? 1 : -1;
   std::vector<const VideoScore*> videos;
   for (const VideoScore& video : results.videos) {
-    if (video.scores.count(metric) > 0) videos.push_back(&video);
+    if (video.scores.count(metric.name) > 0) videos.push_back(&video);
   }
   std::stable_sort(videos.begin(), videos.end(), [&](const VideoScore* a, const VideoScore* b) {
-    return sign * a->scores.at(metric) < sign * b->scores.at(metric);
+    return sign * a->scores.at(metric.name) < sign * b->scores.at(metric.name);
   });
   videos.resize(std::min<size_t>(videos.size(), static_cast<size_t>(std::max(count, 0))));
   if (videos.empty()) return;
   *out += fmt::format("\nWorst by {}:\n", Label(metric));
   for (const VideoScore* video : videos) {
-    *out += fmt::format("  {:>10}  {}\n", Number(video->scores.at(metric)), video->name);
+    *out += fmt::format("  {:>10}  {}\n", Number(video->scores.at(metric.name)), video->name);
   }
 }
 
@@ -73,7 +55,10 @@ void AddComparison(const Results& results, std::string* out) {
   const auto other = results.context.find("compare");
   *out += fmt::format("\nDifference to {} on the same videos:\n",
                       other == results.context.end() ? "the other method" : other->second);
-  for (const auto& [metric, d] : results.comparison) {
+  for (const MetricInfo& metric : results.metrics) {
+    const auto found = results.comparison.find(metric.name);
+    if (found == results.comparison.end()) continue;
+    const PairedDifference& d = found->second;
     const std::string wins = fmt::format("better in {}, worse in {}", d.a_better, d.b_better);
     if (d.n == 0) {
       *out += fmt::format(
@@ -123,7 +108,10 @@ std::string ResultsText(const Results& results, int worst_pairs) {
   if (const auto missing = results.context.find(kMissingParts); missing != results.context.end()) {
     out += fmt::format("PARTIAL RESULT: parts {} are missing\n\n", missing->second);
   }
-  const std::vector<std::string> metrics = MetricsOf(results.summary);
+  std::vector<MetricInfo> metrics;
+  std::ranges::copy_if(results.metrics, std::back_inserter(metrics), [&](const MetricInfo& metric) {
+    return results.summary.count(metric.name) > 0;
+  });
   if (!metrics.empty()) {
     out += fmt::format("{:<28} {:>10} {:>22} {:>10} {:>9} {:>10} {:>6} {:>9}\n",
                        "",
@@ -135,26 +123,23 @@ std::string ResultsText(const Results& results, int worst_pairs) {
                        "videos",
                        "identical");
   }
-  for (const std::string& metric : metrics) {
-    AddRow(Label(metric), results.summary.at(metric), &out);
-    const MetricSummary& summary = results.summary.at(metric);
+  for (const MetricInfo& metric : metrics) {
+    const MetricSummary& summary = results.summary.at(metric.name);
+    AddRow(Label(metric), summary, &out);
     // Only where videos differ in length.
     if (std::abs(summary.frame_weighted_mean - summary.mean) >= 5e-5) {
       out += fmt::format(
           "{:<28} {:>10}\n", "  mean of all frames", Number(summary.frame_weighted_mean));
     }
-    const auto floor = results.baseline.find(metric);
+    const auto floor = results.baseline.find(metric.name);
     if (floor != results.baseline.end()) AddRow("  noise floor (baseline)", floor->second, &out);
   }
-  for (const std::string& metric : metrics) {
-    const auto definition = results.context.find(metric);
-    if (definition != results.context.end()) {
-      out += fmt::format("{}: {}\n", metric, definition->second);
-    }
+  for (const MetricInfo& metric : metrics) {
+    if (!metric.definition.empty()) out += metric.name + ": " + metric.definition + "\n";
   }
   AddComparison(results, &out);
   if (results.videos.size() > 1) {
-    for (const std::string& metric : metrics) AddWorst(results, metric, worst_pairs, &out);
+    for (const MetricInfo& metric : metrics) AddWorst(results, metric, worst_pairs, &out);
   }
   AddProblems(results, &out);
   return out;

@@ -160,10 +160,10 @@ class StreamScoring {
   }
 
   void CheckSize(const Frame& frame) const {
-    if (!options_.lpips) return;
-    const int least = options_.lpips->MinSize();
-    if (std::min(frame.width, frame.height) < least) {
-      ThrowUserError("LPIPS",
+    for (const auto& metric : options_.metrics) {
+      const int least = metric->MinSize();
+      if (std::min(frame.width, frame.height) >= least) continue;
+      ThrowUserError(metric->info().label,
                      "pictures must be at least {0}x{0} but are {1}x{2}",
                      least,
                      frame.width,
@@ -179,13 +179,12 @@ class StreamScoring {
   void ScoreWaiting() {
     steps_ = 0;
     if (waiting_.empty()) return;
-    const std::vector<std::vector<FrameScore>> scores = scorer_.Score(waiting_, options_);
+    std::vector<std::vector<FrameScore>> scores = scorer_.Score(waiting_, options_.metrics);
     for (size_t group = 0; group < waiting_.size(); ++group) {
+      ScoreTheRest(waiting_[group], options_.metrics, &scores[group]);
       for (size_t i = 0; i < scores[group].size(); ++i) {
         PairState& pair = pairs_[waiting_pairs_[group][i]];
-        if (pair.active()) {
-          pair.Add(waiting_[group].gt, waiting_[group].gens[i], scores[group][i]);
-        }
+        if (pair.active()) pair.Add(scores[group][i]);
       }
     }
     waiting_.clear();

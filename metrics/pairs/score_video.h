@@ -1,6 +1,5 @@
 #pragma once
 
-#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -8,8 +7,7 @@
 
 #include "datasets/results.h"
 #include "datasets/video/video.h"
-#include "metrics/frames/ssim.h"
-#include "metrics/lpips/perceptual_metric.h"
+#include "metrics/metric_list.h"
 #include "metrics/pairs/frame_scorer.h"
 
 namespace teacache {
@@ -36,13 +34,8 @@ std::string_view LengthPolicyName(LengthPolicy policy);
 
 // What is computed for every frame of a pair.
 struct ScoreOptions {
-  bool psnr = true;
-  bool ssim = true;
-  SsimVariant ssim_variant = SsimVariant::kWangRgb;
-  std::shared_ptr<const PerceptualMetric> lpips;  // none = no LPIPS
-  std::shared_ptr<const FrameScorer> scorer;      // where frames are compared; none = the CPU
-  // Frames above this PSNR in dB, identical ones included, count as this much.
-  double psnr_cap = std::numeric_limits<double>::infinity();
+  Metrics metrics = MakeMetrics("psnr,ssim");
+  std::shared_ptr<const FrameScorer> scorer;  // where frames are compared; none = the CPU
   SizePolicy size = SizePolicy::kStrict;
   LengthPolicy length = LengthPolicy::kStrict;
   bool per_frame = false;  // keep the values of every frame

@@ -81,59 +81,6 @@ bool SeveralSets(const Report& report, const std::string& model) {
   return std::ranges::count(report.fits, model, &ReportFit::model) > 1;
 }
 
-std::function<const ReportMetric*(const ReportRow&)> Usual(
-    std::optional<ReportMetric> ReportRow::*member) {
-  return [member](const ReportRow& row) {
-    return (row.*member) ? &*(row.*member) : static_cast<const ReportMetric*>(nullptr);
-  };
-}
-
-std::vector<FigureMetric> AllMetrics(const Report& report) {
-  std::vector<FigureMetric> metrics = {
-      {"psnr",
-       "PSNR",
-       "PSNR, dB",
-       true,
-       Usual(&ReportRow::psnr),
-       std::mem_fn(&ReportVideo::psnr),
-       &ReportComparison::psnr},
-      {"ssim",
-       "SSIM",
-       "SSIM",
-       true,
-       Usual(&ReportRow::ssim),
-       std::mem_fn(&ReportVideo::ssim),
-       &ReportComparison::ssim},
-      {"lpips",
-       "LPIPS",
-       "LPIPS (lower is better)",
-       false,
-       Usual(&ReportRow::lpips),
-       std::mem_fn(&ReportVideo::lpips),
-       &ReportComparison::lpips},
-  };
-  for (const ReportMetricInfo& info : report.metrics) {
-    const std::string name = info.name;
-    std::string axis = info.label + (info.unit.empty() ? "" : ", " + info.unit);
-    if (!info.higher_is_better) axis += " (lower is better)";
-    metrics.push_back(
-        {name,
-         info.label,
-         axis,
-         info.higher_is_better,
-         [name](const ReportRow& row) {
-           const auto found = std::ranges::find(row.extra, name, &ReportExtra::name);
-           return found == row.extra.end() ? nullptr : &found->pooled;
-         },
-         [name](const ReportVideo& video) -> std::optional<double> {
-           const auto found = std::ranges::find(video.extra, name, &ReportScore::name);
-           return found == video.extra.end() ? std::nullopt : std::optional(found->value);
-         },
-         nullptr});
-  }
-  return metrics;
-}
-
 }  // namespace
 
 FigureJson Number(std::optional<double> value) {
@@ -178,21 +125,19 @@ void AddError(FigureJson* bars, double middle, const std::optional<Interval>& in
                                            : FigureJson(nullptr));
 }
 
-std::vector<FigureMetric> MetricsOf(const Report& report, const std::string& model) {
-  std::vector<FigureMetric> metrics = AllMetrics(report);
-  std::erase_if(metrics, [&](const FigureMetric& metric) {
+std::vector<MetricInfo> MetricsOf(const Report& report, const std::string& model) {
+  std::vector<MetricInfo> metrics = report.metrics;
+  std::erase_if(metrics, [&](const MetricInfo& metric) {
     return std::ranges::none_of(report.rows, [&](const ReportRow& row) {
       if (row.policy == "none" || (!model.empty() && row.model != model)) return false;
-      const ReportMetric* pooled = metric.row(row);
+      const ReportMetric* pooled = Find(row.scores, metric.name);
       return pooled && pooled->mean;
     });
   });
   return metrics;
 }
 
-const char* BetterWord(const FigureMetric& metric) {
-  return metric.higher_is_better ? "up" : "down";
-}
+const char* BetterWord(const MetricInfo& metric) { return metric.higher_is_better ? "up" : "down"; }
 
 std::vector<FigureSeries> SeriesOf(const Report& report,
                                    const std::function<bool(const ReportRow&)>& wanted) {

@@ -31,22 +31,11 @@ FigureJson Trace(const char* type, const std::string& name);
 FigureJson ErrorBars(const std::string& color);
 void AddError(FigureJson* bars, double middle, const std::optional<Interval>& interval);
 
-// What can be drawn of rows and videos: PSNR, SSIM, LPIPS and the report's further metrics.
-struct FigureMetric {
-  std::string name;   // "psnr"
-  std::string label;  // "PSNR"
-  std::string axis;   // "PSNR, dB"
-  bool higher_is_better = true;
-  std::function<const ReportMetric*(const ReportRow&)> row;           // nullptr = not measured
-  std::function<std::optional<double>(const ReportVideo&)> video;     // none = not measured
-  std::optional<ReportDifference> ReportComparison::*pair = nullptr;  // nullptr = none
-};
-
-// Those that any row (of `model`; "" = of any) has a mean of.
-std::vector<FigureMetric> MetricsOf(const Report& report, const std::string& model = "");
+// The metrics that any row (of `model`; "" = of any) has a mean of.
+std::vector<MetricInfo> MetricsOf(const Report& report, const std::string& model = "");
 
 // "up" or "down": where better lies.
-const char* BetterWord(const FigureMetric& metric);
+const char* BetterWord(const MetricInfo& metric);
 
 // Rows that belong to one line of a chart: same model, policy and coefficient set.
 struct FigureSeries {

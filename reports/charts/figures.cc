@@ -159,7 +159,7 @@ std::vector<Figure> ReportFigures(const Report& report) {
   const auto add = [&figures](Figure figure) {
     if (HasMarks(figure)) figures.push_back(std::move(figure));
   };
-  for (const FigureMetric& metric : MetricsOf(report)) add(QualityFigure(report, metric.name));
+  for (const MetricInfo& metric : MetricsOf(report)) add(QualityFigure(report, metric.name));
   for (const ReportModel& model : report.models) {
     add(EqualCallsFigure(report, model.name));
     add(DifferenceFigure(report, model.name));

@@ -28,7 +28,7 @@ struct Figure {
   bool wide = false;         // takes the full width of the page
 };
 
-// Mean of `metric` ("psnr", "ssim", "lpips"), one line per model, coefficient set and policy, with
+// Mean of `metric` (its name), one line per model, coefficient set and policy, with
 // 95 % intervals, against end-to-end speed-up ("speed") or the share of computed calls ("calls").
 // Above 2,000 points the intervals are left to hovering.
 Figure QualityFigure(const Report& report, const std::string& metric);

@@ -15,18 +15,18 @@ using Json = FigureJson;
 constexpr size_t kMostBars = 2000;      // points with error bars in one chart
 constexpr size_t kMostThresholds = 60;  // on one axis of thresholds
 
-bool Drawn(const ReportRow& row, const FigureMetric& metric) {
-  const ReportMetric* pooled = metric.row(row);
+bool Drawn(const ReportRow& row, const MetricInfo& metric) {
+  const ReportMetric* pooled = Find(row.scores, metric.name);
   return row.policy != "none" && pooled && pooled->mean;
 }
 
-size_t Points(const Report& report, const FigureMetric& metric) {
+size_t Points(const Report& report, const MetricInfo& metric) {
   return std::ranges::count_if(report.rows,
                                [&metric](const ReportRow& row) { return Drawn(row, metric); });
 }
 
 Json QualityTrace(const FigureSeries& series,
-                  const FigureMetric& metric,
+                  const MetricInfo& metric,
                   bool against_calls,
                   bool bars) {
   Json trace = Trace("scatter", series.name);
@@ -41,7 +41,7 @@ Json QualityTrace(const FigureSeries& series,
   std::vector<const ReportRow*> rows = series.rows;
   std::ranges::stable_sort(rows, {}, &ReportRow::computed_mean);
   for (const ReportRow* row : rows) {
-    const ReportMetric& pooled = *metric.row(*row);
+    const ReportMetric& pooled = *Find(row->scores, metric.name);
     const double x =
         against_calls ? 100.0 * row->computed_mean / row->calls : row->speedup_total.value;
     trace["x"].push_back(Number(x));
@@ -59,7 +59,7 @@ Json QualityTrace(const FigureSeries& series,
 void AddFront(const Report& report,
               const RowIndex& index,
               const ReportFront& front,
-              const FigureMetric& metric,
+              const MetricInfo& metric,
               Json* data) {
   const std::string prefix = report.models.size() > 1 ? front.model + ": " : "";
   Json line = Trace("scatter", prefix + "Pareto front");
@@ -82,10 +82,10 @@ void AddFront(const Report& report,
     const ReportRow* row = At(index, id);
     if (!row || !Drawn(*row, metric)) continue;
     line["x"].push_back(Number(row->speedup_total.value));
-    line["y"].push_back(Number(metric.row(*row)->mean));
+    line["y"].push_back(Number(Find(row->scores, metric.name)->mean));
     if (id != front.knee) continue;
     knee["x"].push_back(Number(row->speedup_total.value));
-    knee["y"].push_back(Number(metric.row(*row)->mean));
+    knee["y"].push_back(Number(Find(row->scores, metric.name)->mean));
   }
   line.erase("customdata");
   knee.erase("customdata");
@@ -93,7 +93,7 @@ void AddFront(const Report& report,
   if (!knee["x"].empty()) data->push_back(std::move(knee));
 }
 
-std::string QualityJson(const Report& report, const FigureMetric& metric, bool against_calls) {
+std::string QualityJson(const Report& report, const MetricInfo& metric, bool against_calls) {
   const bool bars = Points(report, metric) <= kMostBars;
   const auto wanted = [&](const ReportRow& row) {
     return Drawn(row, metric) && (against_calls ? row.calls > 0 : row.speedup_total.value > 0);
@@ -108,7 +108,8 @@ std::string QualityJson(const Report& report, const FigureMetric& metric, bool a
       if (front.metric == metric.name) AddFront(report, index, front, metric, &data);
     }
   }
-  Json layout = Layout(against_calls ? "computed calls, %" : "speed-up, end to end", metric.axis);
+  Json layout =
+      Layout(against_calls ? "computed calls, %" : "speed-up, end to end", MetricTitle(metric));
   if (!against_calls) layout["xaxis"]["ticksuffix"] = "×";
   return Dump(data, layout);
 }
@@ -164,7 +165,7 @@ double Place(const std::vector<const ReportRow*>& rows,
 std::string EqualCallsJson(const Report& report,
                            const RowIndex& index,
                            const std::vector<const ReportRow*>& rows,
-                           const FigureMetric& metric) {
+                           const MetricInfo& metric) {
   const auto wanted = [&](const ReportRow& row) {
     if (!Drawn(row, metric)) return false;
     const ReportRow* at = row.matches.empty() ? &row : At(index, row.matches);
@@ -179,7 +180,7 @@ std::string EqualCallsJson(const Report& report,
     trace.erase("line");
     trace["error_y"] = ErrorBars(series.color);
     for (const ReportRow* row : series.rows) {
-      const ReportMetric& pooled = *metric.row(*row);
+      const ReportMetric& pooled = *Find(row->scores, metric.name);
       const ReportRow* at = row->matches.empty() ? row : At(index, row->matches);
       trace["x"].push_back(Place(rows, at, data.size(), all.size()));
       trace["y"].push_back(Number(pooled.mean));
@@ -188,7 +189,7 @@ std::string EqualCallsJson(const Report& report,
     }
     data.push_back(std::move(trace));
   }
-  Json layout = Layout("", metric.axis);
+  Json layout = Layout("", MetricTitle(metric));
   layout["xaxis"] = PlaceAxis(report, rows);
   return Dump(data, layout);
 }
@@ -196,9 +197,9 @@ std::string EqualCallsJson(const Report& report,
 std::string DifferenceJson(const Report& report,
                            const RowIndex& index,
                            const std::vector<const ReportRow*>& rows,
-                           const FigureMetric& metric) {
+                           const MetricInfo& metric) {
   const auto compared = [&](const ReportComparison& comparison) {
-    return comparison.*metric.pair &&
+    return comparison.differences.contains(metric.name) &&
            std::ranges::find(rows, At(index, comparison.a)) != rows.end();
   };
   std::map<const ReportRow*, const ReportComparison*> by_baseline;
@@ -220,8 +221,7 @@ std::string DifferenceJson(const Report& report,
     for (const ReportRow* b : series.rows) {
       const ReportComparison& comparison = *by_baseline.at(b);
       const ReportRow* a = At(index, comparison.a);
-      const ReportDifference& difference = *(comparison.*metric.pair);
-      const int digits = metric.name == "psnr" ? 2 : 4;
+      const ReportDifference& difference = comparison.differences.at(metric.name);
       const double sign = metric.higher_is_better ? 1 : -1;
       const char* word = sign * difference.ci95.lo > 0 && sign * difference.ci95.hi > 0 ? "better"
                          : sign * difference.ci95.lo < 0 && sign * difference.ci95.hi < 0
@@ -236,9 +236,9 @@ std::string DifferenceJson(const Report& report,
                       EscapeHtml(RowLabel(*a)),
                       EscapeHtml(RowLabel(*b)),
                       metric.label,
-                      Signed(difference.mean, digits),
-                      Signed(difference.ci95.lo, digits),
-                      Signed(difference.ci95.hi, digits),
+                      Signed(difference.mean, metric.digits),
+                      Signed(difference.ci95.lo, metric.digits),
+                      Signed(difference.ci95.hi, metric.digits),
                       word,
                       difference.n,
                       Fixed(comparison.computed_a, 1),
@@ -247,7 +247,7 @@ std::string DifferenceJson(const Report& report,
     }
     data.push_back(std::move(trace));
   }
-  Json layout = Layout("", fmt::format("difference in {}", metric.axis));
+  Json layout = Layout("", fmt::format("difference in {}", MetricTitle(metric)));
   layout["xaxis"] = PlaceAxis(report, rows);
   layout["yaxis"]["zeroline"] = true;
   return Dump(data, layout);
@@ -262,7 +262,7 @@ const ReportRow& SpreadGroup(const RowIndex& index, const ReportRow& row) {
 std::string SpreadJson(const Report& report,
                        const RowIndex& index,
                        const std::vector<const ReportRow*>& groups,
-                       const FigureMetric& metric) {
+                       const MetricInfo& metric) {
   constexpr size_t kMostPoints = 4000;
   size_t points = 0;
   const auto wanted = [&](const ReportRow& row) {
@@ -280,10 +280,10 @@ std::string SpreadJson(const Report& report,
     trace["marker"]["opacity"] = 0.75;
     for (const ReportRow* row : series.rows) {
       for (const ReportVideo& video : row->videos) {
-        const std::optional<double> value = metric.video(video);
+        const double* value = Find(video.scores, metric.name);
         if (!video.error.empty() || !value) continue;
         trace["x"].push_back(EscapeHtml(ThresholdLabel(report, SpreadGroup(index, *row))));
-        trace["y"].push_back(Number(value));
+        trace["y"].push_back(Number(*value));
         trace["customdata"].push_back({row->id, video.prompt, video.seed});
       }
     }
@@ -291,7 +291,7 @@ std::string SpreadJson(const Report& report,
     if (!trace["y"].empty()) data.push_back(std::move(trace));
   }
   for (Json& trace : data) trace["boxpoints"] = points <= kMostPoints ? "all" : "suspectedoutliers";
-  Json layout = Layout("threshold", metric.axis);
+  Json layout = Layout("threshold", MetricTitle(metric));
   layout["xaxis"]["type"] = "category";
   layout["xaxis"]["categoryorder"] = "array";
   layout["xaxis"]["categoryarray"] = Json::array();
@@ -316,17 +316,17 @@ std::vector<const ReportRow*> SpreadGroups(const Report& report,
   return EvenlyPicked(groups, kMostThresholds);
 }
 
-std::string Labels(const std::vector<FigureMetric>& metrics) {
+std::string Labels(const std::vector<MetricInfo>& metrics) {
   std::string text;
-  for (const FigureMetric& metric : metrics) text += (text.empty() ? "" : ", ") + metric.label;
+  for (const MetricInfo& metric : metrics) text += (text.empty() ? "" : ", ") + metric.label;
   return text;
 }
 
 }  // namespace
 
 Figure QualityFigure(const Report& report, const std::string& metric) {
-  const std::vector<FigureMetric> metrics = MetricsOf(report);
-  const auto kind = std::ranges::find(metrics, metric, &FigureMetric::name);
+  const std::vector<MetricInfo> metrics = MetricsOf(report);
+  const auto kind = std::ranges::find(metrics, metric, &MetricInfo::name);
   if (kind == metrics.end()) return {};
   const bool bars = Points(report, *kind) <= kMostBars;
   Figure figure;
@@ -335,7 +335,7 @@ Figure QualityFigure(const Report& report, const std::string& metric) {
   figure.caption = fmt::format(
       "Mean {} {}; {}. Better is {} and to the right; a click selects.",
       kind->label,
-      kind->pair ? "against the uncached videos" : "of the videos",
+      kind->needs_reference ? "against the uncached videos" : "of the videos",
       bars ? "bars are 95 % intervals"
            : "so many points that their marks are left out and the intervals stand in the table",
       BetterWord(*kind));
@@ -355,7 +355,7 @@ Figure EqualCallsFigure(const Report& report, const std::string& model) {
   const RowIndex index = IndexRows(report);
   const std::vector<const ReportRow*> rows = ComparedRows(report, index, model);
   if (rows.empty()) return figure;
-  for (const FigureMetric& metric : MetricsOf(report, model)) {
+  for (const MetricInfo& metric : MetricsOf(report, model)) {
     figure.variants.push_back(
         {metric.name, metric.label, EqualCallsJson(report, index, rows, metric)});
   }
@@ -367,14 +367,14 @@ Figure DifferenceFigure(const Report& report, const std::string& model) {
       ModelFigure(report, model, "difference", "TeaCache against the baselines at equal calls");
   figure.caption =
       "Mean difference over the same videos at equal computed calls, with 95 % bootstrap "
-      "intervals. Above zero TeaCache is better (for LPIPS below); an interval that touches zero "
-      "decides nothing.";
+      "intervals. Above zero TeaCache is better (below, where lower is better); an interval that "
+      "touches zero decides nothing.";
   figure.wide = true;
   const RowIndex index = IndexRows(report);
   const std::vector<const ReportRow*> rows = ComparedRows(report, index, model);
   if (rows.empty()) return figure;
-  for (const FigureMetric& metric : MetricsOf(report, model)) {
-    if (!metric.pair) continue;
+  for (const MetricInfo& metric : MetricsOf(report, model)) {
+    if (!metric.needs_reference) continue;
     FigureVariant variant = {
         metric.name, metric.label, DifferenceJson(report, index, rows, metric)};
     if (!variant.json.starts_with(R"({"data":[],)")) figure.variants.push_back(std::move(variant));
@@ -383,7 +383,7 @@ Figure DifferenceFigure(const Report& report, const std::string& model) {
 }
 
 Figure SpreadFigure(const Report& report, const std::string& model) {
-  const std::vector<FigureMetric> metrics = MetricsOf(report, model);
+  const std::vector<MetricInfo> metrics = MetricsOf(report, model);
   Figure figure = ModelFigure(report, model, "spread", "Every single video");
   figure.caption = fmt::format(
       "{} with one mark per video, and the quartiles. Baselines stand beside the TeaCache "
@@ -393,7 +393,7 @@ Figure SpreadFigure(const Report& report, const std::string& model) {
   figure.wide = true;
   const RowIndex index = IndexRows(report);
   const std::vector<const ReportRow*> groups = SpreadGroups(report, index, model);
-  for (const FigureMetric& metric : metrics) {
+  for (const MetricInfo& metric : metrics) {
     figure.variants.push_back(
         {metric.name, metric.label, SpreadJson(report, index, groups, metric)});
   }

@@ -1,22 +1,27 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "datasets/base/statistics.h"
+#include "datasets/metric_info.h"
 
 namespace teacache {
 
 // A finished sweep as plain values: what the writers of report.json, report.csv, report.md and
 // report.html take, and what ReadReportJson gives back. Nothing here computes.
 //
-// Conventions: seconds are wall clock; PSNR is in dB (a pair of identical videos has none), SSIM is
-// in [-1, 1], LPIPS >= 0 (lower is better); intervals are 95 %; paths are relative to the report's
-// folder with '/' between parts; prompt numbers are 0-based positions in
+// Conventions: seconds are wall clock; scores are by the names of Report::metrics (a pair of
+// identical videos has none where the best value is infinite); intervals are 95 %; paths are
+// relative to the report's folder with '/' between parts; prompt numbers are 0-based positions in
 // ReportContext::test_prompts.
+
+// The metric of ReportContext::psnr_floor, which settings are chosen by.
+inline constexpr const char* kFloorMetric = "psnr";
 
 // Where, when and how the sweep ran.
 struct ReportContext {
@@ -91,11 +96,11 @@ struct ReportFit {
 
 // Pooled over the videos of one setting that were scored.
 struct ReportMetric {
-  std::optional<double> mean;  // none when every pair is identical (PSNR) or failed
+  std::optional<double> mean;  // none when all pairs failed, or are identical without a value
   std::optional<double> median;
   std::optional<double> std;     // sample standard deviation
   std::optional<Interval> ci95;  // of the mean
-  std::optional<double> p5;      // worst 5 %: 5th percentile, for LPIPS the 95th
+  std::optional<double> p5;      // worst 5 %: 5th percentile; the 95th where lower is better
   std::optional<Interval> p5_ci95;
   int n = 0;          // videos that have a number
   int identical = 0;  // pairs that are equal in every pixel
@@ -107,28 +112,6 @@ struct ReportTiming {
   double lo = 0;  // 25th percentile
   double hi = 0;  // 75th percentile
   int n = 0;      // measurements; 0 = not measured
-};
-
-// What a metric beside PSNR, SSIM and LPIPS is: a part of VBench, ... Listed once per report.
-struct ReportMetricInfo {
-  std::string name;   // as in ReportScore: "temporal_flickering"
-  std::string label;  // for people: "temporal flickering"
-  std::string unit;   // "dB"; "" = none
-  bool higher_is_better = true;
-  bool needs_reference = false;  // compares with the uncached video, which then has none itself
-  std::string definition;        // one sentence
-};
-
-// One of them for one video.
-struct ReportScore {
-  std::string name;  // ReportMetricInfo::name
-  double value = 0;
-};
-
-// ... pooled over the videos of a row.
-struct ReportExtra {
-  std::string name;  // ReportMetricInfo::name
-  ReportMetric pooled;
 };
 
 // How many times faster than the uncached runs of the same model.
@@ -164,11 +147,8 @@ struct ReportVideo {
   // What the rule makes of the signal of the uncached run, as fit-coeffs replays it; empty = not
   // known. It differs from `computed` where skipped calls changed what came after them.
   std::vector<bool> replayed;
-  bool identical = false;      // to the uncached video
-  std::optional<double> psnr;  // against the uncached video of the same prompt and seed
-  std::optional<double> ssim;
-  std::optional<double> lpips;
-  std::vector<ReportScore> extra;
+  bool identical = false;  // to the uncached video of the same prompt and seed
+  std::map<std::string, double> scores;
   std::vector<ReportRight> shows;   // empty = not judged
   std::optional<double> scene_iou;  // overlap with the true scene
   double transformer_seconds = -1;  // -1 = not measured; medians over the timed runs
@@ -210,12 +190,9 @@ struct ReportRow {
   ReportSpeedup speedup_transformer;
   ReportSpeedup speedup_total;
 
-  std::optional<ReportMetric> psnr;  // absent for the uncached row and where not measured
-  std::optional<ReportMetric> ssim;
-  std::optional<ReportMetric> lpips;
-  std::vector<ReportExtra> extra;
-  std::vector<ReportShare> adherence;  // empty = not judged
-  std::optional<double> scene_iou;     // mean overlap with the true scene
+  std::map<std::string, ReportMetric> scores;  // that any of the videos has
+  std::vector<ReportShare> adherence;          // empty = not judged
+  std::optional<double> scene_iou;             // mean overlap with the true scene
 
   int64_t bytes = 0;  // of the video files; 0 = unknown
   std::string codec;  // of the scored files: "ffv1", "h264", ...; "" = unknown or several
@@ -236,15 +213,13 @@ struct ReportComparison {
   double computed_a = 0;  // mean computed calls over the videos that both have
   double computed_b = 0;
   int verdict = 0;  // a is better (+1) or worse (-1) beyond the interval, or neither (0)
-  std::optional<ReportDifference> psnr;
-  std::optional<ReportDifference> ssim;
-  std::optional<ReportDifference> lpips;
+  std::map<std::string, ReportDifference> differences;  // of metrics that need a reference
 };
 
 // Which rows of a model no other row beats in both speed-up (end to end) and the mean of a metric.
 struct ReportFront {
   std::string model;              // ReportModel::name
-  std::string metric;             // "psnr", "ssim", "lpips"
+  std::string metric;             // that needs a reference
   std::vector<std::string> rows;  // ReportRow::id, slowest first
   // The row of the front farthest above the straight line between its ends (speed-up and metric
   // scaled to [0, 1]): past it speed costs the most quality. "" = fewer than three rows.
@@ -255,7 +230,7 @@ struct ReportFront {
 struct ReportDecision {
   std::string model;  // ReportModel::name
   std::string fit;    // ReportFit::name
-  std::string metric = "psnr";
+  std::string metric = kFloorMetric;
   double target = 30;  // the quality asked for
   bool worst = true;   // of the worst 5 % of the videos; false = of the mean
   bool reached = false;
@@ -289,10 +264,10 @@ struct Conclusion {
 };
 
 struct Report {
-  static constexpr int kVersion = 1;
+  static constexpr int kVersion = 2;  // 1, of 0.1.0, is read too
   ReportContext context;
   std::vector<ReportModel> models;
-  std::vector<ReportMetricInfo> metrics;  // of ReportVideo::extra; empty = only the usual three
+  std::vector<MetricInfo> metrics;  // what the scores are, in the order in which they are shown
   std::vector<ReportFit> fits;
   std::vector<ReportRow> rows;  // uncached first, then by policy and parameter
   std::vector<ReportComparison> comparisons;
@@ -300,5 +275,12 @@ struct Report {
   std::vector<ReportDecision> decisions;
   std::vector<Conclusion> conclusions;  // choices come first in each model
 };
+
+// The score, pooled score or difference called `name`, or nullptr.
+template <typename T>
+const T* Find(const std::map<std::string, T>& scores, const std::string& name) {
+  const auto found = scores.find(name);
+  return found == scores.end() ? nullptr : &found->second;
+}
 
 }  // namespace teacache

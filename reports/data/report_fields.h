@@ -1,5 +1,8 @@
 #pragma once
 
+#include <limits>
+#include <optional>
+
 #include "reports/data/report.h"
 
 namespace teacache {
@@ -108,26 +111,21 @@ void Visit(Archive& archive, ReportSpeedup& value) {
   archive("ci95", value.ci95);
 }
 
+// Infinity, which JSON does not have, is null.
 template <typename Archive>
-void Visit(Archive& archive, ReportMetricInfo& value) {
+void Visit(Archive& archive, MetricInfo& value) {
   archive("name", value.name);
   archive("label", value.label);
   archive("unit", value.unit);
   archive("higher_is_better", value.higher_is_better);
+  archive("digits", value.digits);
+  constexpr double kInf = std::numeric_limits<double>::infinity();
+  std::optional<double> best;
+  if (value.best != kInf) best = value.best;
+  archive("best", best);
+  value.best = best.value_or(kInf);
   archive("needs_reference", value.needs_reference);
   archive("definition", value.definition);
-}
-
-template <typename Archive>
-void Visit(Archive& archive, ReportScore& value) {
-  archive("name", value.name);
-  archive("value", value.value);
-}
-
-template <typename Archive>
-void Visit(Archive& archive, ReportExtra& value) {
-  archive("name", value.name);
-  archive("pooled", value.pooled);
 }
 
 template <typename Archive>
@@ -153,10 +151,7 @@ void Visit(Archive& archive, ReportVideo& value) {
   archive("computed", value.computed);
   archive("replayed", value.replayed);
   archive("identical", value.identical);
-  archive("psnr", value.psnr);
-  archive("ssim", value.ssim);
-  archive("lpips", value.lpips);
-  archive("extra", value.extra);
+  archive("scores", value.scores);
   archive("shows", value.shows);
   archive("scene_iou", value.scene_iou);
   archive("transformer_seconds", value.transformer_seconds);
@@ -189,10 +184,7 @@ void Visit(Archive& archive, ReportRow& value) {
   archive("total", value.total);
   archive("speedup_transformer", value.speedup_transformer);
   archive("speedup_total", value.speedup_total);
-  archive("psnr", value.psnr);
-  archive("ssim", value.ssim);
-  archive("lpips", value.lpips);
-  archive("extra", value.extra);
+  archive("scores", value.scores);
   archive("adherence", value.adherence);
   archive("scene_iou", value.scene_iou);
   archive("bytes", value.bytes);
@@ -215,9 +207,7 @@ void Visit(Archive& archive, ReportComparison& value) {
   archive("computed_a", value.computed_a);
   archive("computed_b", value.computed_b);
   archive("verdict", value.verdict);
-  archive("psnr", value.psnr);
-  archive("ssim", value.ssim);
-  archive("lpips", value.lpips);
+  archive("differences", value.differences);
 }
 
 template <typename Archive>

@@ -6,7 +6,9 @@
 #include <array>
 #include <cmath>
 #include <concepts>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
@@ -56,6 +58,12 @@ struct Writer {
   static Json ToJson(Libraries& libraries) {
     Json json = Json::object();
     for (auto& [name, version] : libraries) json[name] = version;
+    return json;
+  }
+  template <typename T>
+  static Json ToJson(std::map<std::string, T>& values) {
+    Json json = Json::object();
+    for (auto& [name, value] : values) json[name] = ToJson(value);
     return json;
   }
   template <typename T>
@@ -149,6 +157,14 @@ struct Reader {
     }
   }
   template <typename T>
+  void Read(std::map<std::string, T>& values) const {
+    if (!json.is_object()) Fail("an object");
+    values.clear();
+    for (const auto& [name, item] : json.items()) {
+      if (!item.is_null()) Reader{item, where, key + "." + name}.Read(values[name]);
+    }
+  }
+  template <typename T>
   void Read(std::optional<T>& value) const {
     value.reset();
     if (json.is_null()) return;
@@ -174,6 +190,42 @@ struct Reader {
   }
 };
 
+// Where version 1 has scores: members "psnr", "ssim" and "lpips", and further ones in "extra", each
+// {"name", `content`}.
+void MoveScores(const char* scores, const char* content, Json* owner) {
+  if (!owner->is_object()) return;
+  Json moved = Json::object();
+  for (const std::string& name : UndescribedMetrics()) {
+    const auto found = owner->find(name);
+    if (found == owner->end()) continue;
+    moved[name] = *found;
+    owner->erase(name);
+  }
+  if (const auto extra = owner->find("extra"); extra != owner->end() && extra->is_array()) {
+    for (const Json& item : *extra) {
+      if (!item.is_object() || !item.contains("name") || !item["name"].is_string()) continue;
+      if (item.contains(content)) moved[item["name"].get<std::string>()] = item[content];
+    }
+  }
+  (*owner)[scores] = std::move(moved);
+}
+
+template <typename Function>
+void ForEach(Json* owner, const char* list, const Function& function) {
+  const auto found = owner->is_object() ? owner->find(list) : owner->end();
+  if (found == owner->end() || !found->is_array()) return;
+  for (Json& item : *found) function(&item);
+}
+
+// A report of 0.1.0 as one of today.
+void UpgradeFromVersion1(Json* report) {
+  ForEach(report, "rows", [](Json* row) {
+    ForEach(row, "videos", [](Json* video) { MoveScores("scores", "value", video); });
+    MoveScores("scores", "pooled", row);
+  });
+  ForEach(report, "comparisons", [](Json* pair) { MoveScores("differences", "", pair); });
+}
+
 void CheckHeader(const Json& json, const std::string& where) {
   const auto format = json.find("format");
   if (format == json.end() || *format != kFormat) {
@@ -193,6 +245,25 @@ void CheckHeader(const Json& json, const std::string& where) {
 
 }  // namespace
 
+void DescribeMetrics(Report* report) {
+  std::set<std::string> scored;
+  for (const ReportRow& row : report->rows) {
+    for (const auto& item : row.scores) scored.insert(item.first);
+    for (const ReportVideo& video : row.videos) {
+      for (const auto& item : video.scores) scored.insert(item.first);
+    }
+  }
+  std::vector<MetricInfo> missing;
+  const auto add = [&](const std::string name) {
+    if (scored.erase(name) > 0 && FindMetric(report->metrics, name) == nullptr) {
+      missing.push_back(UndescribedMetric(name));
+    }
+  };
+  for (const std::string& name : UndescribedMetrics()) add(name);
+  while (!scored.empty()) add(*scored.begin());
+  report->metrics.insert(report->metrics.begin(), missing.begin(), missing.end());
+}
+
 std::string ReportJson(const Report& report, int indent) {
   Writer writer;
   writer.json["format"] = kFormat;
@@ -205,11 +276,13 @@ std::string ReportJson(const Report& report, int indent) {
 
 Report ParseReportJson(std::string_view text, std::string_view where) {
   const std::string file(where);
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (json.is_discarded()) ThrowUserError(where, "must be JSON but is not (cut or damaged?)");
   CheckHeader(json, file);
+  if (json["version"] == 1) UpgradeFromVersion1(&json);
   Report report;
   Reader{json, file, ""}.Read(report);
+  DescribeMetrics(&report);
   return report;
 }
 

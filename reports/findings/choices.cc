@@ -12,7 +12,10 @@ namespace {
 // Below it the worst 5 % are less than one video.
 constexpr int kFewestForShare = 20;
 
-int Scored(const ReportRow& row) { return row.psnr ? row.psnr->n + row.psnr->identical : 0; }
+int Scored(const ReportRow& row) {
+  const ReportMetric* pooled = Find(row.scores, kFloorMetric);
+  return pooled ? pooled->n + pooled->identical : 0;
+}
 
 // Larger is faster. Speed-ups and calls are not mixed within one choice.
 double Speed(const ReportRow& row, bool by_time) {
@@ -51,10 +54,12 @@ bool IsOfWorstVideo(const ReportRow& row) { return Scored(row) < kFewestForShare
 
 double WorstPsnr(const ReportRow& row) {
   if (Scored(row) == 0) return std::numeric_limits<double>::quiet_NaN();
-  if (!IsOfWorstVideo(row) && row.psnr->p5) return *row.psnr->p5;
+  const ReportMetric& pooled = row.scores.at(kFloorMetric);
+  if (!IsOfWorstVideo(row) && pooled.p5) return *pooled.p5;
   double worst = std::numeric_limits<double>::infinity();
   for (const ReportVideo& video : row.videos) {
-    if (video.error.empty() && video.psnr) worst = std::min(worst, *video.psnr);
+    const double* score = Find(video.scores, kFloorMetric);
+    if (video.error.empty() && score) worst = std::min(worst, *score);
   }
   return worst;
 }

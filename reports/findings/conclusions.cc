@@ -22,7 +22,7 @@ std::string TeaCacheName(const Report& report, const ReportModel& model, const s
 
 struct Entry {
   double threshold = 0;
-  double difference = 0;  // of PSNR, else of SSIM
+  double difference = 0;  // of the deciding metric
 };
 
 struct Tally {
@@ -47,15 +47,13 @@ Tally Count(const Report& report,
       tally.unequal.push_back(*row.threshold);
       continue;
     }
-    if (!comparison->psnr && !comparison->ssim) continue;
-    if (!comparison->psnr) {
-      tally.digits = 4;
-      tally.unit = " SSIM";
-    }
-    const int verdict = Verdict(*comparison);
+    const MetricInfo* metric = DecidingMetric(report, *comparison);
+    if (!metric) continue;
+    tally.digits = SentenceDigits(*metric);
+    tally.unit = SentenceUnit(*metric);
+    const int verdict = Verdict(report, *comparison);
     auto& list = verdict > 0 ? tally.better : verdict < 0 ? tally.worse : tally.same;
-    list.push_back(
-        {*row.threshold, (comparison->psnr ? comparison->psnr : comparison->ssim)->mean});
+    list.push_back({*row.threshold, comparison->differences.at(metric->name).mean});
   }
   return tally;
 }
@@ -132,10 +130,13 @@ bool EqualCost(const ReportComparison& comparison) {
 // How the baseline of `policy` does at the calls of `row`; empty when it was not run.
 std::string BaselineThere(const Report& report, const ReportRow& row, const std::string& policy) {
   const ReportComparison* comparison = FindComparison(report, row.id, policy);
-  if (!comparison || !comparison->psnr) return "";
-  const ReportDifference& difference = *comparison->psnr;
-  const int verdict = Verdict(*comparison);
-  return fmt::format(" {} at {} {} (TeaCache − {}: {} dB, {} to {}).",
+  const ReportDifference* difference =
+      comparison ? Find(comparison->differences, kFloorMetric) : nullptr;
+  if (!difference) return "";
+  const MetricInfo metric = MetricOf(report, kFloorMetric);
+  const int digits = SentenceDigits(metric);
+  const int verdict = Verdict(report, *comparison);
+  return fmt::format(" {} at {} {} (TeaCache − {}: {}{}, {} to {}).",
                      Capital(PolicyLabel(policy)),
                      EqualCost(*comparison) ? "as many calls"
                                             : Fixed(comparison->computed_b, 1) + " instead of " +
@@ -144,9 +145,10 @@ std::string BaselineThere(const Report& report, const ReportRow& row, const std:
                      : verdict < 0 ? "is better there"
                                    : "shows no clear difference there",
                      PolicyLabel(policy),
-                     Signed(difference.mean, 1),
-                     Signed(difference.ci95.lo, 1),
-                     Signed(difference.ci95.hi, 1));
+                     Signed(difference->mean, digits),
+                     SentenceUnit(metric),
+                     Signed(difference->ci95.lo, digits),
+                     Signed(difference->ci95.hi, digits));
 }
 
 // Every policy that a row of `model` was compared with, in the order of the rows.
@@ -188,17 +190,21 @@ std::string FasterWords(const ReportRow& row) {
 
 std::string Headline(const Report& report, const SettingOption& best) {
   const ReportRow& row = *best.row;
+  const MetricInfo metric = MetricOf(report, kFloorMetric);
+  const ReportMetric& pooled = row.scores.at(kFloorMetric);
   return fmt::format(
-      "{} is the {} that keeps {} at {} dB or more: {}, {}, PSNR {} on average over {}.",
+      "{} is the {} that keeps {} at {}{} or more: {}, {}, {} {} on average over {}.",
       Capital(RowLabel(row)),
       row.speedup_total.value > 0 ? "fastest setting" : "setting with the fewest computed calls",
       WorstWords(row),
       Short(report.context.psnr_floor),
+      SentenceUnit(metric),
       FasterWords(row),
       row.calls > 0 ? fmt::format("{} of {} calls computed", Fixed(row.computed_mean, 1), row.calls)
                     : "how many calls were computed is not known",
-      MetricText(row.psnr, 1, " dB"),
-      Plural(row.psnr->n, "video"));
+      metric.label,
+      MetricText(&pooled, SentenceDigits(metric), SentenceUnit(metric)),
+      Plural(pooled.n, "video"));
 }
 
 // How the best option stands against `other`, which keeps the floor too.
@@ -237,9 +243,10 @@ Conclusion Choice(const Report& report, const ReportModel& model) {
   if (choice.options.empty()) return conclusion;
   if (!choice.best()) {
     conclusion.headline =
-        fmt::format("No setting keeps {} at {} dB or more; choose from the curves below.",
+        fmt::format("No setting keeps {} at {}{} or more; choose from the curves below.",
                     WorstWords(*choice.options.front().row),
-                    Short(report.context.psnr_floor));
+                    Short(report.context.psnr_floor),
+                    SentenceUnit(MetricOf(report, kFloorMetric)));
     return conclusion;
   }
   conclusion.headline = Headline(report, *choice.best());
@@ -256,8 +263,9 @@ Conclusion Choice(const Report& report, const ReportModel& model) {
 }
 
 std::string FrontSentence(const Report& report, const ReportModel& model) {
+  const MetricInfo metric = MetricOf(report, kFloorMetric);
   for (const ReportFront& front : report.fronts) {
-    if (front.model != model.name || front.metric != "psnr" || front.rows.size() < 2) continue;
+    if (front.model != model.name || front.metric != metric.name || front.rows.size() < 2) continue;
     std::vector<std::string> policies;
     std::map<std::string, int> count;
     for (const std::string& id : front.rows) {
@@ -274,11 +282,14 @@ std::string FrontSentence(const Report& report, const ReportModel& model) {
         policies.size() == 1
             ? fmt::format("{} settings, all of {},", front.rows.size(), PolicyLabel(policies[0]))
             : fmt::format("{} settings ({})", front.rows.size(), Listed(words));
-    return fmt::format("{} are not beaten in both speed and PSNR by any other{}.",
+    return fmt::format("{} are not beaten in both speed and {} by any other{}.",
                        settings,
+                       metric.label,
                        knee ? fmt::format("; the knee is {} ({} at {})",
                                           RowLabel(*knee),
-                                          MetricText(knee->psnr, 1, " dB"),
+                                          MetricText(Find(knee->scores, metric.name),
+                                                     SentenceDigits(metric),
+                                                     SentenceUnit(metric)),
                                           SpeedupText(knee->speedup_total))
                             : "");
   }
@@ -464,10 +475,12 @@ std::string FailureSentence(const Report& report) {
 
 }  // namespace
 
-int Verdict(const ReportComparison& comparison) {
-  const auto& difference = comparison.psnr ? comparison.psnr : comparison.ssim;
-  if (!difference) return 0;
-  return difference->ci95.lo > 0 ? 1 : difference->ci95.hi < 0 ? -1 : 0;
+int Verdict(const Report& report, const ReportComparison& comparison) {
+  const MetricInfo* metric = DecidingMetric(report, comparison);
+  if (!metric) return 0;
+  const Interval& interval = comparison.differences.at(metric->name).ci95;
+  const int sign = interval.lo > 0 ? 1 : interval.hi < 0 ? -1 : 0;
+  return metric->higher_is_better ? sign : -sign;
 }
 
 std::vector<Conclusion> DrawConclusions(const Report& report) {

@@ -15,7 +15,7 @@ namespace teacache {
 std::vector<Conclusion> DrawConclusions(const Report& report);
 
 // How a teacache row does against its baseline: +1 better, -1 worse beyond the interval, 0 neither.
-// PSNR decides; SSIM where PSNR is missing.
-int Verdict(const ReportComparison& comparison);
+// By the DecidingMetric.
+int Verdict(const Report& report, const ReportComparison& comparison);
 
 }  // namespace teacache

@@ -24,16 +24,17 @@ struct Point {
 
 constexpr double kPerfect = std::numeric_limits<double>::infinity();
 
-std::optional<double> QualityOf(const ReportRow& row, const std::string& metric) {
-  const auto& pooled = metric == "psnr" ? row.psnr : metric == "ssim" ? row.ssim : row.lpips;
+// Better when larger.
+std::optional<double> QualityOf(const ReportRow& row, const MetricInfo& metric) {
+  const ReportMetric* pooled = Find(row.scores, metric.name);
   if (!pooled) return std::nullopt;
   if (!pooled->mean) return pooled->identical > 0 ? std::optional(kPerfect) : std::nullopt;
-  return metric == "lpips" ? -*pooled->mean : *pooled->mean;
+  return metric.higher_is_better ? *pooled->mean : -*pooled->mean;
 }
 
 std::vector<Point> Points(const Report& report,
                           const std::string& model,
-                          const std::string& metric) {
+                          const MetricInfo& metric) {
   std::vector<Point> points;
   for (const ReportRow& row : report.rows) {
     if (row.model != model || row.policy == "none" || !(row.speedup_total.value > 0)) continue;
@@ -70,12 +71,12 @@ int KneeOf(const std::vector<Point>& front) {
 
 using VideoKey = std::pair<int, int64_t>;  // prompt, seed
 
-std::map<VideoKey, double> PsnrByVideo(const ReportRow& row) {
+std::map<VideoKey, double> FloorMetricByVideo(const ReportRow& row) {
   std::map<VideoKey, double> values;
   for (const ReportVideo& video : row.videos) {
     if (!video.error.empty()) continue;
-    if (video.psnr) {
-      values[{video.prompt, video.seed}] = *video.psnr;
+    if (const double* score = Find(video.scores, kFloorMetric)) {
+      values[{video.prompt, video.seed}] = *score;
     } else if (video.identical) {
       values[{video.prompt, video.seed}] = kPerfect;
     }
@@ -85,7 +86,7 @@ std::map<VideoKey, double> PsnrByVideo(const ReportRow& row) {
 
 std::vector<QualityPoint> CommonPoints(const std::vector<const ReportRow*>& rows) {
   std::vector<std::map<VideoKey, double>> values;
-  for (const ReportRow* row : rows) values.push_back(PsnrByVideo(*row));
+  for (const ReportRow* row : rows) values.push_back(FloorMetricByVideo(*row));
   std::vector<QualityPoint> points;
   for (size_t r = 0; r < rows.size(); ++r) points.push_back({*rows[r]->threshold, {}});
   for (const auto& [key, unused] : values.front()) {
@@ -111,7 +112,7 @@ ReportDecision Decide(const Report& report,
     if (row.model != model.name || row.policy != "teacache" || row.fit != fit || !row.threshold) {
       continue;
     }
-    if (!row.psnr || !thresholds.insert(*row.threshold).second) continue;
+    if (!row.scores.contains(kFloorMetric) || !thresholds.insert(*row.threshold).second) continue;
     rows.push_back(&row);
   }
   if (rows.empty()) return decision;
@@ -122,7 +123,7 @@ ReportDecision Decide(const Report& report,
     return decision;
   }
   const QualityChoice choice =
-      ChooseThresholdForQuality(points, {"psnr", psnr_floor, /*worst=*/true});
+      ChooseThresholdForQuality(points, {kFloorMetric, psnr_floor, /*worst=*/true});
   decision.reached = choice.reached;
   decision.threshold = choice.threshold;
   if (choice.reached) {
@@ -139,7 +140,7 @@ ReportDecision Decide(const Report& report,
 
 ReportFront ParetoFront(const Report& report, const std::string& model, const std::string& metric) {
   ReportFront front{model, metric, {}, ""};
-  std::vector<Point> points = Points(report, model, metric);
+  std::vector<Point> points = Points(report, model, MetricOf(report, metric));
   // Fastest first; of equals the best. A point belongs to the front when it is better than every
   // faster one.
   std::ranges::stable_sort(points, [](const Point& a, const Point& b) {
@@ -158,8 +159,9 @@ ReportFront ParetoFront(const Report& report, const std::string& model, const st
 std::vector<ReportFront> ParetoFronts(const Report& report) {
   std::vector<ReportFront> fronts;
   for (const ReportModel& model : report.models) {
-    for (const char* metric : {"psnr", "ssim", "lpips"}) {
-      ReportFront front = ParetoFront(report, model.name, metric);
+    for (const MetricInfo& metric : report.metrics) {
+      if (!metric.needs_reference) continue;
+      ReportFront front = ParetoFront(report, model.name, metric.name);
       if (!front.rows.empty()) fronts.push_back(std::move(front));
     }
   }
@@ -171,8 +173,8 @@ std::vector<ReportDecision> ChooseThresholds(const Report& report, double psnr_f
   for (const ReportModel& model : report.models) {
     std::vector<std::string> fits;
     for (const ReportRow& row : report.rows) {
-      if (row.model == model.name && row.policy == "teacache" && row.threshold && row.psnr &&
-          std::ranges::find(fits, row.fit) == fits.end()) {
+      if (row.model == model.name && row.policy == "teacache" && row.threshold &&
+          row.scores.contains(kFloorMetric) && std::ranges::find(fits, row.fit) == fits.end()) {
         fits.push_back(row.fit);
       }
     }

@@ -11,11 +11,11 @@ namespace teacache {
 // metric are left out.
 
 // Rows of `model` that no other row beats or equals in both speed-up (end to end) and the mean of
-// `metric` ("psnr", "ssim", "lpips"), and their knee. A setting whose videos are all identical to
+// `metric`, and their knee. A setting whose videos are all identical to
 // the uncached ones is as good as can be.
 ReportFront ParetoFront(const Report& report, const std::string& model, const std::string& metric);
 
-// The fronts of all models and metrics that have at least one row.
+// The fronts of all models and metrics against the uncached videos that have at least one row.
 std::vector<ReportFront> ParetoFronts(const Report& report);
 
 // For every model and coefficient set: the largest threshold whose worst 5 % of the videos keep

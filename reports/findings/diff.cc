@@ -31,18 +31,8 @@ std::map<VideoKey, const ReportVideo*> ByPrompt(const Report& report, const Repo
 }
 
 double ScoreOf(const ReportVideo& video, const std::string& metric) {
-  if (metric == "psnr") return video.psnr.value_or(kNone);
-  if (metric == "ssim") return video.ssim.value_or(kNone);
-  if (metric == "lpips") return video.lpips.value_or(kNone);
-  const auto found = std::ranges::find(video.extra, metric, &ReportScore::name);
-  return found == video.extra.end() ? kNone : found->value;
-}
-
-const ReportMetric* PooledOf(const ReportRow& row, const std::string& metric) {
-  const auto& usual = metric == "psnr" ? row.psnr : metric == "ssim" ? row.ssim : row.lpips;
-  if (metric == "psnr" || metric == "ssim" || metric == "lpips") return usual ? &*usual : nullptr;
-  const auto found = std::ranges::find(row.extra, metric, &ReportExtra::name);
-  return found == row.extra.end() ? nullptr : &found->pooled;
+  const double* score = Find(video.scores, metric);
+  return score ? *score : kNone;
 }
 
 int VerdictOf(const Interval& interval, bool higher_is_better) {
@@ -52,12 +42,13 @@ int VerdictOf(const Interval& interval, bool higher_is_better) {
 
 // Of two values with intervals of their own: only intervals apart from each other count.
 MetricChange Unpaired(const std::string& metric,
+                      int digits,
                       double a,
                       double b,
                       const std::optional<Interval>& a_ci,
                       const std::optional<Interval>& b_ci,
                       bool higher_is_better) {
-  MetricChange change{metric, a, b, b - a, {}, 0, 0};
+  MetricChange change{metric, digits, a, b, b - a, {}, 0, 0};
   const Interval from = a_ci.value_or(Interval{a, a});
   const Interval to = b_ci.value_or(Interval{b, b});
   change.ci95 = {to.lo - from.hi, to.hi - from.lo};
@@ -77,28 +68,33 @@ class RowDiff {
     }
   }
 
-  void Score(const std::string& metric, bool higher_is_better, RowChange* row) const {
-    const ReportMetric* a = PooledOf(row_a_, metric);
-    const ReportMetric* b = PooledOf(row_b_, metric);
+  void Score(const MetricInfo& metric, RowChange* row) const {
+    const ReportMetric* a = Find(row_a_.scores, metric.name);
+    const ReportMetric* b = Find(row_b_.scores, metric.name);
     if (!a || !b || !a->mean || !b->mean) return;
     std::vector<double> from;
     std::vector<double> to;
     for (const auto& [video_a, video_b] : common_) {
-      from.push_back(ScoreOf(*video_a, metric));
-      to.push_back(ScoreOf(*video_b, metric));
+      from.push_back(ScoreOf(*video_a, metric.name));
+      to.push_back(ScoreOf(*video_b, metric.name));
     }
     PoolingOptions options;
-    options.higher_is_better = higher_is_better;
+    options.higher_is_better = metric.higher_is_better;
     const PairedDifference paired = ComparePaired(to, from, options);
     if (!paired.ci95) {
-      row->metrics.push_back(
-          Unpaired(metric, *a->mean, *b->mean, a->ci95, b->ci95, higher_is_better));
+      row->metrics.push_back(Unpaired(metric.name,
+                                      metric.digits,
+                                      *a->mean,
+                                      *b->mean,
+                                      a->ci95,
+                                      b->ci95,
+                                      metric.higher_is_better));
       return;
     }
-    MetricChange change{metric, *a->mean, *b->mean, paired.mean, {}, 0, 0};
+    MetricChange change{metric.name, metric.digits, *a->mean, *b->mean, paired.mean, {}, 0, 0};
     change.ci95 = *paired.ci95;
     change.n = static_cast<int>(paired.n);
-    change.verdict = VerdictOf(change.ci95, higher_is_better);
+    change.verdict = VerdictOf(change.ci95, metric.higher_is_better);
     row->metrics.push_back(change);
   }
 
@@ -106,6 +102,7 @@ class RowDiff {
     if (row_a_.speedup_total.value > 0 && row_b_.speedup_total.value > 0 &&
         row_a_.policy != "none") {
       row->metrics.push_back(Unpaired("speed-up",
+                                      2,
                                       row_a_.speedup_total.value,
                                       row_b_.speedup_total.value,
                                       row_a_.speedup_total.ci95,
@@ -114,7 +111,8 @@ class RowDiff {
     }
     if (row_a_.computed_mean > 0 && row_b_.computed_mean > 0) {
       // Without intervals: a fact, neither better nor worse by itself.
-      MetricChange calls{"computed calls", row_a_.computed_mean, row_b_.computed_mean, 0, {}, 0, 0};
+      MetricChange calls{
+          "computed calls", 1, row_a_.computed_mean, row_b_.computed_mean, 0, {}, 0, 0};
       calls.difference = calls.b - calls.a;
       calls.ci95 = {calls.difference, calls.difference};
       row->metrics.push_back(calls);
@@ -154,24 +152,16 @@ std::vector<std::string> ContextDifferences(const Report& a, const Report& b) {
   return sentences;
 }
 
-// As many digits as the metric needs.
-std::string Number(const std::string& metric, double value) {
-  const int digits = metric == "psnr" || metric == "speed-up" ? 2
-                     : metric == "computed calls"             ? 1
-                                                              : 4;
-  return Fixed(value, digits);
-}
-
 std::string ChangeText(const RowChange& row, const MetricChange& change) {
   return fmt::format("  {}: {} {} -> {} ({}{} to {}{})\n",
                      row.id,
                      change.metric,
-                     Number(change.metric, change.a),
-                     Number(change.metric, change.b),
+                     Fixed(change.a, change.digits),
+                     Fixed(change.b, change.digits),
                      change.ci95.lo >= 0 ? "+" : "",
-                     Number(change.metric, change.ci95.lo),
+                     Fixed(change.ci95.lo, change.digits),
                      change.ci95.hi >= 0 ? "+" : "",
-                     Number(change.metric, change.ci95.hi));
+                     Fixed(change.ci95.hi, change.digits));
 }
 
 }  // namespace
@@ -188,12 +178,7 @@ ReportDiff DiffReports(const Report& a, const Report& b) {
     }
     RowChange row{row_a.id, RowLabel(row_a), {}};
     const RowDiff diff(a, row_a, b, *found->second);
-    diff.Score("psnr", true, &row);
-    diff.Score("ssim", true, &row);
-    diff.Score("lpips", false, &row);
-    for (const ReportMetricInfo& info : a.metrics) {
-      diff.Score(info.name, info.higher_is_better, &row);
-    }
+    for (const MetricInfo& metric : a.metrics) diff.Score(metric, &row);
     diff.Cost(&row);
     difference.rows.push_back(std::move(row));
     rows_b.erase(found);

@@ -12,7 +12,8 @@ namespace teacache {
 // means' intervals; speed-ups by their intervals. Only what lies beyond the 95 % intervals counts.
 
 struct MetricChange {
-  std::string metric;  // "psnr", "ssim", "lpips", "speed-up", "computed calls", or a further one
+  std::string metric;  // "speed-up", "computed calls", or that of a score
+  int digits = 4;      // decimals in texts
   double a = 0;
   double b = 0;
   double difference = 0;  // b - a; paired: mean over the common videos

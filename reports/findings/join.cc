@@ -64,12 +64,10 @@ class Joiner {
       }
     }
     MovePairs(report.context.fit_prompts, &report.fits);
-    for (const ReportMetricInfo& info : report.metrics) {
-      if (std::ranges::find(joined_.metrics, info.name, &ReportMetricInfo::name) ==
-          joined_.metrics.end()) {
-        joined_.metrics.push_back(info);
-      }
+    for (const MetricInfo& metric : report.metrics) {
+      if (FindMetric(joined_.metrics, metric.name) == nullptr) joined_.metrics.push_back(metric);
     }
+    std::ranges::stable_partition(joined_.metrics, &MetricInfo::needs_reference);
     Move(&report.models, &joined_.models);
     Move(&report.fits, &joined_.fits);
     Move(&report.rows, &joined_.rows);

@@ -45,9 +45,7 @@ std::string Fixed(std::optional<double> value, int digits) {
 
 std::string Short(double value) { return fmt::format("{:.4g}", value); }
 
-std::string MetricText(const std::optional<ReportMetric>& metric,
-                       int digits,
-                       std::string_view unit) {
+std::string MetricText(const ReportMetric* metric, int digits, std::string_view unit) {
   if (!metric) return "–";
   if (!metric->mean) return metric->identical > 0 ? "identical" : "–";
   std::string text = Fixed(metric->mean, digits) + std::string(unit);
@@ -56,6 +54,26 @@ std::string MetricText(const std::optional<ReportMetric>& metric,
         fmt::format(" ({}–{})", Fixed(metric->ci95->lo, digits), Fixed(metric->ci95->hi, digits));
   }
   return text;
+}
+
+std::string SentenceUnit(const MetricInfo& metric) {
+  return " " + (metric.unit.empty() ? metric.label : metric.unit);
+}
+
+int SentenceDigits(const MetricInfo& metric) {
+  return metric.unit.empty() ? metric.digits : std::max(metric.digits - 1, 0);
+}
+
+MetricInfo MetricOf(const Report& report, std::string_view name) {
+  const MetricInfo* metric = FindMetric(report.metrics, name);
+  return metric ? *metric : UndescribedMetric(name);
+}
+
+const MetricInfo* DecidingMetric(const Report& report, const ReportComparison& comparison) {
+  const auto found = std::ranges::find_if(report.metrics, [&comparison](const MetricInfo& metric) {
+    return comparison.differences.contains(metric.name);
+  });
+  return found == report.metrics.end() ? nullptr : &*found;
 }
 
 std::string SpeedupText(const ReportSpeedup& speedup) {

@@ -24,10 +24,20 @@ std::string Fixed(std::optional<double> value, int digits);
 std::string Short(double value);
 
 // "38.2 (37.1–39.4)", "38.2" without interval, "identical" where every pair of videos is, "–" where
-// nothing was measured. `unit` follows the mean: "38.2 dB (37.1–39.4)".
-std::string MetricText(const std::optional<ReportMetric>& metric,
-                       int digits,
-                       std::string_view unit = "");
+// nothing was measured (also nullptr). `unit` follows the mean: "38.2 dB (37.1–39.4)".
+std::string MetricText(const ReportMetric* metric, int digits, std::string_view unit = "");
+
+// In sentences: " dB" or, of a metric without unit, " SSIM"; and a decimal less than in tables
+// where a unit says how large the value is.
+std::string SentenceUnit(const MetricInfo& metric);
+int SentenceDigits(const MetricInfo& metric);
+
+// The report's description of the metric; UndescribedMetric where it has none.
+MetricInfo MetricOf(const Report& report, std::string_view name);
+
+// What decides which of two rows is better: the first metric that the comparison has. nullptr =
+// none.
+const MetricInfo* DecidingMetric(const Report& report, const ReportComparison& comparison);
 
 // "1.73× (1.70–1.76)".
 std::string SpeedupText(const ReportSpeedup& speedup);

@@ -5,37 +5,23 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <optional>
 
-#include "metrics/pairs/collect_results.h"
 #include "metrics/vbench/results.h"
 
 namespace teacache {
 
 void SetScores(const VideoScore& score, ReportVideo* video) {
-  video->identical = false;
-  video->psnr.reset();
-  video->ssim.reset();
-  video->lpips.reset();
   video->error = score.error;
-  if (!score.ok()) return;
-  const auto number = [&score](const char* metric) -> std::optional<double> {
-    const auto found = score.scores.find(metric);
-    if (found == score.scores.end() || !std::isfinite(found->second)) return std::nullopt;
-    return found->second;
-  };
-  video->identical = score.frames > 0 && score.identical_frames == score.frames;
-  video->psnr = number("psnr");
-  video->ssim = number("ssim");
-  video->lpips = number("lpips");
+  video->identical = score.ok() && score.frames > 0 && score.identical_frames == score.frames;
+  for (const auto& [metric, value] : score.scores) {
+    if (std::isfinite(value)) video->scores[metric] = value;
+  }
 }
 
 std::string ScoresDefinition(const ScoreOptions& options) {
-  const Results none = CollectResults({}, options);
   std::string text;
-  for (const char* metric : {"psnr", "ssim", "lpips"}) {
-    const auto found = none.context.find(metric);
-    if (found != none.context.end()) text += found->first + ": " + found->second + "\n";
+  for (const auto& metric : options.metrics) {
+    text += metric->info().name + ": " + metric->info().definition + "\n";
   }
   return text;
 }
@@ -49,15 +35,16 @@ VbenchOptions NativeVbench() {
   return options;
 }
 
-std::vector<ReportMetricInfo> VbenchMetrics(const VbenchOptions& options) {
-  std::vector<ReportMetricInfo> metrics;
+std::vector<MetricInfo> VbenchMetrics(const VbenchOptions& options) {
+  std::vector<MetricInfo> metrics;
   for (const VbenchDimension* dimension : options.dimensions) {
-    ReportMetricInfo info;
+    MetricInfo info;
+    info.needs_reference = false;
     info.name = dimension->name;
     info.label = dimension->name;
     std::ranges::replace(info.label, '_', ' ');
     info.definition = fmt::format(
-        "VBench's {} of each video by itself, from 0 to 1, higher is better: {}{} (as vbench-score "
+        "VBench's {} of each video by itself, from 0 to 1: {}{} (as vbench-score "
         "--custom; the mean here is over videos).",
         info.label,
         dimension->score,
@@ -78,13 +65,13 @@ std::string VbenchDefinition(const VbenchOptions& options) {
   return text;
 }
 
-std::vector<ReportScore> VbenchScores(const VbenchVideoScore& score) {
+std::map<std::string, double> VbenchScores(const VbenchVideoScore& score) {
   // Through the summary of one video, which knows the scales and what does not count.
   VbenchResults one;
   one.videos = {score};
   SummarizeVbench({.bootstrap_samples = 0}, &one);
-  std::vector<ReportScore> scores;
-  for (const auto& [name, summary] : one.summary) scores.push_back({name, summary.videos.mean});
+  std::map<std::string, double> scores;
+  for (const auto& [name, summary] : one.summary) scores[name] = summary.videos.mean;
   return scores;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -25,14 +26,14 @@ std::string ScoresDefinition(const ScoreOptions& options);
 VbenchOptions NativeVbench();
 
 // What the dimensions are, for Report::metrics.
-std::vector<ReportMetricInfo> VbenchMetrics(const VbenchOptions& options);
+std::vector<MetricInfo> VbenchMetrics(const VbenchOptions& options);
 
 // Names everything that decides about the scores: two equal texts, equal digits.
 std::string VbenchDefinition(const VbenchOptions& options);
 
 // Of one video as vbench-score gives them, in the scale of a dimension's score. Dimensions that
 // could not be computed are not among them.
-std::vector<ReportScore> VbenchScores(const VbenchVideoScore& score);
+std::map<std::string, double> VbenchScores(const VbenchVideoScore& score);
 
 // Tells in one sentence for each dimension which of the videos have no score, and why: `failed` has
 // what ScoreVbenchVideo says of single videos.

@@ -15,6 +15,7 @@
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "metrics/pooling.h"
+#include "reports/data/report_json.h"
 #include "reports/findings/conclusions.h"
 #include "reports/findings/decisions.h"
 #include "reports/findings/labels.h"
@@ -168,38 +169,21 @@ std::vector<const ReportVideo*> InOrderOfNames(const ReportRow& row) {
   return videos;
 }
 
-using Score = std::optional<double> ReportVideo::*;
-
+// None where no video has the metric.
 std::optional<ReportMetric> SummarizeMetric(const std::vector<const ReportVideo*>& videos,
-                                            Score score,
-                                            const PoolingOptions& options) {
+                                            const MetricInfo& metric,
+                                            PoolingOptions options) {
   std::vector<double> values;
   for (const ReportVideo* video : videos) {
-    if (video->*score) {
-      values.push_back(*(video->*score));
-    } else if (score == &ReportVideo::psnr && video->identical) {
-      values.push_back(std::numeric_limits<double>::infinity());
+    if (const double* score = Find(video->scores, metric.name)) {
+      values.push_back(*score);
+    } else if (video->identical && std::isinf(metric.best)) {
+      values.push_back(metric.best);
     }
   }
   if (values.empty()) return std::nullopt;
+  options.higher_is_better = metric.higher_is_better;
   return Pool(values, options);
-}
-
-std::vector<ReportExtra> SummarizeExtra(const std::vector<const ReportVideo*>& videos,
-                                        const std::vector<ReportMetricInfo>& metrics,
-                                        PoolingOptions options) {
-  std::vector<ReportExtra> extra;
-  for (const ReportMetricInfo& info : metrics) {
-    std::vector<double> values;
-    for (const ReportVideo* video : videos) {
-      for (const ReportScore& score : video->extra) {
-        if (score.name == info.name) values.push_back(score.value);
-      }
-    }
-    options.higher_is_better = info.higher_is_better;
-    if (!values.empty()) extra.push_back({info.name, Pool(values, options)});
-  }
-  return extra;
 }
 
 using VideoKey = std::pair<int, int64_t>;  // prompt, seed
@@ -226,16 +210,14 @@ void CheckReport(const Report& report) {
                        video.prompt,
                        prompts);
       }
-      std::vector<std::optional<double>> scores = {video.psnr, video.ssim, video.lpips};
-      for (const ReportScore& extra : video.extra) scores.emplace_back(extra.value);
-      for (const auto& score : scores) {
-        if (score && !std::isfinite(*score)) {
-          ThrowUserError("sweep",
-                         "row \"{}\", prompt {}: a score must be a finite number but is {}",
-                         row.id,
-                         video.prompt + 1,
-                         *score);
-        }
+      for (const auto& [name, score] : video.scores) {
+        if (std::isfinite(score)) continue;
+        ThrowUserError("sweep",
+                       "row \"{}\", prompt {}: a score must be a finite number but {} is {}",
+                       row.id,
+                       video.prompt + 1,
+                       name,
+                       score);
       }
     }
   }
@@ -302,10 +284,13 @@ ReportSpeedup SummarizeSpeedup(const ReportRow& uncached,
 
 std::optional<ReportDifference> Difference(const ReportRow& a,
                                            const ReportRow& b,
-                                           Score score,
-                                           const PoolingOptions& options) {
-  const auto [left, right] =
-      Paired(a, b, [score](const ReportVideo& video) { return (video.*score).value_or(kNone); });
+                                           const MetricInfo& metric,
+                                           PoolingOptions options) {
+  const auto [left, right] = Paired(a, b, [&metric](const ReportVideo& video) {
+    const double* score = Find(video.scores, metric.name);
+    return score ? *score : kNone;
+  });
+  options.higher_is_better = metric.higher_is_better;
   const PairedDifference difference = ComparePaired(left, right, options);
   if (!difference.ci95) return std::nullopt;
   return ReportDifference{difference.mean, *difference.ci95, static_cast<int>(difference.n)};
@@ -322,10 +307,10 @@ double ComputedCalls(const ReportVideo& video) {
   return static_cast<double>(std::ranges::count(video.computed, true));
 }
 
-ReportComparison Compare(const ReportRow& teacache,
+ReportComparison Compare(const Report& report,
+                         const ReportRow& teacache,
                          const ReportRow& baseline,
-                         const PoolingOptions& higher,
-                         const PoolingOptions& lower) {
+                         const PoolingOptions& options) {
   ReportComparison comparison;
   comparison.a = teacache.id;
   comparison.b = baseline.id;
@@ -334,16 +319,18 @@ ReportComparison Compare(const ReportRow& teacache,
     comparison.computed_a = Mean(a);
     comparison.computed_b = Mean(b);
   }
-  comparison.psnr = Difference(teacache, baseline, &ReportVideo::psnr, higher);
-  comparison.ssim = Difference(teacache, baseline, &ReportVideo::ssim, higher);
-  comparison.lpips = Difference(teacache, baseline, &ReportVideo::lpips, lower);
-  comparison.verdict = Verdict(comparison);
+  for (const MetricInfo& metric : report.metrics) {
+    if (!metric.needs_reference) continue;
+    if (const auto difference = Difference(teacache, baseline, metric, options)) {
+      comparison.differences[metric.name] = *difference;
+    }
+  }
+  comparison.verdict = Verdict(report, comparison);
   return comparison;
 }
 
 void SummarizeRow(const Report& report, const SummaryOptions& options, ReportRow* row) {
-  const PoolingOptions higher{options.bootstrap_samples, options.seed, true};
-  const PoolingOptions lower{options.bootstrap_samples, options.seed, false};
+  const PoolingOptions pooling{options.bootstrap_samples, options.seed, true};
   SummarizeCalls(row);
   SummarizeReplay(row);
   SummarizeScenes(row);
@@ -354,16 +341,19 @@ void SummarizeRow(const Report& report, const SummaryOptions& options, ReportRow
   row->decode = SummarizeTiming(*row, &ReportVideo::decode_seconds, nullptr);
   row->total = SummarizeTiming(*row, &ReportVideo::total_seconds, &ReportVideo::total_runs);
   const std::vector<const ReportVideo*> videos = InOrderOfNames(*row);
-  row->extra = SummarizeExtra(videos, report.metrics, higher);
   const ReportRow* uncached = UncachedRow(report, row->model);
+  row->scores.clear();
+  for (const MetricInfo& metric : report.metrics) {
+    if (metric.needs_reference && (row->policy == "none" || !uncached)) continue;
+    if (const auto pooled = SummarizeMetric(videos, metric, pooling)) {
+      row->scores[metric.name] = *pooled;
+    }
+  }
   if (row->policy == "none") {
     row->speedup_transformer.value = row->transformer.n > 0 ? 1 : 0;
     row->speedup_total.value = row->total.n > 0 ? 1 : 0;
   }
   if (row->policy == "none" || !uncached) return;
-  row->psnr = SummarizeMetric(videos, &ReportVideo::psnr, higher);
-  row->ssim = SummarizeMetric(videos, &ReportVideo::ssim, higher);
-  row->lpips = SummarizeMetric(videos, &ReportVideo::lpips, lower);
   row->speedup_transformer = SummarizeSpeedup(
       *uncached, *row, &ReportVideo::transformer_seconds, &ReportVideo::transformer_runs, options);
   row->speedup_total = SummarizeSpeedup(
@@ -385,20 +375,20 @@ void SummarizeReport(Report* report, const SummaryOptions& given) {
         "sweep", "bootstrap_samples must be at least 100 but is {}", given.bootstrap_samples);
   }
   CheckReport(*report);
+  DescribeMetrics(report);
   SummaryOptions options = given;
   if (report->rows.size() > kManyRows) {
     options.bootstrap_samples = std::min(options.bootstrap_samples, kSamplesOfMany);
   }
   for (ReportRow& row : report->rows) SummarizeRow(*report, options, &row);
   AddRowNotes(report);
-  const PoolingOptions higher{options.bootstrap_samples, options.seed, true};
-  const PoolingOptions lower{options.bootstrap_samples, options.seed, false};
+  const PoolingOptions pooling{options.bootstrap_samples, options.seed, true};
   std::map<std::string, const ReportRow*> by_id;
   for (const ReportRow& row : report->rows) by_id[row.id] = &row;
   report->comparisons.clear();
   for (const ReportRow& row : report->rows) {
     if (row.matches.empty()) continue;
-    report->comparisons.push_back(Compare(*by_id.at(row.matches), row, higher, lower));
+    report->comparisons.push_back(Compare(*report, *by_id.at(row.matches), row, pooling));
   }
   report->fronts = ParetoFronts(*report);
   report->decisions = ChooseThresholds(*report, report->context.psnr_floor);

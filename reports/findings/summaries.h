@@ -14,8 +14,8 @@ struct SummaryOptions {
 // Computes everything that follows from the videos of the rows (ReportRow::videos) and from
 // context.psnr_floor, in place:
 //   rows         computed_mean/min/max, longest_skip, replayed_..., timings (median and quartiles
-//                over all timed runs), speed-ups, psnr, ssim, lpips and extra where any video has
-//                them, adherence, scene_iou, failed, and notes about all this
+//                over all timed runs), speed-ups, scores where any video has them, adherence,
+//                scene_iou, failed, and notes about all this
 //   comparisons  every row with `matches` against the teacache row it matches, pair by pair
 //   fronts, decisions (decisions.h) and conclusions (conclusions.h)
 // Videos with an error count nowhere. Scores are pooled in natural order of the files' names, as

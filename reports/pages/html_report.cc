@@ -66,7 +66,7 @@ std::string OfModel(const Report& report, const std::string& model, const std::s
   return report.models.size() > 1 && !model.empty() ? model + ": " + text : text;
 }
 
-std::string Interval(const std::optional<ReportInterval>& interval, int digits) {
+std::string IntervalText(const std::optional<Interval>& interval, int digits) {
   return interval ? fmt::format("({}–{})", Fixed(interval->lo, digits), Fixed(interval->hi, digits))
                   : "";
 }
@@ -75,40 +75,45 @@ std::string ColorOf(const Report& report, const ReportRow& row) {
   return SeriesOf(report, [&row](const ReportRow& other) { return &other == &row; }).front().color;
 }
 
-std::string Videos(const ReportRow& row) {
-  std::string text = fmt::format("{} video{}", row.psnr->n, row.psnr->n == 1 ? "" : "s");
-  if (row.psnr->identical > 0) text += fmt::format(" + {} identical", row.psnr->identical);
+std::string Videos(const ReportMetric& pooled) {
+  std::string text = fmt::format("{} video{}", pooled.n, pooled.n == 1 ? "" : "s");
+  if (pooled.identical > 0) text += fmt::format(" + {} identical", pooled.identical);
   return text;
 }
 
 // A line of the table of policies.
 Json OptionValues(const Report& report, const SettingOption& option, bool is_best) {
   const ReportRow& row = *option.row;
+  const MetricInfo metric = MetricOf(report, kFloorMetric);
+  const ReportMetric& pooled = row.scores.at(kFloorMetric);
+  const int digits = SentenceDigits(metric);
+  const std::string unit = SentenceUnit(metric);
   Json values = {{"id", row.id},
                  {"setting", RowLabel(row)},
                  {"color", ColorOf(report, row)},
                  {"keeps", option.keeps}};
   const bool timed = row.speedup_total.value > 0;
   values["speedup"] = timed ? Fixed(row.speedup_total.value, 2) + "×" : "–";
-  values["speedup_interval"] = Interval(row.speedup_total.ci95, 2);
+  values["speedup_interval"] = IntervalText(row.speedup_total.ci95, 2);
   values["calls"] =
       row.calls > 0 ? fmt::format("{} / {}", Fixed(row.computed_mean, 1), row.calls) : "–";
-  values["worst"] = std::isinf(option.worst) ? "identical" : Fixed(option.worst, 1) + " dB";
-  values["worst_note"] = option.keeps
-                             ? Interval(IsOfWorstVideo(row) ? std::nullopt : row.psnr->p5_ci95, 1)
-                             : "misses the floor";
-  values["mean"] = MetricText(row.psnr, 1, " dB");
-  values["videos"] = Videos(row);
+  values["worst"] = std::isinf(option.worst) ? "identical" : Fixed(option.worst, digits) + unit;
+  values["worst_note"] =
+      option.keeps ? IntervalText(IsOfWorstVideo(row) ? std::nullopt : pooled.p5_ci95, digits)
+                   : "misses the floor";
+  values["mean"] = MetricText(&pooled, digits, unit);
+  values["videos"] = Videos(pooled);
   const bool compared = option.behind.value > 0;
   values["behind"] = is_best ? "the best" : compared ? Fixed(option.behind.value, 2) + "×" : "–";
   const bool clear = option.behind.ci95 && option.behind.ci95->lo > 1;
   values["behind_note"] =
-      compared ? Interval(option.behind.ci95, 2) + (clear ? "" : " no clear difference") : "";
+      compared ? IntervalText(option.behind.ci95, 2) + (clear ? "" : " no clear difference") : "";
   return values;
 }
 
 Json Choices(const Report& report) {
   Json choices = Json::array();
+  const std::string metric = MetricOf(report, kFloorMetric).label;
   for (const Conclusion& conclusion : report.conclusions) {
     if (conclusion.headline.empty()) continue;
     const SettingChoice choice = ChooseSetting(report, conclusion.model);
@@ -117,13 +122,15 @@ Json Choices(const Report& report) {
     bool worst_video = false;
     for (const SettingOption& option : choice.options) {
       options.push_back(OptionValues(report, option, &option == choice.best()));
-      videos = std::max(videos, option.row->psnr->n + option.row->psnr->identical);
+      const ReportMetric& pooled = option.row->scores.at(kFloorMetric);
+      videos = std::max(videos, pooled.n + pooled.identical);
       worst_video = worst_video || IsOfWorstVideo(*option.row);
     }
     choices.push_back({{"headline", OfModel(report, conclusion.model, conclusion.headline)},
                        {"any_options", !options.empty()},
                        {"options", std::move(options)},
-                       {"worst_label", worst_video ? "worst video, PSNR" : "worst 5 %, PSNR"},
+                       {"worst_label", (worst_video ? "worst video, " : "worst 5 %, ") + metric},
+                       {"mean_label", metric + ", mean"},
                        {"video_count", fmt::format("{} video{}", videos, videos == 1 ? "" : "s")},
                        {"text", conclusion.text}});
   }
@@ -175,7 +182,19 @@ std::string Data(std::string_view id, std::string_view json, bool pack) {
 std::string ReportData(const Report& report) {
   const std::string json = ReportJson(report, -1);
   if (json.size() < kPackedFrom) return DataElement("report-data", json);
-  return PackedDataElement("report-data", ToColumns(nlohmann::ordered_json::parse(json)).dump());
+  auto packed = nlohmann::ordered_json::parse(json);
+  // Every video has a place for every metric: lists of objects with the same members become
+  // columns.
+  for (auto& row : packed["rows"]) {
+    for (auto& video : row["videos"]) {
+      auto scores = nlohmann::ordered_json::object();
+      for (const MetricInfo& metric : report.metrics) {
+        scores[metric.name] = video["scores"].value(metric.name, nlohmann::ordered_json());
+      }
+      video["scores"] = std::move(scores);
+    }
+  }
+  return PackedDataElement("report-data", ToColumns(std::move(packed)).dump());
 }
 
 // The names of settings and policies as findings/labels makes them, for the script.
@@ -345,9 +364,11 @@ Json PromptLists(const ReportContext& context) {
 
 Json Definitions(const Report& report) {
   Json definitions = Json::array();
-  for (const ReportMetricInfo& metric : report.metrics) {
-    if (metric.definition.empty()) continue;
-    definitions.push_back({{"label", metric.label}, {"definition", metric.definition}});
+  for (const MetricInfo& metric : report.metrics) {
+    definitions.push_back(
+        {{"label", metric.label},
+         {"better", metric.higher_is_better ? "higher" : "lower"},
+         {"definition", metric.definition.empty() ? "." : ": " + metric.definition}});
   }
   return definitions;
 }

@@ -38,11 +38,11 @@ function metricTile(metric, row, video) {
 const verdictWord = (verdict) => (verdict > 0 ? 'better' : verdict < 0 ? 'worse' : 'no clear difference');
 
 function comparisonTiles(row) {
-  return report.comparisons.filter((comparison) => comparison.a === row.id && comparison.psnr).map((comparison) => {
+  return report.comparisons.filter((comparison) => comparison.a === row.id && decidingDifference(comparison)).map((comparison) => {
     const baseline = rowById.get(comparison.b);
-    const {mean, ci95} = comparison.psnr;
-    return [`against ${baseline ? policyName(baseline) : comparison.b}`, `${signed(mean, 1)} dB`,
-      `${verdictWord(comparison.verdict)}, 95 %: ${signed(ci95.lo, 1)} to ${signed(ci95.hi, 1)}`];
+    const [{digits, unit, label}, {mean, ci95}] = decidingDifference(comparison);
+    return [`against ${baseline ? policyName(baseline) : comparison.b}`, `${signed(mean, digits)}${unit || ` ${label}`}`,
+      `${verdictWord(comparison.verdict)}, 95 %: ${signed(ci95.lo, digits)} to ${signed(ci95.hi, digits)}`];
   });
 }
 

@@ -33,17 +33,17 @@ function promptOf(video) {
 
 const videoLabelOf = (video) => `${video.prompt + 1}. ${promptOf(video)}${severalSeeds ? ` (seed ${video.seed})` : ''}`;
 
-// The three usual metrics and whatever else the report has, as far as any row has them.
-const metrics = [
-  {name: 'psnr', label: 'PSNR', unit: ' dB', digits: 1, up: true},
-  {name: 'ssim', label: 'SSIM', unit: '', digits: 4, up: true},
-  {name: 'lpips', label: 'LPIPS', unit: '', digits: 4, up: false},
-].map((metric) => ({...metric, pooled: (row) => row[metric.name], of: (video) => video[metric.name]})).concat(
-  (report.metrics || []).map(({name, label, unit, higher_is_better: up}) => ({name, label, digits: 4, up,
-    unit: unit ? ` ${unit}` : '',
-    pooled: (row) => (row.extra || []).find((extra) => extra.name === name)?.pooled,
-    of: (video) => (video.extra || []).find((extra) => extra.name === name)?.value}))
-).filter((metric) => rows.some((row) => metric.pooled(row)));
+// The metrics of the report as far as any row has them, the one that decides first. `unbounded`: of
+// identical videos, which have no number, it is infinite.
+const metrics = report.metrics.map(({name, label, unit, digits, best, higher_is_better: up}) => ({name, label, digits, up,
+  unit: unit ? ` ${unit}` : '', unbounded: best === null,
+  pooled: (row) => row.scores[name], of: (video) => video.scores?.[name]})).filter((metric) => rows.some((row) => metric.pooled(row)));
+
+// What TeaCache and its baselines are compared by: [metric, difference of the comparison].
+function decidingDifference(comparison) {
+  const metric = metrics.find(({name}) => comparison.differences[name]);
+  return metric ? [metric, comparison.differences[metric.name]] : null;
+}
 
 const bracket = (interval, digits) => (interval ? `(${fixed(interval.lo, digits)}–${fixed(interval.hi, digits)})` : '');
 

@@ -16,7 +16,7 @@ function metricColumns(metric) {
     (row) => (known(pooled(row)?.mean) ? fixed(pooled(row).mean, metric.digits) : meanText(metric, row)),
     {small: (row) => bracket(pooled(row)?.ci95, metric.digits),
       csv: withInterval(name, (row) => pooled(row)?.mean, (row) => pooled(row)?.ci95)})];
-  if (metric.name !== 'psnr') return columns;
+  if (metric !== metrics[0]) return columns;
   const worst = `worst 5 %,${metric.unit}`;
   return [...columns, number(worst, (row) => pooled(row)?.p5, (row) => fixed(pooled(row)?.p5, metric.digits),
     {small: (row) => bracket(pooled(row)?.p5_ci95, metric.digits),
@@ -24,24 +24,26 @@ function metricColumns(metric) {
 }
 
 const uniformComparison = new Map(report.comparisons
-  .filter((comparison) => comparison.psnr && rowById.get(comparison.b)?.policy === 'uniform')
+  .filter((comparison) => decidingDifference(comparison) && rowById.get(comparison.b)?.policy === 'uniform')
   .map((comparison) => [comparison.a, comparison]));
 
 function uniformColumn() {
-  const difference = (row) => uniformComparison.get(row.id)?.psnr;
+  const [{label, unit, digits}] = decidingDifference([...uniformComparison.values()][0]);
+  const difference = (row) => (uniformComparison.has(row.id) ? decidingDifference(uniformComparison.get(row.id))[1] : undefined);
   const verdict = (row) => ({1: 'better', 0: 'no difference', '-1': 'worse'}[uniformComparison.get(row.id)?.verdict] || '');
-  return number('− uniform, dB', (row) => difference(row)?.mean,
-    (row) => (difference(row) ? `${signed(difference(row).mean, 1)} ${verdict(row)}`.trim() : '–'),
-    {small: (row) => (difference(row) ? `(${signed(difference(row).ci95.lo, 1)} to ${signed(difference(row).ci95.hi, 1)})` : ''),
-      csv: withInterval('minus uniform, dB', (row) => difference(row)?.mean, (row) => difference(row)?.ci95)});
+  const what = unit.trim() || label;
+  return number(`− uniform, ${what}`, (row) => difference(row)?.mean,
+    (row) => (difference(row) ? `${signed(difference(row).mean, digits)} ${verdict(row)}`.trim() : '–'),
+    {small: (row) => (difference(row) ? `(${signed(difference(row).ci95.lo, digits)} to ${signed(difference(row).ci95.hi, digits)})` : ''),
+      csv: withInterval(`minus uniform, ${what}`, (row) => difference(row)?.mean, (row) => difference(row)?.ci95)});
 }
 
 function shownShare(row) {
   return row.adherence.length ? row.adherence.reduce((sum, axis) => sum + axis.share, 0) / row.adherence.length : null;
 }
 
-const frontRows = new Set((report.fronts || []).filter((front) => front.metric === 'psnr').flatMap((front) => front.rows));
-const knees = new Set((report.fronts || []).filter((front) => front.metric === 'psnr').map((front) => front.knee));
+const frontRows = new Set((report.fronts || []).filter((front) => front.metric === metrics[0]?.name).flatMap((front) => front.rows));
+const knees = new Set((report.fronts || []).filter((front) => front.metric === metrics[0]?.name).map((front) => front.knee));
 
 // Videos that a setting should have: those of its model's other settings.
 const expectedVideos = new Map();
@@ -104,7 +106,7 @@ function videoColumns() {
   for (const metric of metrics) {
     const of = ({video}) => metric.of(video);
     columns.push(number(metric.label + (metric.unit ? `,${metric.unit}` : ''), (item) => of(item) ??
-      (item.video.identical && metric.name === 'psnr' ? Infinity : null),
+      (item.video.identical && metric.unbounded ? Infinity : null),
     (item) => (known(of(item)) ? fixed(of(item), metric.digits) : item.video.identical && !item.video.error ? 'identical' : '–')));
   }
   columns.push(text('state', ({video}) => video.error || 'fine', {warns: ({video}) => Boolean(video.error)}));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <set>
@@ -60,7 +61,8 @@ class ModelReport {
     CheckNames();
     ListVideos();
     const std::vector<Results> results = Score();
-    report_.metrics = VbenchMetrics(options_.vbench);
+    for (const auto& metric : options_.metrics) report_.metrics.push_back(metric->info());
+    std::ranges::copy(VbenchMetrics(options_.vbench), std::back_inserter(report_.metrics));
     report_.models.emplace_back().name = model_;
     report_.rows.push_back(UncachedRow(results));
     for (size_t i = 1; i < settings_.size(); ++i) {
@@ -140,7 +142,7 @@ class ModelReport {
     EvaluateOptions evaluate;
     evaluate.gt = settings_.front().videos;
     for (size_t i = 1; i < settings_.size(); ++i) evaluate.gens.push_back(settings_[i].videos);
-    evaluate.score.lpips = options_.lpips;
+    evaluate.score.metrics = options_.metrics;
     // Intervals are computed from the rows.
     evaluate.pooling.bootstrap_samples = 0;
     evaluate.jobs = options_.jobs;
@@ -163,7 +165,7 @@ class ModelReport {
     for (size_t i = 0; i < names_.size(); ++i) {
       const auto found = scores.find(names_[i]);
       if (found == scores.end() || !row->videos[i].error.empty()) continue;
-      row->videos[i].extra = VbenchScores(found->second);
+      row->videos[i].scores.merge(VbenchScores(found->second));
       if (!found->second.ok()) failed.push_back(found->second);
     }
     for (const std::string& warning : VbenchWarnings(failed)) row->notes.push_back(warning + ".");

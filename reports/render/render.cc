@@ -37,11 +37,7 @@ ReportContext DescribeRender(const RenderOptions& options) {
   context.psnr_floor = options.psnr_floor;
   context.fit_prompts = options.fit_prompts;
   context.scored = "the video files as they were given";
-  if (!options.lpips) {
-    context.warnings.push_back(
-        "LPIPS was left out: no weights were given (--lpips-weights FOLDER; build.sh weights "
-        "fetches them)");
-  }
+  context.warnings = options.notes;
   return context;
 }
 

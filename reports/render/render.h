@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "datasets/base/progress.h"
-#include "metrics/lpips/perceptual_metric.h"
+#include "metrics/metric_list.h"
 #include "reports/data/report.h"
 #include "reports/findings/scores.h"
 
@@ -20,10 +20,11 @@ struct RenderOptions {
   std::string title;                     // heading of the page; "" = made
   std::vector<std::string> fit_prompts;  // of the coefficients, where known
   double psnr_floor = 30;
-  bool embed_videos = false;                      // the videos become part of the page, for mail
-  std::shared_ptr<const PerceptualMetric> lpips;  // none = no LPIPS
-  VbenchOptions vbench = NativeVbench();          // its dimensions, scorers, reader and batch
-  int jobs = 1;                                   // videos scored at a time; 0 = one per processor
+  bool embed_videos = false;                   // the videos become part of the page, for mail
+  Metrics metrics = MakeMetrics("psnr,ssim");  // against the uncached videos
+  std::vector<std::string> notes;              // for the report: which metrics are left out
+  VbenchOptions vbench = NativeVbench();       // its dimensions, scorers, reader and batch
+  int jobs = 1;                                // videos scored at a time; 0 = one per processor
   std::vector<std::string> argv;
   ProgressSink* progress = nullptr;
 

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <memory>
 #include <string>
+#include <vector>
 
 #include "datasets/base/error.h"
-#include "metrics/lpips/lpips_weights.h"
-#include "metrics/lpips/perceptual_metric.h"
+#include "metrics/metric_list.h"
+#include "metrics/networks_module.h"
 #include "metrics/vbench/evaluate_vbench.h"
 #include "metrics/vbench/networks/setup.h"
 
@@ -14,26 +14,34 @@ namespace teacache {
 
 // Flags of metrics that sweeps and renders share. For main functions only.
 
-struct LpipsFlags {
-  std::string net = "alex";
-  std::string weights;
+struct MetricFlags {
+  std::string names;
+  MetricOptions options;
 };
 
-// LPIPS joins where its weights are; a folder that was named must hold them.
-inline std::shared_ptr<const PerceptualMetric> ChooseLpips(const LpipsFlags& flags) {
-  if (flags.net == "none") return nullptr;
-  const LpipsNet net = ParseLpipsNet(flags.net);
-  const LpipsFiles files = FindLpipsFiles(net, flags.weights);
-  if (files.complete()) return LoadLpips({net, /*spatial=*/true}, files);
-  if (!flags.weights.empty()) ThrowUserError("--lpips-weights", "{}", files.how_to);
-  return nullptr;
+inline void AddMetricFlags(CLI::App* app, MetricFlags* flags) {
+  app->add_option("--metrics",
+                  flags->names,
+                  "Any of " + MetricNames() + "; default: " + MetricNames(true) +
+                      ", of these what is installed");
+  app->add_option("--lpips-net", flags->options.lpips_net, "alex, squeeze or vgg")
+      ->capture_default_str();
+  app->add_option("--lpips-weights",
+                  flags->options.weights,
+                  "Folder of the LPIPS weights; default where build.sh weights puts them");
 }
 
-inline void AddLpipsFlags(CLI::App* app, LpipsFlags* lpips) {
-  app->add_option("--lpips-net", lpips->net, "alex, squeeze, vgg or none")->capture_default_str();
-  app->add_option("--lpips-weights",
-                  lpips->weights,
-                  "folder of the LPIPS weights; default where build.sh weights puts them");
+// A folder of weights that was named must hold them. Notes are for the report.
+inline Metrics ChooseMetrics(const MetricFlags& flags, std::vector<std::string>* notes) {
+  if (flags.options.lpips_net == "none") {
+    ThrowUserError("--lpips-net", "must be a network; to leave LPIPS out use --metrics psnr,ssim");
+  }
+  try {
+    return ChooseMetrics(flags.names, flags.options, notes);
+  } catch (const NotInstalled& error) {
+    if (!flags.options.weights.empty()) ThrowUserError("--lpips-weights", "{}", error.what());
+    throw;
+  }
 }
 
 // Like vbench-score's, for videos of any prompts.

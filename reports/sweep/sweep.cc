@@ -236,14 +236,11 @@ class SweepRun {
                                        options_.crf)
                          : "the lossless files in videos/ (FFV1); preview/ holds lossy copies for "
                            "the browser";
-    if (!options_.lpips) {
-      context.warnings.push_back(
-          "LPIPS was left out: no weights were given (--lpips-weights FOLDER; build.sh weights "
-          "fetches them)");
-    }
+    Append(options_.notes, &context.warnings);
     Append(calibration_.warnings, &context.warnings);
     Append(videos_->Warnings(), &context.warnings);
-    report->metrics = VbenchMetrics(options_.vbench);
+    for (const auto& metric : options_.metrics) report->metrics.push_back(metric->info());
+    Append(VbenchMetrics(options_.vbench), &report->metrics);
     report->models = {DescribeModel(system_.info(), options_.teacache_mode)};
     report->fits = calibration_.sets;
     const SweepExtent extent{settings_, prompts_.test, options_.seeds};
@@ -258,7 +255,8 @@ class SweepRun {
     SummarizeReport(report);
   }
 
-  static void Append(const std::vector<std::string>& from, std::vector<std::string>* to) {
+  template <typename T>
+  static void Append(const std::vector<T>& from, std::vector<T>* to) {
     to->insert(to->end(), from.begin(), from.end());
   }
 

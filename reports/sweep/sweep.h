@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "datasets/base/progress.h"
-#include "metrics/lpips/perceptual_metric.h"
+#include "metrics/metric_list.h"
 #include "reports/data/report.h"
 #include "reports/findings/scores.h"
 #include "runners/sampling/teacache_mode.h"
@@ -46,10 +46,11 @@ struct SweepOptions {
   // Scored is what a user can score: lossless files (FFV1), with H.264 ones beside them to be
   // played; or with `lossy` the H.264 files alone, whose losses then are part of the scores.
   bool lossy = false;
-  int crf = 18;                                   // of the H.264 files, 0 to 51
-  bool embed_videos = false;                      // the videos become part of the page, for mail
-  std::shared_ptr<const PerceptualMetric> lpips;  // none = no LPIPS
-  VbenchOptions vbench = NativeVbench();          // its dimensions, scorers, reader and batch
+  int crf = 18;                                // of the H.264 files, 0 to 51
+  bool embed_videos = false;                   // the videos become part of the page, for mail
+  Metrics metrics = MakeMetrics("psnr,ssim");  // against the uncached videos
+  std::vector<std::string> notes;              // for the report: which metrics are left out
+  VbenchOptions vbench = NativeVbench();       // its dimensions, scorers, reader and batch
   std::vector<std::string> argv;
   ProgressSink* progress = nullptr;
 

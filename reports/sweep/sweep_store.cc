@@ -68,16 +68,14 @@ StoredVideo VideoFromJson(const json& j) {
 ReportVideo ScoresFromJson(const json& j) {
   ReportVideo v;
   j.at("identical").get_to(v.identical);
-  v.psnr = NumberOrNone(j.at("psnr"));
-  v.ssim = NumberOrNone(j.at("ssim"));
-  v.lpips = NumberOrNone(j.at("lpips"));
+  if (const auto scores = j.find("scores"); scores != j.end()) {
+    scores->get_to(v.scores);
+    return v;
+  }
+  for (const std::string& name : UndescribedMetrics()) {  // an entry of 0.1.0
+    if (const auto value = NumberOrNone(j.at(name))) v.scores[name] = *value;
+  }
   return v;
-}
-
-std::vector<ReportScore> ExtraFromJson(const json& j) {
-  std::vector<ReportScore> extra;
-  for (const auto& [name, value] : j.at("scores").items()) extra.push_back({name, value});
-  return extra;
 }
 
 std::string ScoresKey(const std::string& key,
@@ -128,7 +126,8 @@ void SweepStore::Load() {
         scores_[ScoresKey(key, entry.at("reference"), entry.at("definition"))] =
             ScoresFromJson(entry);
       } else if (kind == "extra") {
-        extra_[{key, entry.at("definition")}] = ExtraFromJson(entry);
+        extra_[{key, entry.at("definition")}] =
+            entry.at("scores").get<std::map<std::string, double>>();
       }
     }
   } catch (const json::exception& error) {
@@ -243,25 +242,22 @@ void SweepStore::AddScores(const std::string& key,
                    {"reference", reference},
                    {"definition", definition},
                    {"identical", scores.identical},
-                   {"psnr", OptionalNumber(scores.psnr)},
-                   {"ssim", OptionalNumber(scores.ssim)},
-                   {"lpips", OptionalNumber(scores.lpips)}});
+                   {"scores", scores.scores}});
   scores_[ScoresKey(key, reference, definition)] = scores;
 }
 
-const std::vector<ReportScore>* SweepStore::Extra(const std::string& key,
-                                                  const std::string& definition) const {
+const std::map<std::string, double>* SweepStore::Extra(const std::string& key,
+                                                       const std::string& definition) const {
   const auto found = extra_.find({key, definition});
   return found == extra_.end() ? nullptr : &found->second;
 }
 
-const std::vector<ReportScore>& SweepStore::AddExtra(const std::string& key,
-                                                     const std::string& definition,
-                                                     const std::vector<ReportScore>& extra) {
-  json scores = json::object();
-  for (const ReportScore& score : extra) scores[score.name] = score.value;
+const std::map<std::string, double>& SweepStore::AddExtra(
+    const std::string& key,
+    const std::string& definition,
+    const std::map<std::string, double>& extra) {
   journal_.Append(
-      {{"entry", "extra"}, {"key", key}, {"definition", definition}, {"scores", scores}});
+      {{"entry", "extra"}, {"key", key}, {"definition", definition}, {"scores", extra}});
   return extra_[{key, definition}] = extra;
 }
 

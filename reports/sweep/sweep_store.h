@@ -51,7 +51,7 @@ class SweepStore {
   void WriteTimes();
 
   // Scores against the video `reference` by `definition`; nothing where they are not known. Only
-  // identical, psnr, ssim, lpips and error are filled.
+  // identical and scores are filled.
   std::optional<ReportVideo> Scores(const std::string& key,
                                     const std::string& reference,
                                     const std::string& definition) const;
@@ -61,11 +61,11 @@ class SweepStore {
                  const ReportVideo& scores);
 
   // Scores of a video by itself; nullptr where they are not known.
-  const std::vector<ReportScore>* Extra(const std::string& key,
-                                        const std::string& definition) const;
-  const std::vector<ReportScore>& AddExtra(const std::string& key,
-                                           const std::string& definition,
-                                           const std::vector<ReportScore>& extra);
+  const std::map<std::string, double>* Extra(const std::string& key,
+                                             const std::string& definition) const;
+  const std::map<std::string, double>& AddExtra(const std::string& key,
+                                                const std::string& definition,
+                                                const std::map<std::string, double>& extra);
 
   // Moves the files of all videos that were neither claimed nor added into kept/.
   void PutTheRestAside();
@@ -91,7 +91,7 @@ class SweepStore {
   std::map<std::string, std::vector<TimedRun>> times_;
   std::vector<std::pair<std::string, TimedRun>> unwritten_;
   std::map<std::string, ReportVideo> scores_;
-  std::map<std::pair<std::string, std::string>, std::vector<ReportScore>> extra_;
+  std::map<std::pair<std::string, std::string>, std::map<std::string, double>> extra_;
   std::set<std::string> used_;
 };
 

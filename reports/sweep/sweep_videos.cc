@@ -51,7 +51,7 @@ SweepVideos::SweepVideos(const System& system,
       prompts_(prompts),
       store_(*store),
       methods_(system, calibration, options.teacache_mode) {
-  score_.lpips = options.lpips;
+  score_.metrics = options.metrics;
   scores_definition_ = Sha256Hex(ScoresDefinition(score_)).substr(0, 12);
   vbench_definition_ = Sha256Hex(VbenchDefinition(options.vbench)).substr(0, 12);
 }
@@ -166,26 +166,24 @@ void SweepVideos::Score(const SweepItem& uncached, SweepItem* item) {
     store_.AddScores(item->key, uncached.key, scores_definition_, *scores);
   }
   video.identical = scores->identical;
-  video.psnr = scores->psnr;
-  video.ssim = scores->ssim;
-  video.lpips = scores->lpips;
+  video.scores.insert(scores->scores.begin(), scores->scores.end());
 }
 
 // VBench's dimensions, which look at one video only.
 void SweepVideos::ScoreAlone(int prompt, SweepItem* item) {
   if (options_.vbench.dimensions.empty()) return;
-  const std::vector<ReportScore>* scores = store_.Extra(item->key, vbench_definition_);
+  const std::map<std::string, double>* scores = store_.Extra(item->key, vbench_definition_);
   if (scores) {
-    item->video.extra = *scores;
+    item->video.scores = *scores;
     return;
   }
   const std::string path = Path(item->video.scored_path);
   const VbenchVideoScore made = ScoreVbenchVideo(
       options_.vbench,
       {fs::path(path).stem().string(), path, prompts_[prompt], options_.vbench.dimensions, ""});
-  item->video.extra = VbenchScores(made);
+  item->video.scores = VbenchScores(made);
   if (made.ok()) {
-    store_.AddExtra(item->key, vbench_definition_, item->video.extra);
+    store_.AddExtra(item->key, vbench_definition_, item->video.scores);
   } else {
     vbench_failed_.push_back(made);
   }

@@ -42,8 +42,8 @@ class Line {
   std::vector<std::string> values_;
 };
 
-void AddMetric(const std::string& name, const std::optional<ReportMetric>& given, Line* line) {
-  const ReportMetric metric = given.value_or(ReportMetric{});
+void AddMetric(const std::string& name, const ReportMetric* given, Line* line) {
+  const ReportMetric metric = given ? *given : ReportMetric{};
   line->Add(name, metric.mean);
   line->Add(name + "_median", metric.median);
   line->Add(name + "_std", metric.std);
@@ -74,12 +74,9 @@ std::optional<double> Measured(double seconds) {
   return seconds >= 0 ? std::optional(seconds) : std::nullopt;
 }
 
-struct Columns {
-  std::vector<std::string> extra;  // names of further metrics
-  std::vector<std::string> axes;   // of adherence
-};
-
-Line RowLine(const ReportRow& row, const Columns& columns) {
+Line RowLine(const Report& report,
+             const ReportRow& row,
+             const std::vector<std::string>& adherence_axes) {
   Line line;
   line.Add("id", row.id);
   line.Add("model", row.model);
@@ -98,14 +95,10 @@ Line RowLine(const ReportRow& row, const Columns& columns) {
   AddTiming("total_seconds", row.total, &line);
   AddSpeedup("speedup_transformer", row.speedup_transformer, &line);
   AddSpeedup("speedup_total", row.speedup_total, &line);
-  AddMetric("psnr", row.psnr, &line);
-  AddMetric("ssim", row.ssim, &line);
-  AddMetric("lpips", row.lpips, &line);
-  for (const std::string& name : columns.extra) {
-    const auto found = std::ranges::find(row.extra, name, &ReportExtra::name);
-    AddMetric(name, found == row.extra.end() ? std::nullopt : std::optional(found->pooled), &line);
+  for (const MetricInfo& metric : report.metrics) {
+    AddMetric(metric.name, Find(row.scores, metric.name), &line);
   }
-  for (const std::string& axis : columns.axes) {
+  for (const std::string& axis : adherence_axes) {
     const auto found = std::ranges::find_if(
         row.adherence, [&axis](const ReportShare& share) { return share.axis == axis; });
     line.Add("adherence_" + axis,
@@ -140,13 +133,9 @@ Line VideoLine(const Report& report, const ReportRow& row, const ReportVideo& vi
   line.Add("seed", video.seed);
   line.Add("computed", std::ranges::count(video.computed, true));
   line.Add("identical", video.identical ? 1 : 0);
-  line.Add("psnr", video.psnr);
-  line.Add("ssim", video.ssim);
-  line.Add("lpips", video.lpips);
-  for (const ReportMetricInfo& info : report.metrics) {
-    const auto found = std::ranges::find(video.extra, info.name, &ReportScore::name);
-    line.Add(info.name,
-             found == video.extra.end() ? std::nullopt : std::optional<double>(found->value));
+  for (const MetricInfo& metric : report.metrics) {
+    const double* score = Find(video.scores, metric.name);
+    line.Add(metric.name, score ? std::optional(*score) : std::nullopt);
   }
   line.Add("transformer_seconds", Measured(video.transformer_seconds));
   line.Add("decode_seconds", Measured(video.decode_seconds));
@@ -158,12 +147,6 @@ Line VideoLine(const Report& report, const ReportRow& row, const ReportVideo& vi
   line.Add("replayed", ScheduleText(video.replayed));
   line.Add("error", video.error);
   return line;
-}
-
-std::vector<std::string> ExtraNames(const Report& report) {
-  std::vector<std::string> names;
-  for (const ReportMetricInfo& info : report.metrics) names.push_back(info.name);
-  return names;
 }
 
 // Every axis that any row was judged on, in the order of first appearance.
@@ -180,9 +163,9 @@ std::vector<std::string> AdherenceAxes(const Report& report) {
 }  // namespace
 
 std::string ReportCsv(const Report& report) {
-  const Columns columns{ExtraNames(report), AdherenceAxes(report)};
-  std::string text = RowLine({}, columns).names();
-  for (const ReportRow& row : report.rows) text += RowLine(row, columns).values();
+  const std::vector<std::string> axes = AdherenceAxes(report);
+  std::string text = RowLine(report, {}, axes).names();
+  for (const ReportRow& row : report.rows) text += RowLine(report, row, axes).values();
   return text;
 }
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <vector>
 
 #include "reports/findings/labels.h"
 
@@ -19,45 +21,39 @@ std::string Cell(std::string_view text) {
   return cell;
 }
 
-// A column for every further metric, in front of the usual three as in the paper's table.
-std::string FurtherCells(const Report& report, const ReportRow& row) {
-  std::string cells;
-  for (const ReportMetricInfo& info : report.metrics) {
-    const auto found = std::ranges::find(row.extra, info.name, &ReportExtra::name);
-    cells += fmt::format("{} | ",
-                         found == row.extra.end() ? "–" : MetricText(found->pooled, 4, info.unit));
-  }
-  return cells;
+// As in the paper's table: what looks at one video first, then LPIPS, SSIM, PSNR.
+std::vector<MetricInfo> InOrderOfPapers(std::vector<MetricInfo> metrics) {
+  const auto against =
+      std::ranges::stable_partition(metrics, std::not_fn(&MetricInfo::needs_reference));
+  std::ranges::reverse(against);
+  return metrics;
 }
 
-std::string TableLine(const Report& report, const ReportRow& row) {
-  return fmt::format(
-      "| {} | {} | {} | {} | {}{} | {} | {} |\n",
+std::string TableLine(const ReportRow& row, const std::vector<MetricInfo>& metrics) {
+  std::string line = fmt::format(
+      "| {} | {} | {} | {} |",
       Cell(RowLabel(row)),
       row.calls > 0 ? fmt::format("{} / {}", Fixed(row.computed_mean, 1), row.calls) : "–",
       SpeedupText(row.speedup_total),
-      row.total.n > 0 ? Fixed(row.total.median, 3) : "–",
-      FurtherCells(report, row),
-      MetricText(row.lpips, 4),
-      MetricText(row.ssim, 4),
-      MetricText(row.psnr, 2));
+      row.total.n > 0 ? Fixed(row.total.median, 3) : "–");
+  for (const MetricInfo& metric : metrics) {
+    line += fmt::format(" {} |", MetricText(Find(row.scores, metric.name), metric.digits));
+  }
+  return line + "\n";
 }
 
 std::string Table(const Report& report, const ReportModel& model) {
   std::string text = fmt::format("## {}\n\n{}\n\n", model.name, model.description);
-  std::string names;
-  std::string line = "|---|---|---|---|---|---|---|";
-  for (const ReportMetricInfo& info : report.metrics) {
-    names += fmt::format("{} {} | ", Cell(info.label), info.higher_is_better ? "↑" : "↓");
+  const std::vector<MetricInfo> metrics = InOrderOfPapers(report.metrics);
+  std::string line = "|---|---|---|---|";
+  text += "| Method | Computed calls | Speed-up ↑ | Seconds per video ↓ |";
+  for (const MetricInfo& metric : metrics) {
+    text += fmt::format(" {} {} |", Cell(metric.label), metric.higher_is_better ? "↑" : "↓");
     line += "---|";
   }
-  text += fmt::format(
-      "| Method | Computed calls | Speed-up ↑ | Seconds per video ↓ | {}LPIPS ↓ | SSIM ↑ | PSNR ↑ "
-      "|\n{}\n",
-      names,
-      line);
+  text += "\n" + line + "\n";
   for (const ReportRow& row : report.rows) {
-    if (row.model == model.name) text += TableLine(report, row);
+    if (row.model == model.name) text += TableLine(row, metrics);
   }
   return text + "\n";
 }

@@ -7,7 +7,7 @@
 namespace teacache {
 
 // report.md: the conclusions and one table per model in the form of the TeaCache paper (method,
-// calls, speed-up, latency, LPIPS, SSIM, PSNR; means over the test videos), ready to paste.
+// calls, speed-up, latency, scores; means over the test videos), ready to paste.
 std::string ReportMarkdown(const Report& report);
 
 }  // namespace teacache

@@ -48,9 +48,11 @@ const std::vector<std::vector<std::string>> kRooms = {
      "calib/emitters",
      "calib",
      "calib/report"},
-    {"metrics/pooling",
+    {"metrics/metric",  // the interface
+     "metrics/pooling",
      "metrics/frames",
-     "metrics/lpips/perceptual_metric",
+     "metrics/networks_module",  // loads what needs LibTorch
+     "metrics/metric_list",
      "metrics/pairs",
      "metrics/lpips",
      "metrics/gpu",
@@ -96,9 +98,8 @@ const std::set<std::string> kPrivateHeaders = {
     "datasets/video/libav_handles.h",
     "datasets/video/video_sources.h",
     "metrics/frames/ssim_kernel.h",
-    "metrics/lpips/lpips_distance.h",
-    "metrics/lpips/lpips_kernel.h",
-    "metrics/lpips/lpips_tensors.h",
+    "metrics/lpips/distance.h",
+    "metrics/lpips/distance_kernel.h",
     "metrics/pairs/pair_state.h",
     "runners/sampling/l1_kernel.h",
 };

@@ -10,7 +10,6 @@
 
 #include "metrics/gpu/frame_kernels.h"
 #include "metrics/gpu/gpu_scorer.h"
-#include "metrics/pairs/score_video.h"
 #include "tests/metrics/frames/plain_metrics.h"
 #include "tests/metrics/gpu/gpu_inputs.h"
 
@@ -71,14 +70,15 @@ void BM_SsimKernel(benchmark::State& state) {
 }
 BENCHMARK(BM_SsimKernel)->Apply(Sizes);
 
-// Stands for the network in ScoreOptions.
-class NamedLpips : public PerceptualMetric {
+// Stands for a metric that has a kernel: only asked what it is.
+class Named : public Metric {
  public:
-  std::string Definition() const override { return "random"; }
-  int MinSize() const override { return 31; }
-  std::vector<double> Distances(const Frame&, std::span<const Frame* const>) const override {
-    return {};
-  }
+  explicit Named(std::string kernel) : Metric({.name = kernel}), kernel_(std::move(kernel)) {}
+  std::vector<double> Score(std::span<const FramePair>) const override { return {}; }
+  std::string_view Kernel() const override { return kernel_; }
+
+ private:
+  std::string kernel_;
 };
 
 void Score(benchmark::State& state, bool lpips, bool tf32) {
@@ -91,9 +91,9 @@ void Score(benchmark::State& state, bool lpips, bool tf32) {
   options.weights = RandomWeights(LpipsNet::kAlex, at::kFloat);
   options.tf32 = tf32;
   const GpuFrameScorer scorer(at::Device("cuda:0"), options);
-  ScoreOptions score;
-  if (lpips) score.lpips = std::make_shared<NamedLpips>();
-  Time(state, [&] { benchmark::DoNotOptimize(scorer.Score(groups, score)); });
+  Metrics metrics = {std::make_shared<Named>("ssim")};
+  if (lpips) metrics.push_back(std::make_shared<Named>("lpips"));
+  Time(state, [&] { benchmark::DoNotOptimize(scorer.Score(groups, metrics)); });
 }
 
 void BM_PsnrSsim(benchmark::State& state) { Score(state, /*lpips=*/false, /*tf32=*/false); }

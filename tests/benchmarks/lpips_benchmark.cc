@@ -5,9 +5,9 @@
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 
+#include "metrics/lpips/backbones.h"
 #include "metrics/lpips/lpips.h"
-#include "metrics/lpips/lpips_network.h"
-#include "metrics/lpips/lpips_tensors.h"
+#include "metrics/lpips/weights.h"
 #include "tests/metrics/frames/plain_metrics.h"
 #include "tests/metrics/lpips/generated_weights.h"
 

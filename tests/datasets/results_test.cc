@@ -22,6 +22,7 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
 Results Example() {
   Results results;
   results.context = {{"ssim", "wang-rgb"}, {"gt", "a \"quoted\" folder"}};
+  results.metrics = {UndescribedMetric("psnr"), UndescribedMetric("ssim"), {.name = "new"}};
   MetricSummary psnr;
   psnr.mean = 0.1 + 0.2;
   psnr.n = 2;
@@ -72,7 +73,7 @@ TEST(Results, CsvQuotesAndCountsColumns) {
   EXPECT_THAT(csv, HasSubstr("\"a, \"\"b\"\"-0\",inf,0.3333333333333333,,2,2,"));
   EXPECT_THAT(csv, HasSubstr("one; two"));
   EXPECT_THAT(csv, HasSubstr("\"is damaged\nin two lines\","));
-  EXPECT_THAT(csv, HasSubstr("error,psnr_definition,ssim_definition,lpips_definition\n"));
+  EXPECT_THAT(csv, HasSubstr("error,psnr_definition,ssim_definition,new_definition\n"));
   EXPECT_THAT(csv, HasSubstr(",one; two,,,wang-rgb,\n"));  // in every row
   EXPECT_THAT(csv, HasSubstr("in two lines\",,wang-rgb,\n"));
   // As many columns in the header as in a row without quotes.

@@ -131,12 +131,11 @@ void Builder::FillModel() {
   model.frames = kFrames;
   model.fps = 8;
   report_.models = {model};
-  report_.metrics = {{"temporal_flickering",
-                      "temporal flickering",
-                      "",
-                      true,
-                      false,
-                      "VBench: 1 - mean absolute difference of neighbouring frames / 255"}};
+  report_.metrics = {
+      {.name = "temporal_flickering",
+       .label = "temporal flickering",
+       .needs_reference = false,
+       .definition = "VBench: 1 - mean absolute difference of neighbouring frames / 255"}};
 }
 
 void Builder::FillFit() {
@@ -186,7 +185,7 @@ ReportVideo Builder::MakeVideo(
       video.replayed.swap(video.replayed[14], video.replayed[15]);
     }
   }
-  video.extra = {{"temporal_flickering", 0.97 - 0.0005 * (kCalls - count)}};
+  video.scores["temporal_flickering"] = 0.97 - 0.0005 * (kCalls - count);
   video.shows = {{"shape", noise_.Uniform() > 0.004 * (kCalls - count)},
                  {"colour", true},
                  {"motion", noise_.Uniform() < 0.97}};
@@ -204,9 +203,9 @@ ReportVideo Builder::MakeVideo(
   }
   const double psnr =
       BasePsnr(count) + gain + 1.8 * std::sin(3.0 * prompt + seed) + 0.8 * noise_.Normal();
-  video.psnr = psnr;
-  video.ssim = 1 - 0.35 * std::pow(10.0, -(psnr - 22) / 14);
-  if (options_.lpips) video.lpips = 0.5 * std::pow(10.0, -(psnr - 18) / 16);
+  video.scores["psnr"] = psnr;
+  video.scores["ssim"] = 1 - 0.35 * std::pow(10.0, -(psnr - 22) / 14);
+  if (options_.lpips) video.scores["lpips"] = 0.5 * std::pow(10.0, -(psnr - 18) / 16);
   return video;
 }
 
@@ -223,9 +222,9 @@ void Builder::AddRow(ReportRow row, double computed, double gain) {
   if (options_.failed_video && row.id == "teacache-0.3") {
     ReportVideo& video = row.videos.back();
     video.error = "decoder: no frames";
-    video.psnr.reset();
-    video.ssim.reset();
-    video.lpips.reset();
+    video.scores.erase("psnr");
+    video.scores.erase("ssim");
+    video.scores.erase("lpips");
   }
   row.codec = "ffv1";
   row.bytes = 4096 * static_cast<int64_t>(row.videos.size());

@@ -3,9 +3,8 @@
 #include <algorithm>
 
 #include "datasets/base/error.h"
-#include "datasets/tensors/torch_device.h"
+#include "metrics/networks_module.h"
 #include "metrics/vbench/networks/network_files.h"
-#include "metrics/vbench/networks/network_scorer.h"
 
 namespace teacache {
 namespace {
@@ -26,7 +25,6 @@ std::vector<const VbenchDimension*> AskedDimensions(const VbenchSetup& setup) {
 void SetUpVbench(const VbenchSetup& setup, VbenchOptions* options) {
   const bool named = !setup.dimensions.empty();
   const NetworkFiles files = FindNetworkFiles(setup.networks, setup.network);
-  const at::Device device = ParseDevice(setup.device);
   const auto flicker = MakeFlickerScorer();
   std::shared_ptr<const VbenchScorer> detections;
   if (!setup.detections.empty()) detections = MakeDetectionScorer(setup.detections);
@@ -59,8 +57,8 @@ void SetUpVbench(const VbenchSetup& setup, VbenchOptions* options) {
   }
   if (detections) options->scorers.push_back(detections);
   if (networks.empty()) return;
-  UseExactFloat32();
-  options->scorers.push_back(MakeNetworkScorer(files, networks, device));
+  options->scorers.push_back(
+      LoadNetworksModule("VBench's networks").MakeVbenchScorer(files, networks, setup.device));
 }
 
 }  // namespace teacache

@@ -130,9 +130,10 @@ TEST(ChooseThresholdForQuality, WorstFivePercent) {
 
 TEST(ChooseThresholdForQuality, LpipsIsBetterWhenLower) {
   std::vector<QualityPoint> points = {{0.1, {0.1, 0.1}}, {0.2, {0.3, 0.3}}};
-  EXPECT_NEAR(ChooseThresholdForQuality(points, {"lpips", 0.2, false}).threshold, 0.15, 1e-12);
+  EXPECT_NEAR(
+      ChooseThresholdForQuality(points, {"lpips", 0.2, false, false}).threshold, 0.15, 1e-12);
   points[0].values = {0.5, 0.5};
-  const QualityChoice choice = ChooseThresholdForQuality(points, {"lpips", 0.2, false});
+  const QualityChoice choice = ChooseThresholdForQuality(points, {"lpips", 0.2, false, false});
   EXPECT_FALSE(choice.reached);
   // Isotonic: 0.4 at both.
   EXPECT_NEAR(choice.quality, 0.4, 1e-12);

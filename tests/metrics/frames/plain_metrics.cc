@@ -25,13 +25,17 @@ Planes ToPlanes(const Frame& frame, bool as_float32) {
   return planes;
 }
 
-std::vector<double> PlainSsimMap(const std::vector<double>& a,
-                                 const std::vector<double>& b,
-                                 int width,
-                                 int height) {
+namespace {
+
+// SSIM and its contrast term, [height - 10, width - 10] each.
+struct Maps {
+  std::vector<double> ssim, contrast;
+};
+
+Maps PlainMaps(const std::vector<double>& a, const std::vector<double>& b, int width, int height) {
   static const std::vector<double> taps = GaussianTaps();
   constexpr double kC1 = 0.0001, kC2 = 0.0009;
-  std::vector<double> map;
+  Maps maps;
   for (int y = 0; y + 11 <= height; ++y) {
     for (int x = 0; x + 11 <= width; ++x) {
       double ma = 0, mb = 0, aa = 0, bb = 0, ab = 0;
@@ -48,11 +52,33 @@ std::vector<double> PlainSsimMap(const std::vector<double>& a,
         }
       }
       const double var_a = aa - ma * ma, var_b = bb - mb * mb, covariance = ab - ma * mb;
-      map.push_back((2 * ma * mb + kC1) * (2 * covariance + kC2) /
-                    ((ma * ma + mb * mb + kC1) * (var_a + var_b + kC2)));
+      maps.ssim.push_back((2 * ma * mb + kC1) * (2 * covariance + kC2) /
+                          ((ma * ma + mb * mb + kC1) * (var_a + var_b + kC2)));
+      maps.contrast.push_back((2 * covariance + kC2) / (var_a + var_b + kC2));
     }
   }
-  return map;
+  return maps;
+}
+
+}  // namespace
+
+std::vector<double> PlainSsimMap(const std::vector<double>& a,
+                                 const std::vector<double>& b,
+                                 int width,
+                                 int height) {
+  return PlainMaps(a, b, width, height).ssim;
+}
+
+double PlainContrast(const Planes& a, const Planes& b) {
+  double sum = 0;
+  size_t n = 0;
+  for (size_t c = 0; c < a.channels.size(); ++c) {
+    for (double value : PlainMaps(a.channels[c], b.channels[c], a.width, a.height).contrast) {
+      sum += value;
+      ++n;
+    }
+  }
+  return sum / static_cast<double>(n);
 }
 
 std::vector<double> PlainSsimPerChannel(const Planes& a, const Planes& b) {

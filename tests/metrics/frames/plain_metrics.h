@@ -31,6 +31,8 @@ std::vector<double> PlainSsimMap(const std::vector<double>& a,
                                  const std::vector<double>& b,
                                  int width,
                                  int height);
+// Mean over channels and windows of (2 sab + C2) / (saa + sbb + C2).
+double PlainContrast(const Planes& a, const Planes& b);
 
 // mean((a - b)^2) in double.
 double PlainMse(const Planes& a, const Planes& b);

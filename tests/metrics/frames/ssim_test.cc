@@ -46,6 +46,29 @@ TEST(Ssim, EqualsPlainAtSizes11To40) {
   }
 }
 
+TEST(GaussianContrast, EqualsPlain) {
+  for (const auto& [width, height] :
+       {std::pair(11, 11), std::pair(40, 13), std::pair(171, 15), std::pair(64, 37)}) {
+    for (Content content :
+         {Content::kNatural, Content::kNoise, Content::kFlat, Content::kGradient}) {
+      for (int amplitude : {1, 60}) {
+        const Frame a = MakeFrame(content, width, height, 3), b = AddNoise(a, amplitude, 4);
+        const double plain = PlainContrast(ToPlanes(a, false), ToPlanes(b, false));
+        std::vector<uint16_t> a16(a.rgb.begin(), a.rgb.end()), b16(b.rgb.begin(), b.rgb.end());
+        for (uint16_t& sample : a16) sample *= 256;
+        for (uint16_t& sample : b16) sample *= 256;
+        ForEachTarget([&] {
+          EXPECT_NEAR(GaussianContrast(a.rgb, b.rgb, width, height), plain, kTolerance);
+          EXPECT_NEAR(GaussianContrast(a16, b16, width, height, 256.0 * 255), plain, kTolerance);
+          EXPECT_EQ(GaussianContrast(a.rgb, a.rgb, width, height), 1);
+        });
+      }
+    }
+  }
+  EXPECT_TRUE(
+      std::isnan(GaussianContrast(std::vector<uint8_t>(300), std::vector<uint8_t>(300), 10, 10)));
+}
+
 TEST(Ssim, EqualsPlainAcrossStripsAndSegments) {
   for (const auto& [width, height] : {std::pair(169, 17),
                                       std::pair(170, 14),

@@ -4,8 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "datasets/base/error.h"
-#include "metrics/choose_scorer.h"
 #include "metrics/gpu/gpu_scorer.h"
 #include "metrics/pairs/score_video.h"
 #include "tests/metrics/frames/plain_metrics.h"
@@ -66,17 +64,9 @@ TEST(EmulatedGpu, VideosScoreAsOnTheCpu) {
     EXPECT_THAT(ScoreVideos(gens[1], gt, strict).error, testing::HasSubstr("must have 5 frames"));
     // A variant that stays on the CPU.
     ScoreOptions ffmpeg = batches, ffmpeg_cpu = on_cpu;
-    ffmpeg.ssim_variant = ffmpeg_cpu.ssim_variant = SsimVariant::kFfmpeg;
+    ffmpeg.metrics = ffmpeg_cpu.metrics = MakeMetrics("psnr,ssim", {.ssim_variant = "ffmpeg"});
     EXPECT_EQ(ScoreVideos(gt, gens[0], ffmpeg).scores, ScoreVideos(gt, gens[0], ffmpeg_cpu).scores);
   }
-}
-
-TEST(ChooseScorer, CpuIsTheDefaultAndOthersMustBeThere) {
-  EXPECT_EQ(ChooseScorer("cpu", nullptr), nullptr);
-  EXPECT_EQ(ChooseScorer("cuda", nullptr)->Device(), "cuda:0");
-  EXPECT_EQ(ChooseScorer("cuda:1", nullptr, /*tf32=*/true)->Device(), "cuda:1, TF32");
-  EXPECT_THROW(ChooseScorer("gpu", nullptr), UserError);
-  EXPECT_THROW(ChooseScorer("cuda:999", nullptr), UserError);
 }
 
 }  // namespace

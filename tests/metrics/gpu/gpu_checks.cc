@@ -11,22 +11,24 @@
 
 #include "metrics/gpu/frame_kernels.h"
 #include "metrics/gpu/gpu_scorer.h"
-#include "metrics/pairs/score_video.h"
 #include "tests/metrics/frames/plain_metrics.h"
 #include "tests/metrics/gpu/gpu_inputs.h"
 
 namespace teacache {
 namespace {
 
-// Stands for the network in ScoreOptions: only asked whether it is there.
-class NamedLpips : public PerceptualMetric {
+// Stands for a metric that has a kernel: only asked what it is.
+class Named : public Metric {
  public:
-  std::string Definition() const override { return "random"; }
-  int MinSize() const override { return 31; }
-  std::vector<double> Distances(const Frame&, std::span<const Frame* const>) const override {
-    return {};
-  }
+  explicit Named(std::string kernel) : Metric({.name = kernel}), kernel_(std::move(kernel)) {}
+  std::vector<double> Score(std::span<const FramePair>) const override { return {}; }
+  std::string_view Kernel() const override { return kernel_; }
+
+ private:
+  std::string kernel_;
 };
+
+const Metrics kSsimAndLpips = {std::make_shared<Named>("ssim"), std::make_shared<Named>("lpips")};
 
 uint64_t PlainSquaredError(const Frame& a, const Frame& b) {
   uint64_t sum = 0;
@@ -209,12 +211,10 @@ void CheckScorer(at::Device device) {
   options.lpips = LpipsNet::kAlex;
   options.weights = RandomWeights(LpipsNet::kAlex, at::kFloat);
   const LpipsWeights in_double = RandomWeights(LpipsNet::kAlex, at::kDouble);
-  ScoreOptions score;
-  score.lpips = std::make_shared<NamedLpips>();
   for (int64_t batch_pixels : {int64_t{1}, int64_t{4000}, int64_t{0}}) {
     options.batch_pixels = batch_pixels;
     const GpuFrameScorer scorer(device, options);
-    const auto scores = scorer.Score(groups, score);
+    const auto scores = scorer.Score(groups, kSsimAndLpips);
     ASSERT_EQ(scores.size(), groups.size());
     for (size_t g = 0; g < groups.size(); ++g) {
       ASSERT_EQ(scores[g].size(), groups[g].gens.size());
@@ -222,20 +222,20 @@ void CheckScorer(at::Device device) {
         SCOPED_TRACE(fmt::format("batches of {}: {} {}", batch_pixels, g, i));
         const Frame &gt = groups[g].gt, &gen = groups[g].gens[i];
         EXPECT_EQ(scores[g][i].squared_error, PlainSquaredError(gt, gen));
-        EXPECT_NEAR(scores[g][i].ssim, PlainSsim(gt, gen), 1e-7);
+        EXPECT_NEAR(scores[g][i].values[0], PlainSsim(gt, gen), 1e-7);
         const double lpips = PlainLpips(LpipsNet::kAlex, in_double, gt, gen);
-        EXPECT_NEAR(scores[g][i].lpips, lpips, std::max(1e-6, 1e-5 * lpips));
+        EXPECT_NEAR(scores[g][i].values[1], lpips, std::max(1e-6, 1e-5 * lpips));
         if (gt.rgb == gen.rgb) {
-          EXPECT_EQ(scores[g][i].ssim, 1);
-          EXPECT_EQ(scores[g][i].lpips, 0);
+          EXPECT_EQ(scores[g][i].values[0], 1);
+          EXPECT_EQ(scores[g][i].values[1], 0);
         }
       }
     }
   }
   // Left to the CPU.
   const GpuFrameScorer scorer(device, options);
-  score.ssim_variant = SsimVariant::kFfmpeg;
-  EXPECT_TRUE(std::isnan(scorer.Score(groups, score)[1][0].ssim));
+  const Metrics other = {std::make_shared<Named>("")};
+  EXPECT_TRUE(std::isnan(scorer.Score(groups, other)[1][0].values[0]));
   EXPECT_GE(scorer.BatchFrames(64, 64), 16);
   EXPECT_GE(scorer.BatchFrames(1920, 1080), 8);
   EXPECT_EQ(scorer.BatchFrames(20000, 20000), 1);
@@ -253,13 +253,11 @@ void CheckLpips(at::Device device, bool tf32) {
     options.lpips = net;
     options.weights = RandomWeights(net, at::kFloat);
     options.tf32 = tf32;
-    ScoreOptions score;
-    score.lpips = std::make_shared<NamedLpips>();
-    const auto scores = GpuFrameScorer(device, options).Score({&group, 1}, score);
+    const auto scores = GpuFrameScorer(device, options).Score({&group, 1}, kSsimAndLpips);
     const LpipsWeights in_double = RandomWeights(net, at::kDouble);
     for (size_t i = 0; i < group.gens.size(); ++i) {
       const double expected = PlainLpips(net, in_double, group.gt, group.gens[i]);
-      EXPECT_NEAR(scores[0][i].lpips, expected, tf32 ? 5e-4 : std::max(1e-6, 1e-5 * expected));
+      EXPECT_NEAR(scores[0][i].values[1], expected, tf32 ? 5e-4 : std::max(1e-6, 1e-5 * expected));
     }
   }
 }

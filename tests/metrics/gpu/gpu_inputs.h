@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "datasets/video/video.h"
-#include "metrics/lpips/lpips_network.h"
+#include "metrics/lpips/backbones.h"
 
 namespace teacache {
 

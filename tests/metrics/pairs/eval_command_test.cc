@@ -343,7 +343,7 @@ TEST_F(EvalCommandTest, AnotherMetricIsAnotherJournal) {
   EvalCommand command = Command();
   command.evaluate.journal = dir_ / "j";
   RunEvalCommand(command);
-  command.evaluate.score.ssim_variant = SsimVariant::kFfmpeg;
+  command.evaluate.score.metrics = MakeMetrics("psnr,ssim", {.ssim_variant = "ffmpeg"});
   EXPECT_THROW(RunEvalCommand(command), UserError);
 }
 
@@ -494,7 +494,7 @@ TEST_F(EvalCommandTest, MistakesOfTheCall) {
   command.evaluate.gens = {dir_ / "none"};
   EXPECT_THAT([&] { RunEvalCommand(command); },
               ThrowsMessage<UserError>(HasSubstr("does not exist")));
-  command.evaluate.score.psnr = command.evaluate.score.ssim = false;
+  command.evaluate.score.metrics.clear();
   EXPECT_THAT([&] { RunEvalCommand(command); }, ThrowsMessage<UserError>(HasSubstr("metric")));
 }
 

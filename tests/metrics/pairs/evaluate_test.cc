@@ -40,17 +40,26 @@ Video Noisy(const Video& video, int amplitude) {
 }
 
 // Mean absolute difference of the first samples: a stand-in for a network.
-class FakeLpips : public PerceptualMetric {
+class FakeLpips : public Metric {
  public:
-  std::string Definition() const override { return "fake"; }
+  FakeLpips() : Metric({.name = "lpips", .label = "LPIPS", .higher_is_better = false, .best = 0}) {}
   int MinSize() const override { return 12; }
-  std::vector<double> Distances(const Frame& gt,
-                                std::span<const Frame* const> gens) const override {
+  std::vector<double> Score(std::span<const FramePair> pairs) const override {
     std::vector<double> out;
-    for (const Frame* gen : gens) out.push_back(std::abs(gt.rgb[0] - gen->rgb[0]) / 255.0);
+    for (const FramePair& pair : pairs) {
+      EXPECT_GT(pair.squared_error, 0u);  // identical frames are not asked for
+      out.push_back(std::abs(pair.gt->rgb[0] - pair.gen->rgb[0]) / 255.0);
+    }
     return out;
   }
 };
+
+// `names` and FakeLpips.
+Metrics WithFakeLpips(const std::string& names) {
+  Metrics metrics = MakeMetrics(names);
+  metrics.push_back(std::make_shared<FakeLpips>());
+  return metrics;
+}
 
 // Frames in turn; throws at one of them.
 class FaultyReader : public VideoReader {
@@ -74,7 +83,7 @@ TEST(ScoreVideos, MeansOfFrameValues) {
   const Video gt = MakeVideo(3, 40, 24, 1), gen = Noisy(gt, 7);
   ScoreOptions options;
   options.per_frame = true;
-  options.lpips = std::make_shared<FakeLpips>();
+  options.metrics = WithFakeLpips("psnr,ssim");
   const VideoScore score = ScoreVideos(gt, gen, options, "clip");
   ASSERT_EQ(score.error, "");
   EXPECT_EQ(score.name, "clip");
@@ -113,7 +122,7 @@ TEST(ScoreVideos, CapCountsIdenticalFrames) {
   Video gen = Noisy(gt, 5);
   gen.frames[1] = gt.frames[1];
   ScoreOptions options;
-  options.psnr_cap = 100;
+  options.metrics = MakeMetrics("psnr,ssim", {.psnr_cap = 100});
   EXPECT_NEAR(ScoreVideos(gt, gen, options).scores.at("psnr"),
               (Psnr(gt.frames[0], gen.frames[0]) + 100) / 2,
               1e-12);
@@ -172,9 +181,9 @@ TEST(ScoreVideos, TooSmallForAWindow) {
   const Video small = MakeVideo(2, 40, 10, 1);
   EXPECT_THAT(ScoreVideos(small, Noisy(small, 3)).error, HasSubstr("40x10"));
   ScoreOptions psnr_only;
-  psnr_only.ssim = false;
+  psnr_only.metrics = MakeMetrics("psnr");
   EXPECT_EQ(ScoreVideos(small, Noisy(small, 3), psnr_only).error, "");
-  psnr_only.lpips = std::make_shared<FakeLpips>();
+  psnr_only.metrics = WithFakeLpips("psnr");
   EXPECT_THAT(ScoreVideos(small, Noisy(small, 3), psnr_only).error, HasSubstr("at least 12x12"));
 }
 
@@ -200,7 +209,7 @@ TEST(ScoreStreams, SeveralAtOnceGiveTheDigitsOfEachAlone) {
   short_one.frames.resize(2);
   const std::vector<Video> gens = {Noisy(gt, 2), short_one, Noisy(gt, 30)};
   ScoreOptions options;
-  options.lpips = std::make_shared<FakeLpips>();
+  options.metrics = WithFakeLpips("psnr,ssim");
   options.length = LengthPolicy::kMin;
   FaultyReader reader(gt, 99), a(gens[0], 99), b(gens[1], 99), c(gens[2], 99);
   const auto together = ScoreStreams(reader, {&a, &b, &c}, options);

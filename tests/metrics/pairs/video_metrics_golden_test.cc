@@ -78,7 +78,7 @@ class VideoMetrics : public testing::Test {
     options.gt = Folder(golden, set, "gt");
     options.gens = {Folder(golden, set, "gen")};
     options.teacache = true;
-    options.score.lpips = AlexLpips(golden.json["alex_backbone"]);
+    options.score.metrics.push_back(AlexLpips(golden.json["alex_backbone"]));
     options.score.per_frame = true;
     return options;
   }
@@ -149,8 +149,7 @@ TEST_F(VideoMetrics, SqueezeNetWithRealWeights) {
   ForEachSet("pairs", [&](const GoldenCase& golden, const std::string& name, const auto& set) {
     if (!set["pairs"][0].contains("lpips_squeeze_spatial")) return;
     EvaluateOptions options = Options(golden, name);
-    options.score.lpips = lpips;
-    options.score.psnr = options.score.ssim = false;
+    options.score.metrics = {lpips};
     const Results results = EvaluateFolders(options).at(0);
     for (const VideoScore& video : results.videos) {
       for (const auto& pair : set["pairs"]) {
@@ -239,9 +238,9 @@ TEST_F(VideoMetrics, LosslessCarriers) {
       EvaluateOptions options;
       options.gt = (golden.folder / expected["files"][0].get<std::string>()).string();
       options.gens = {(golden.folder / expected["files"][1].get<std::string>()).string()};
-      options.score.psnr_cap = 100;
       options.score.per_frame = true;
-      options.score.lpips = AlexLpips(golden.json["alex_backbone"]);
+      options.score.metrics = MakeMetrics("psnr,ssim", {.psnr_cap = 100});
+      options.score.metrics.push_back(AlexLpips(golden.json["alex_backbone"]));
       const Results results = EvaluateFolders(options).at(0);
       ASSERT_EQ(results.videos.size(), 1u);
       ExpectFrames(results.videos[0], expected);
@@ -267,7 +266,7 @@ TEST_F(VideoMetrics, WhatMakesTheScriptFail) {
       options.gt = dir / "gt";
       options.gens = {dir / "gen"};
       options.teacache = true;
-      options.score.lpips = AlexLpips(golden.json["alex_backbone"]);
+      options.score.metrics.push_back(AlexLpips(golden.json["alex_backbone"]));
       return TeaCacheLine(EvaluateFolders(options).at(0));
     };
     const std::map<std::string, std::vector<std::pair<std::string, fs::path>>> folders = {

@@ -46,9 +46,9 @@ TEST(ReportFigures, OnePerKindOfData) {
                           "fit-published",
                           "time"));
   Report plain = SyntheticSweep({.lpips = false});
-  plain.metrics.clear();
+  std::erase_if(plain.metrics, [](const MetricInfo& metric) { return !metric.needs_reference; });
   for (ReportRow& row : plain.rows) {
-    row.extra.clear();
+    row.scores.erase("temporal_flickering");
     for (ReportVideo& video : row.videos) video.replayed.clear();
   }
   EXPECT_THAT(Ids(plain),
@@ -141,9 +141,10 @@ TEST(QualityFigure, PointsAndIntervalsAreTheRows) {
     for (size_t i = 0; i < data["customdata"].size(); ++i, ++points) {
       const ReportRow& row = RowOf(report, data["customdata"][i]);
       EXPECT_EQ(data["x"][i].get<double>(), row.speedup_total.value);
-      EXPECT_EQ(data["y"][i].get<double>(), *row.psnr->mean);
-      EXPECT_NEAR(
-          data["error_y"]["array"][i].get<double>(), row.psnr->ci95->hi - *row.psnr->mean, 1e-12);
+      EXPECT_EQ(data["y"][i].get<double>(), *row.scores.at("psnr").mean);
+      EXPECT_NEAR(data["error_y"]["array"][i].get<double>(),
+                  row.scores.at("psnr").ci95->hi - *row.scores.at("psnr").mean,
+                  1e-12);
       EXPECT_NEAR(data["error_x"]["arrayminus"][i].get<double>(),
                   row.speedup_total.value - row.speedup_total.ci95->lo,
                   1e-12);
@@ -162,7 +163,7 @@ TEST(QualityFigure, FrontAndKneeAreTheReports) {
   ASSERT_EQ(line["x"].size(), front->rows.size());
   for (size_t i = 0; i < front->rows.size(); ++i) {
     EXPECT_EQ(line["x"][i].get<double>(), RowOf(report, front->rows[i]).speedup_total.value);
-    EXPECT_EQ(line["y"][i].get<double>(), *RowOf(report, front->rows[i]).psnr->mean);
+    EXPECT_EQ(line["y"][i].get<double>(), *RowOf(report, front->rows[i]).scores.at("psnr").mean);
   }
   ASSERT_NE(front->knee, "");
   EXPECT_EQ(TraceNamed(drawing, "knee")["x"][0].get<double>(),
@@ -209,7 +210,7 @@ TEST(EqualCallsFigure, EveryPolicyStandsAtTheCallsItWasGiven) {
   for (const Json& trace : drawing["data"]) {
     for (size_t i = 0; i < trace["x"].size(); ++i) {
       const ReportRow& row = RowOf(report, trace["customdata"][i]);
-      EXPECT_EQ(trace["y"][i].get<double>(), *row.psnr->mean);
+      EXPECT_EQ(trace["y"][i].get<double>(), *row.scores.at("psnr").mean);
       if (row.matches.empty()) continue;
       ++baselines;
       EXPECT_EQ(std::round(trace["x"][i].get<double>()), place.at(row.matches)) << row.id;
@@ -231,7 +232,7 @@ TEST(DifferenceFigure, OneMarkPerComparison) {
              RowOf(report, comparison.b).policy == "uniform";
     });
     ASSERT_NE(found, report.comparisons.end());
-    EXPECT_EQ(uniform["y"][i].get<double>(), found->psnr->mean);
+    EXPECT_EQ(uniform["y"][i].get<double>(), found->differences.at("psnr").mean);
   }
 }
 
@@ -310,7 +311,7 @@ TEST(SpreadFigure, OneMarkPerScoredVideo) {
   const Report report = SyntheticSweep();
   size_t expected = 0;
   for (const ReportRow& row : report.rows) {
-    for (const ReportVideo& video : row.videos) expected += video.psnr.has_value();
+    for (const ReportVideo& video : row.videos) expected += video.scores.contains("psnr");
   }
   const Json drawing = Drawing(SpreadFigure(report, "shapes"), "psnr");
   size_t marks = 0;

@@ -31,7 +31,7 @@ TEST(ReportJson, ReadsBackWhatItWrites) {
   // A few members by hand, so that a writer that drops them cannot pass.
   ASSERT_EQ(again.rows.size(), report.rows.size());
   EXPECT_EQ(again.rows[3].videos[2].computed, report.rows[3].videos[2].computed);
-  EXPECT_EQ(again.rows[3].psnr->ci95->lo, report.rows[3].psnr->ci95->lo);
+  EXPECT_EQ(again.rows[3].scores.at("psnr").ci95->lo, report.rows[3].scores.at("psnr").ci95->lo);
   EXPECT_EQ(again.rows[3].threshold, report.rows[3].threshold);
   EXPECT_EQ(again.fits[0].pairs.size(), report.fits[0].pairs.size());
   EXPECT_EQ(again.context.libraries, report.context.libraries);
@@ -50,9 +50,12 @@ TEST(ReportJson, ReadsBackWhatItWrites) {
   EXPECT_EQ(video.replayed, report.rows[3].videos[2].replayed);
   EXPECT_EQ(video.total_runs, report.rows[3].videos[2].total_runs);
   EXPECT_EQ(video.scored_path, report.rows[3].videos[2].scored_path);
-  EXPECT_EQ(video.extra.size(), 1u);
+  EXPECT_EQ(video.scores, report.rows[3].videos[2].scores);
+  EXPECT_EQ(video.scores.size(), 4u);
+  EXPECT_EQ(again.metrics, report.metrics);
   EXPECT_EQ(video.shows[1].right, true);
-  EXPECT_EQ(again.rows[3].psnr->p5_ci95->hi, report.rows[3].psnr->p5_ci95->hi);
+  EXPECT_EQ(again.rows[3].scores.at("psnr").p5_ci95->hi,
+            report.rows[3].scores.at("psnr").p5_ci95->hi);
   EXPECT_EQ(again.fronts[0].rows, report.fronts[0].rows);
   EXPECT_EQ(again.decisions[0].threshold, report.decisions[0].threshold);
   EXPECT_EQ(again.comparisons[0].verdict, report.comparisons[0].verdict);
@@ -68,13 +71,13 @@ TEST(ReportJson, FileRoundTrip) {
 TEST(ReportJson, NoNumberIsEverNanOrInfinity) {
   Report report = SyntheticSweep();
   report.context.seconds = std::numeric_limits<double>::quiet_NaN();
-  report.rows[1].psnr->mean = std::numeric_limits<double>::infinity();
+  report.rows[1].scores.at("psnr").mean = std::numeric_limits<double>::infinity();
   report.rows[1].total.median = -std::numeric_limits<double>::infinity();
   const std::string text = ReportJson(report);
   EXPECT_THAT(text, HasSubstr("\"seconds\": null"));
   EXPECT_EQ(text.find("nan"), std::string::npos);
   EXPECT_EQ(text.find("inf"), std::string::npos);
-  EXPECT_FALSE(ParseReportJson(text, "report.json").rows[1].psnr->mean.has_value());
+  EXPECT_FALSE(ParseReportJson(text, "report.json").rows[1].scores.at("psnr").mean.has_value());
 }
 
 TEST(ReportJson, BytesThatAreNoTextAreReplaced) {
@@ -86,7 +89,7 @@ TEST(ReportJson, BytesThatAreNoTextAreReplaced) {
 TEST(ParseReportJson, NamesTheKeyOfAWrongValue) {
   const std::string head = R"({"format": "teacache-sweep", "version": 1, )";
   EXPECT_EQ(ErrorOf(head + R"("rows": [{}, {"psnr": {"mean": "high"}}]})"),
-            "report.json: rows[1].psnr.mean must be a number but is string");
+            "report.json: rows[1].scores.psnr.mean must be a number but is string");
   EXPECT_EQ(ErrorOf(head + R"("context": {"threads": 1.5}})"),
             "report.json: context.threads must be a whole number but is number");
   EXPECT_EQ(ErrorOf(head + R"("rows": {}})"), "report.json: rows must be an array but is object");
@@ -114,6 +117,35 @@ TEST(ParseReportJson, ConclusionsMayBeSentencesAlone) {
   EXPECT_EQ(report.conclusions[0].text, "Threshold 0.1 is it.");
   EXPECT_EQ(ErrorOf(R"({"format": "teacache-sweep", "version": 1, "conclusions": [3]})"),
             "report.json: conclusions[0] must be an object but is number");
+}
+
+// A report of 0.1.0: PSNR, SSIM and LPIPS as members of their own, without descriptions.
+TEST(ParseReportJson, ReadsVersion1) {
+  const Report report = ParseReportJson(R"({"format": "teacache-sweep", "version": 1,
+      "metrics": [{"name": "flicker", "label": "flicker", "unit": "", "higher_is_better": false,
+                   "needs_reference": false, "definition": "made up"}],
+      "rows": [{"id": "none", "psnr": null, "ssim": null, "lpips": null, "extra": []},
+               {"id": "a", "psnr": {"mean": 30.5, "n": 2}, "ssim": null, "lpips": {"mean": 0.25},
+                "extra": [{"name": "flicker", "pooled": {"mean": 0.5}}],
+                "videos": [{"psnr": 31, "ssim": null, "lpips": 0.2,
+                            "extra": [{"name": "flicker", "value": 0.75}]}]}],
+      "comparisons": [{"a": "a", "b": "b", "verdict": 1, "psnr": {"mean": 2, "n": 3}, "ssim": null,
+                       "lpips": null}]})",
+                                        "report.json");
+  ASSERT_EQ(report.rows.size(), 2u);
+  EXPECT_TRUE(report.rows[0].scores.empty());
+  EXPECT_EQ(report.rows[1].scores.at("psnr").mean, 30.5);
+  EXPECT_FALSE(report.rows[1].scores.contains("ssim"));
+  EXPECT_EQ(report.rows[1].scores.at("flicker").mean, 0.5);
+  EXPECT_EQ(report.rows[1].videos[0].scores,
+            (std::map<std::string, double>{{"psnr", 31}, {"lpips", 0.2}, {"flicker", 0.75}}));
+  EXPECT_EQ(report.comparisons[0].differences.at("psnr").n, 3);
+  EXPECT_EQ(report.comparisons[0].differences.size(), 1u);
+  ASSERT_EQ(report.metrics.size(), 3u);
+  EXPECT_EQ(report.metrics[0], UndescribedMetric("psnr"));
+  EXPECT_EQ(report.metrics[1], UndescribedMetric("lpips"));
+  EXPECT_EQ(report.metrics[2].definition, "made up");
+  EXPECT_FALSE(report.metrics[2].needs_reference);
 }
 
 TEST(ParseReportJson, UnknownKeysArePassedOver) {

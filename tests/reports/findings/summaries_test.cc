@@ -29,8 +29,8 @@ using ::testing::StartsWith;
 ReportVideo MakeVideo(int prompt, double psnr, double seconds, std::vector<bool> computed) {
   ReportVideo video;
   video.prompt = prompt;
-  video.psnr = psnr;
-  video.ssim = psnr / 100;
+  video.scores["psnr"] = psnr;
+  video.scores["ssim"] = psnr / 100;
   video.computed = std::move(computed);
   video.transformer_seconds = seconds - 0.1;
   video.decode_seconds = 0.1;
@@ -80,19 +80,19 @@ TEST(SummarizeReport, FillsRowsFromTheirVideos) {
   EXPECT_DOUBLE_EQ(row.computed_mean, 2);
   EXPECT_EQ(row.longest_skip, 2);
   EXPECT_EQ(report.rows[2].longest_skip, 1);
-  EXPECT_DOUBLE_EQ(*row.psnr->mean, 41.5);
-  EXPECT_DOUBLE_EQ(*row.psnr->median, 41.5);
-  EXPECT_DOUBLE_EQ(*row.psnr->p5, 40.15);
-  EXPECT_EQ(row.psnr->n, 4);
-  EXPECT_LT(row.psnr->ci95->lo, 41.5);
-  EXPECT_GT(row.psnr->ci95->hi, 41.5);
-  EXPECT_FALSE(row.lpips.has_value());
+  EXPECT_DOUBLE_EQ(*row.scores.at("psnr").mean, 41.5);
+  EXPECT_DOUBLE_EQ(*row.scores.at("psnr").median, 41.5);
+  EXPECT_DOUBLE_EQ(*row.scores.at("psnr").p5, 40.15);
+  EXPECT_EQ(row.scores.at("psnr").n, 4);
+  EXPECT_LT(row.scores.at("psnr").ci95->lo, 41.5);
+  EXPECT_GT(row.scores.at("psnr").ci95->hi, 41.5);
+  EXPECT_FALSE(row.scores.contains("lpips"));
   EXPECT_DOUBLE_EQ(row.speedup_total.value, 2);
   EXPECT_NEAR(row.speedup_transformer.value, 1.9 / 0.9, 1e-12);
   EXPECT_DOUBLE_EQ(row.speedup_total.ci95->lo, 2);
   EXPECT_DOUBLE_EQ(row.total.median, 1);
   EXPECT_EQ(row.total.n, 4);
-  EXPECT_FALSE(report.rows[0].psnr.has_value());
+  EXPECT_FALSE(report.rows[0].scores.contains("psnr"));
 }
 
 TEST(SummarizeReport, PairsByPromptAndSeed) {
@@ -103,10 +103,10 @@ TEST(SummarizeReport, PairsByPromptAndSeed) {
   const ReportComparison& comparison = report.comparisons[0];
   EXPECT_EQ(comparison.a, "teacache-0.1");
   EXPECT_EQ(comparison.b, "uniform-2");
-  EXPECT_NEAR(comparison.psnr->mean, 1.95, 1e-12);
-  EXPECT_EQ(comparison.psnr->n, 4);
-  EXPECT_FALSE(comparison.lpips.has_value());
-  EXPECT_EQ(Verdict(comparison), 1);
+  EXPECT_NEAR(comparison.differences.at("psnr").mean, 1.95, 1e-12);
+  EXPECT_EQ(comparison.differences.at("psnr").n, 4);
+  EXPECT_FALSE(comparison.differences.contains("lpips"));
+  EXPECT_EQ(Verdict(report, comparison), 1);
 }
 
 TEST(SummarizeReport, FailedVideosCountNowhere) {
@@ -115,21 +115,21 @@ TEST(SummarizeReport, FailedVideosCountNowhere) {
   failed.error = "cut";
   failed.total_seconds = 100;
   SummarizeReport(&report);
-  EXPECT_DOUBLE_EQ(*report.rows[1].psnr->mean, 41);
-  EXPECT_EQ(report.rows[1].psnr->n, 3);
+  EXPECT_DOUBLE_EQ(*report.rows[1].scores.at("psnr").mean, 41);
+  EXPECT_EQ(report.rows[1].scores.at("psnr").n, 3);
   EXPECT_EQ(report.rows[1].total.n, 3);
-  EXPECT_EQ(report.comparisons[0].psnr->n, 3);
+  EXPECT_EQ(report.comparisons[0].differences.at("psnr").n, 3);
   EXPECT_THAT(ConclusionTexts(report), Contains(StartsWith("1 of 12 videos failed")));
 }
 
 TEST(SummarizeReport, IdenticalVideosAreCountedNotAveraged) {
   Report report = SmallReport(2);
-  report.rows[1].videos[0].psnr.reset();
+  report.rows[1].videos[0].scores.erase("psnr");
   report.rows[1].videos[0].identical = true;
   SummarizeReport(&report);
-  EXPECT_EQ(report.rows[1].psnr->identical, 1);
-  EXPECT_EQ(report.rows[1].psnr->n, 3);
-  EXPECT_DOUBLE_EQ(*report.rows[1].psnr->mean, 42);
+  EXPECT_EQ(report.rows[1].scores.at("psnr").identical, 1);
+  EXPECT_EQ(report.rows[1].scores.at("psnr").n, 3);
+  EXPECT_DOUBLE_EQ(*report.rows[1].scores.at("psnr").mean, 42);
 }
 
 TEST(SummarizeReport, SameInputSameDigits) {
@@ -151,19 +151,24 @@ TEST(SummarizeReport, RefusesReportsThatContradictThemselves) {
   report.rows[2].videos[0].prompt = 4;
   EXPECT_THROW(SummarizeReport(&report), UserError);
   report = SmallReport(2);
-  report.rows[2].videos[0].ssim = std::numeric_limits<double>::quiet_NaN();
+  report.rows[2].videos[0].scores["ssim"] = std::numeric_limits<double>::quiet_NaN();
   EXPECT_THROW(SummarizeReport(&report), UserError);
 }
 
 TEST(Verdict, DecidesOnlyBeyondTheInterval) {
+  Report report;
+  report.metrics = {
+      UndescribedMetric("psnr"), UndescribedMetric("ssim"), UndescribedMetric("lpips")};
   ReportComparison comparison;
-  EXPECT_EQ(Verdict(comparison), 0);
-  comparison.ssim = ReportDifference{-0.1, {-0.2, -0.05}, 5};
-  EXPECT_EQ(Verdict(comparison), -1);
-  comparison.psnr = ReportDifference{1, {-0.1, 2}, 5};
-  EXPECT_EQ(Verdict(comparison), 0);
-  comparison.psnr = ReportDifference{1, {0.1, 2}, 5};
-  EXPECT_EQ(Verdict(comparison), 1);
+  EXPECT_EQ(Verdict(report, comparison), 0);
+  comparison.differences["lpips"] = ReportDifference{-0.1, {-0.2, -0.05}, 5};
+  EXPECT_EQ(Verdict(report, comparison), 1);  // lower is better
+  comparison.differences["ssim"] = ReportDifference{-0.1, {-0.2, -0.05}, 5};
+  EXPECT_EQ(Verdict(report, comparison), -1);
+  comparison.differences["psnr"] = ReportDifference{1, {-0.1, 2}, 5};
+  EXPECT_EQ(Verdict(report, comparison), 0);
+  comparison.differences["psnr"] = ReportDifference{1, {0.1, 2}, 5};
+  EXPECT_EQ(Verdict(report, comparison), 1);
 }
 
 TEST(DrawConclusions, SaysWhoWins) {
@@ -225,7 +230,7 @@ TEST(DrawConclusions, AFrontOfOnePolicyIsNotCountedTwice) {
   larger.id = "teacache-0.3";
   larger.threshold = 0.3;
   for (ReportVideo& video : larger.videos) {
-    *video.psnr -= 10;
+    video.scores.at("psnr") -= 10;
     video.total_seconds = 0.5;
   }
   report.rows.push_back(larger);
@@ -300,14 +305,14 @@ TEST(WorstPsnr, OfFewVideosTheWorstOne) {
   EXPECT_DOUBLE_EQ(WorstPsnr(report.rows[1]), 40);
   EXPECT_TRUE(std::isnan(WorstPsnr(report.rows[0])));
   for (ReportVideo& video : report.rows[1].videos) {
-    video.psnr.reset();
+    video.scores.erase("psnr");
     video.identical = true;
   }
   SummarizeReport(&report);
   EXPECT_EQ(WorstPsnr(report.rows[1]), std::numeric_limits<double>::infinity());
   report = SyntheticSweep({.prompts = 10, .failed_video = false});  // of two seeds: 20 videos
   EXPECT_FALSE(IsOfWorstVideo(report.rows[1]));
-  EXPECT_EQ(WorstPsnr(report.rows[1]), *report.rows[1].psnr->p5);
+  EXPECT_EQ(WorstPsnr(report.rows[1]), *report.rows[1].scores.at("psnr").p5);
 }
 
 TEST(SummarizeReport, PoolsInTheOrderOfFileNames) {
@@ -320,13 +325,13 @@ TEST(SummarizeReport, PoolsInTheOrderOfFileNames) {
   // As eval-metrics: a, b2, b10, c.
   const std::vector<double> values = {42, 41, 40, 43};
   const MetricSummary expected = Summarize(values);
-  EXPECT_EQ(report.rows[1].psnr->ci95->lo, expected.ci95->lo);
-  EXPECT_EQ(report.rows[1].psnr->ci95->hi, expected.ci95->hi);
-  EXPECT_EQ(*report.rows[1].psnr->mean, expected.mean);
+  EXPECT_EQ(report.rows[1].scores.at("psnr").ci95->lo, expected.ci95->lo);
+  EXPECT_EQ(report.rows[1].scores.at("psnr").ci95->hi, expected.ci95->hi);
+  EXPECT_EQ(*report.rows[1].scores.at("psnr").mean, expected.mean);
   const Interval worst = *BootstrapPercentile(values, 0.05, 10000, 0);
-  EXPECT_EQ(report.rows[1].psnr->p5_ci95->lo, worst.lo);
-  EXPECT_LE(worst.lo, *report.rows[1].psnr->p5);
-  EXPECT_GE(worst.hi, *report.rows[1].psnr->p5);
+  EXPECT_EQ(report.rows[1].scores.at("psnr").p5_ci95->lo, worst.lo);
+  EXPECT_LE(worst.lo, *report.rows[1].scores.at("psnr").p5);
+  EXPECT_GE(worst.hi, *report.rows[1].scores.at("psnr").p5);
 }
 
 TEST(SummarizeReport, TimesAreMediansOfAllRuns) {
@@ -399,13 +404,14 @@ TEST(SummarizeReport, ComparesReplayedWithLiveSchedules) {
 
 TEST(SummarizeReport, FurtherMetricsArePooled) {
   Report report = SmallReport(2);
-  report.metrics = {{"flicker", "flicker", "", false, false, "made up"}};
-  for (int i = 0; i < 4; ++i) report.rows[1].videos[i].extra = {{"flicker", 0.1 * i}};
+  report.metrics = {
+      {.name = "flicker", .label = "flicker", .higher_is_better = false, .needs_reference = false}};
+  for (int i = 0; i < 4; ++i) report.rows[1].videos[i].scores["flicker"] = 0.1 * i;
   SummarizeReport(&report);
-  ASSERT_EQ(report.rows[1].extra.size(), 1u);
-  EXPECT_NEAR(*report.rows[1].extra[0].pooled.mean, 0.15, 1e-12);
-  EXPECT_NEAR(*report.rows[1].extra[0].pooled.p5, 0.285, 1e-12);  // lower is better
-  EXPECT_TRUE(report.rows[0].extra.empty());
+  ASSERT_TRUE(report.rows[1].scores.contains("flicker"));
+  EXPECT_NEAR(*report.rows[1].scores.at("flicker").mean, 0.15, 1e-12);
+  EXPECT_NEAR(*report.rows[1].scores.at("flicker").p5, 0.285, 1e-12);  // lower is better
+  EXPECT_TRUE(report.rows[0].scores.empty());
 }
 
 TEST(AddRowNotes, SaysWhatIsUnusual) {
@@ -453,7 +459,7 @@ TEST(ParetoFront, HoldsWhatNothingBeats) {
     ReportRow row = MakeRow(id, "teacache", {});
     row.total.n = 1;
     row.speedup_total.value = speedup;
-    row.psnr.emplace().mean = psnr;
+    row.scores["psnr"].mean = psnr;
     report.rows.push_back(row);
   };
   add("slow", 1.1, 50);
@@ -473,7 +479,7 @@ TEST(ChooseThresholds, LargestThatKeepsTheWorst) {
   ReportRow larger = report.rows[1];
   larger.id = "teacache-0.3";
   larger.threshold = 0.3;
-  for (ReportVideo& video : larger.videos) *video.psnr -= 10;
+  for (ReportVideo& video : larger.videos) video.scores["psnr"] -= 10;
   report.rows.push_back(larger);
   report.context.psnr_floor = 35.15;  // half way between the worst of the two
   SummarizeReport(&report);

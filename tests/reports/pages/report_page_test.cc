@@ -136,18 +136,18 @@ TEST_F(HtmlPage, NumbersAreThoseOfReportJson) {
     EXPECT_THAT(line["speed-up"].get<std::string>(), HasSubstr(Fixed(speedup, 2) + "×"));
     EXPECT_EQ(line["computed"],
               fmt::format("{} / {}", Fixed(row["computed_mean"].get<double>(), 1), 30));
-    if (row["psnr"].is_null()) continue;
-    const double psnr = row["psnr"]["mean"];
+    if (!row["scores"].contains("psnr")) continue;
+    const double psnr = row["scores"]["psnr"]["mean"];
     EXPECT_EQ(line["PSNR, dB"],
               fmt::format("{} ({}–{})",
-                          Fixed(psnr, 1),
-                          Fixed(row["psnr"]["ci95"]["lo"].get<double>(), 1),
-                          Fixed(row["psnr"]["ci95"]["hi"].get<double>(), 1)));
+                          Fixed(psnr, 2),
+                          Fixed(row["scores"]["psnr"]["ci95"]["lo"].get<double>(), 2),
+                          Fixed(row["scores"]["psnr"]["ci95"]["hi"].get<double>(), 2)));
     EXPECT_THAT(line["SSIM"].get<std::string>(),
-                HasSubstr(Fixed(row["ssim"]["mean"].get<double>(), 4)));
+                HasSubstr(Fixed(row["scores"]["ssim"]["mean"].get<double>(), 4)));
     EXPECT_EQ(result["points"][row["id"].get<std::string>()], Json({speedup, psnr}));
     if (row["id"] == "teacache-0.1") {
-      EXPECT_THAT(result["tiles"].get<std::string>(), HasSubstr(Fixed(psnr, 1) + " dB"));
+      EXPECT_THAT(result["tiles"].get<std::string>(), HasSubstr(Fixed(psnr, 2) + " dB"));
     }
   }
 }
@@ -268,16 +268,18 @@ TEST_F(HtmlPage, TablesSortFilterAndFollowTheKeys) {
       hidden: document.getElementById('settings').parentElement.hidden};)");
   std::vector<double> means;
   for (const ReportRow& row : report.rows) {
-    if (row.psnr && row.psnr->mean) means.push_back(*row.psnr->mean);
+    if (row.scores.contains("psnr") && row.scores.at("psnr").mean)
+      means.push_back(*row.scores.at("psnr").mean);
   }
   std::ranges::sort(means);
-  EXPECT_EQ(result["ascending"][0], Fixed(means.front(), 1));
-  EXPECT_EQ(result["descending"][0], Fixed(means.back(), 1));
+  EXPECT_EQ(result["ascending"][0], Fixed(means.front(), 2));
+  EXPECT_EQ(result["descending"][0], Fixed(means.back(), 2));
   EXPECT_EQ(result["sort"], "descending");
   ASSERT_EQ(result["found"].size(), 1u);
   EXPECT_THAT(result["found"][0].get<std::string>(), HasSubstr("fixed mask 12 calls"));
   const auto best = std::ranges::max_element(report.rows, {}, [](const ReportRow& row) {
-    return row.psnr && row.psnr->mean ? *row.psnr->mean : -1;
+    return row.scores.contains("psnr") && row.scores.at("psnr").mean ? *row.scores.at("psnr").mean
+                                                                     : -1;
   });
   EXPECT_EQ(result["keys"][0], best->id);
   EXPECT_NE(result["keys"][1], result["keys"][0]);
@@ -352,7 +354,8 @@ TEST_F(HtmlPage, ArrowKeysMoveAlongAChart) {
       live: document.getElementById('tiles').getAttribute('aria-live')};)");
   std::vector<const ReportRow*> rows;
   for (const ReportRow& row : report.rows) {
-    if (row.psnr && row.psnr->mean) rows.push_back(&row);
+    if (const ReportMetric* pooled = Find(row.scores, "psnr"); pooled && pooled->mean)
+      rows.push_back(&row);
   }
   std::ranges::stable_sort(rows, {}, [](const ReportRow* row) { return row->speedup_total.value; });
   EXPECT_EQ(result["seen"], Json({rows[0]->id, rows[1]->id, rows[2]->id}));
@@ -399,7 +402,8 @@ TEST_F(HtmlPage, DownloadsHoldWhatIsDrawn) {
   const ReportRow& row = report.rows[1];
   EXPECT_THAT(saved[0]["csv"].get<std::string>(), HasSubstr("series,id,x,x_lo,x_hi,y,y_lo,y_hi\n"));
   EXPECT_THAT(saved[0]["csv"].get<std::string>(), HasSubstr("," + row.id + ","));
-  EXPECT_THAT(saved[0]["csv"].get<std::string>(), HasSubstr(fmt::format(",{},", *row.psnr->mean)));
+  EXPECT_THAT(saved[0]["csv"].get<std::string>(),
+              HasSubstr(fmt::format(",{},", *row.scores.at("psnr").mean)));
   EXPECT_GE(Count(saved[1]["csv"].get<std::string>(), "\n"), 30 * 10);
   EXPECT_THAT(saved[2]["svg"].get<std::string>(), HasSubstr("PSNR against speed"));
   EXPECT_THAT(saved[3]["start"].get<std::string>(), HasSubstr("data:image/png;base64,"));
@@ -525,7 +529,7 @@ TEST_F(HtmlPage, PartialReportSaysWhatIsMissing) {
     if (row.policy == "steps") row.videos.clear();
     for (ReportVideo& video : row.videos) {
       if (row.id == "teacache-0.03") {
-        video.psnr.reset();
+        video.scores.erase("psnr");
         video.identical = true;
       }
       if (row.id == "teacache-0.2") video.path.clear();
@@ -610,15 +614,15 @@ TEST_F(HtmlPage, TenThousandSettingsOpenAndScroll) {
       if (row.threshold) added.threshold = *row.threshold + 1e-3 * copy;
       // Figures of their own, as measured ones are.
       const double own = 1 + 1e-4 * copy;
-      for (std::optional<ReportMetric>* metric : {&added.psnr, &added.ssim, &added.lpips}) {
-        if (*metric && (*metric)->mean) *(*metric)->mean *= own;
-        if (*metric && (*metric)->p5) *(*metric)->p5 *= own;
+      for (auto& [name, metric] : added.scores) {
+        if (metric.mean) *metric.mean *= own;
+        if (metric.p5) *metric.p5 *= own;
       }
       added.total.median *= own;
       added.speedup_total.value *= own;
       for (ReportVideo& video : added.videos) {
         video.total_seconds *= own;
-        if (video.psnr) *video.psnr *= own;
+        for (auto& [name, score] : video.scores) score *= own;
       }
     }
   }

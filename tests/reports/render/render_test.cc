@@ -154,9 +154,9 @@ TEST_F(RenderTest, FoldersOfAnyEngine) {
   evaluate.gt = folder_ / "runs/uncached";
   evaluate.gens = {folder_ / "runs/teacache-0.1"};
   const Results results = EvaluateFolders(evaluate)[0];
-  EXPECT_EQ(*cached.psnr->mean, results.summary.at("psnr").mean);
-  EXPECT_EQ(cached.psnr->ci95->lo, results.summary.at("psnr").ci95->lo);
-  EXPECT_EQ(*cached.ssim->p5, results.summary.at("ssim").p5);
+  EXPECT_EQ(*cached.scores.at("psnr").mean, results.summary.at("psnr").mean);
+  EXPECT_EQ(cached.scores.at("psnr").ci95->lo, results.summary.at("psnr").ci95->lo);
+  EXPECT_EQ(*cached.scores.at("ssim").p5, results.summary.at("ssim").p5);
   // Lossless files do not play in browsers; their copies do.
   EXPECT_TRUE(fs::exists(folder_ / ("report/" + cached.videos[0].path)));
   EXPECT_EQ(fs::path(cached.videos[0].path).extension(), ".mp4");
@@ -181,7 +181,7 @@ TEST_F(RenderTest, WhatIsMissingOrDifferentIsShown) {
   const ReportRow& cached = Row(outcome.report, "teacache-0.1");
   EXPECT_EQ(cached.videos[0].error, "missing");
   EXPECT_THAT(cached.videos[1].error, HasSubstr("32"));
-  EXPECT_EQ(cached.psnr->n, 1);
+  EXPECT_EQ(cached.scores.at("psnr").n, 1);
   const ReportRow& uniform = Row(outcome.report, "uniform-10");
   EXPECT_FALSE(uniform.videos[1].error.empty());
   EXPECT_FALSE(uniform.videos[2].error.empty());
@@ -251,7 +251,7 @@ TEST_F(RenderTest, SweepsJoinInOneReport) {
   const ReportRow& row = Row(report, "shapes.teacache-0.1");
   EXPECT_TRUE(row.videos[0].path.starts_with("../sweep/preview/"));
   EXPECT_EQ(Row(report, "videos.uniform-10").matches, "videos.teacache-0.1");
-  EXPECT_EQ(*row.psnr->mean, *Row(sweep, "teacache-0.1").psnr->mean);
+  EXPECT_EQ(*row.scores.at("psnr").mean, *Row(sweep, "teacache-0.1").scores.at("psnr").mean);
 }
 
 TEST(JoinReports, EqualModelsAreToldApart) {
@@ -273,8 +273,10 @@ TEST(DiffReports, OnlyWhatIsBeyondTheIntervals) {
   b.rows.pop_back();
   for (ReportRow& row : b.rows) {
     for (ReportVideo& video : row.videos) {
-      if (row.id == "teacache-0.1" && video.psnr) *video.psnr += 1 + 0.1 * video.prompt;
-      if (row.id == "teacache-0.2" && video.lpips) *video.lpips += 0.1;
+      if (row.id == "teacache-0.1" && video.scores.contains("psnr")) {
+        video.scores["psnr"] += 1 + 0.1 * video.prompt;
+      }
+      if (row.id == "teacache-0.2" && video.scores.contains("lpips")) video.scores["lpips"] += 0.1;
     }
   }
   b.context.git_commit = "another";

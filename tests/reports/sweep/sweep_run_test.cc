@@ -169,7 +169,7 @@ TEST(RunSweep, AFailedPromptIsShownAndTriedAgain) {
   const ReportRow& row = Row(broken.report, "teacache-0.25");
   EXPECT_EQ(row.failed, 1);
   EXPECT_THAT(row.videos[1].error, HasSubstr("the fake broke"));
-  EXPECT_EQ(row.psnr->n + row.psnr->identical, 2);
+  EXPECT_EQ(row.scores.at("psnr").n + row.scores.at("psnr").identical, 2);
   EXPECT_EQ(row.total.n, 4);
   EXPECT_THAT(row.notes, Contains(HasSubstr("2 of 3 videos")));
   EXPECT_THAT(Row(broken.report, "uniform-as-0.25").videos[1].error, HasSubstr("no number"));
@@ -224,8 +224,8 @@ TEST(RunSweep, ThresholdsThatSkipNothingOrEverything) {
   const Report report = RunSweep(FakeSystem({}), options).report;
   const ReportRow& nothing = Row(report, "teacache-0");
   EXPECT_EQ(nothing.computed_min, 12);
-  EXPECT_EQ(nothing.psnr->identical, 3);
-  EXPECT_FALSE(nothing.psnr->mean.has_value());
+  EXPECT_EQ(nothing.scores.at("psnr").identical, 3);
+  EXPECT_FALSE(nothing.scores.at("psnr").mean.has_value());
   EXPECT_THAT(nothing.notes, Contains(HasSubstr("Skips nothing")));
   const ReportRow& all = Row(report, "teacache-1000000");
   EXPECT_EQ(all.computed_max, 2);

@@ -2,7 +2,10 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "datasets/tensors/safetensors.h"
+#include "metrics/lpips/backbones.h"
 #include "metrics/lpips/lpips.h"
 
 namespace teacache {
@@ -22,7 +25,15 @@ struct LpipsFiles {
 // a folder "lpips".
 LpipsFiles FindLpipsFiles(LpipsNet net, const std::string& folder);
 
-// Reads both files (safetensors or torch.save). Throws UserError naming the file.
+// Reads both files (safetensors or torch.save). Throws UserError naming the file, NotInstalled
+// where they are not complete.
 std::shared_ptr<const Lpips> LoadLpips(const LpipsOptions& options, const LpipsFiles& files);
+
+// Checks names and shapes (see Lpips) and converts to `dtype`. Throws UserError.
+LpipsWeights ReadLpipsWeights(LpipsNet net,
+                              const std::vector<TensorView>& backbone,
+                              const std::vector<TensorView>& heads,
+                              const std::string& source,
+                              at::ScalarType dtype);
 
 }  // namespace teacache

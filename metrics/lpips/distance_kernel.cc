@@ -1,8 +1,8 @@
 // Normalise, subtract, square and weigh in one go: no difference tensors, and the features of a
 // pixel stay in the cache between the two passes over its channels.
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "metrics/lpips/lpips_kernel.cc"
-#include "metrics/lpips/lpips_kernel.h"
+#define HWY_TARGET_INCLUDE "metrics/lpips/distance_kernel.cc"
+#include "metrics/lpips/distance_kernel.h"
 
 #include <hwy/foreach_target.h>  // NOLINT: must come before highway.h
 #include <hwy/highway.h>

@@ -1,8 +1,8 @@
-#include "metrics/lpips/lpips_distance.h"
+#include "metrics/lpips/distance.h"
 
 #include <cmath>
 
-#include "metrics/lpips/lpips_kernel.h"
+#include "metrics/lpips/distance_kernel.h"
 
 namespace teacache {
 namespace {
