@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <future>
 #include <optional>
 #include <utility>
 
@@ -69,7 +70,7 @@ class MemoryReader : public VideoReader {
 };
 
 // All pairs of one ground truth on their way through the frames. Frames wait until the scorer wants
-// them.
+// them; they are scored while the next ones are decoded.
 class StreamScoring {
  public:
   StreamScoring(VideoReader& gt, const std::vector<VideoReader*>& gens, const ScoreOptions& options)
@@ -144,7 +145,7 @@ class StreamScoring {
       own.gens.push_back(std::move(*gen));
       Wait(std::move(own), {i});
     });
-    if (!ended.empty()) ScoreWaiting();
+    if (!ended.empty()) ScoreAll();
     for (size_t i : ended) pairs_[i].EndOfGen();
     const int batch = scorer_.BatchFrames(gt.width, gt.height);
     if (!same.gens.empty()) {
@@ -155,7 +156,7 @@ class StreamScoring {
   }
 
   void End() {
-    ScoreWaiting();
+    ScoreAll();
     ForEachActive([&](size_t i) { pairs_[i].EndOfGt(pairs_[i].Next().has_value()); });
   }
 
@@ -176,19 +177,36 @@ class StreamScoring {
     waiting_pairs_.push_back(std::move(pairs));
   }
 
+  // Begins to score the frames that wait, when those before are done.
   void ScoreWaiting() {
+    TakeScores();
     steps_ = 0;
     if (waiting_.empty()) return;
-    std::vector<std::vector<FrameScore>> scores = scorer_.Score(waiting_, options_.metrics);
-    for (size_t group = 0; group < waiting_.size(); ++group) {
-      ScoreTheRest(waiting_[group], options_.metrics, &scores[group]);
+    scored_ = std::exchange(waiting_, {});
+    scored_pairs_ = std::exchange(waiting_pairs_, {});
+    scores_ = std::async(std::launch::async, [this] {
+      std::vector<std::vector<FrameScore>> scores = scorer_.Score(scored_, options_.metrics);
+      for (size_t group = 0; group < scored_.size(); ++group) {
+        ScoreTheRest(scored_[group], options_.metrics, &scores[group]);
+      }
+      return scores;
+    });
+  }
+
+  void TakeScores() {
+    if (!scores_.valid()) return;
+    const std::vector<std::vector<FrameScore>> scores = scores_.get();
+    for (size_t group = 0; group < scores.size(); ++group) {
       for (size_t i = 0; i < scores[group].size(); ++i) {
-        PairState& pair = pairs_[waiting_pairs_[group][i]];
+        PairState& pair = pairs_[scored_pairs_[group][i]];
         if (pair.active()) pair.Add(scores[group][i]);
       }
     }
-    waiting_.clear();
-    waiting_pairs_.clear();
+  }
+
+  void ScoreAll() {
+    ScoreWaiting();
+    TakeScores();
   }
 
   VideoReader& gt_;
@@ -199,6 +217,9 @@ class StreamScoring {
   std::vector<FrameGroup> waiting_;
   std::vector<std::vector<size_t>> waiting_pairs_;  // by group: the pair of each generated frame
   int steps_ = 0;                                   // frames of the ground truth that wait
+  std::vector<FrameGroup> scored_;                  // by scores_
+  std::vector<std::vector<size_t>> scored_pairs_;
+  std::future<std::vector<std::vector<FrameScore>>> scores_;  // last: it ends before the others
 };
 
 }  // namespace

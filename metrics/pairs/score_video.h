@@ -47,9 +47,10 @@ VideoScore ScoreVideos(const Video& gt,
                        const ScoreOptions& options = {},
                        const std::string& name = "");
 
-// Scores several generated videos against one ground truth, frame by frame: memory holds one frame
-// of each, or as many as the scorer wants at once. A reader that fails, or differs, ends its own
-// score only. The scores are in the order of `gens`; names are empty.
+// Scores several generated videos against one ground truth, frame by frame, each while the next one
+// is decoded: memory holds two frames of each, or twice as many as the scorer wants at once. A
+// reader that fails, or differs, ends its own score only. The scores are in the order of `gens`;
+// names are empty.
 std::vector<VideoScore> ScoreStreams(VideoReader& gt,
                                      const std::vector<VideoReader*>& gens,
                                      const ScoreOptions& options);
