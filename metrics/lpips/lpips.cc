@@ -33,20 +33,28 @@ struct Lpips::State {
   LpipsOptions options;
   LpipsWeights weights;
 
-  // Of frames[0] to each of the others, by layer: [frame][layer].
-  std::vector<std::vector<double>> Layers(std::span<const Frame* const> frames) const {
+  std::vector<at::Tensor> Features(const Frame& frame) const {
+    const Frame* const frames[] = {&frame};
+    return LpipsFeatures(options.net, weights, LpipsInput(frames, at::kFloat));
+  }
+
+  // Of `gt` to each of `gens`, by layer: [frame][layer]. Each picture goes through the network by
+  // itself: convolutions of a batch may round otherwise, and memory holds the features of two.
+  std::vector<std::vector<double>> Layers(const Frame& gt,
+                                          std::span<const Frame* const> gens) const {
     const TorchThreads one_thread(1);
-    const std::vector<at::Tensor> features =
-        LpipsFeatures(options.net, weights, LpipsInput(frames, at::kFloat));
-    std::vector<std::vector<double>> distances(frames.size() - 1);
-    for (size_t layer = 0; layer < features.size(); ++layer) {
-      const at::Tensor& f = features[layer];
-      const bool spatial = options.spatial;
-      const std::vector<double> wy =
-          UpsampleMeanWeights(f.size(2), spatial ? frames[0]->height : 0);
-      const std::vector<double> wx = UpsampleMeanWeights(f.size(3), spatial ? frames[0]->width : 0);
-      for (size_t i = 1; i < frames.size(); ++i) {
-        distances[i - 1].push_back(LayerDistance(f[0], f[i], weights.heads[layer], wy, wx));
+    const std::vector<at::Tensor> left = Features(gt);
+    std::vector<std::vector<double>> wy, wx;
+    for (const at::Tensor& layer : left) {
+      wy.push_back(UpsampleMeanWeights(layer.size(2), options.spatial ? gt.height : 0));
+      wx.push_back(UpsampleMeanWeights(layer.size(3), options.spatial ? gt.width : 0));
+    }
+    std::vector<std::vector<double>> distances;
+    for (const Frame* gen : gens) {
+      const std::vector<at::Tensor> right = Features(*gen);
+      std::vector<double>& layers = distances.emplace_back();
+      for (size_t l = 0; l < left.size(); ++l) {
+        layers.push_back(LayerDistance(left[l][0], right[l][0], weights.heads[l], wy[l], wx[l]));
       }
     }
     return distances;
@@ -97,9 +105,7 @@ std::vector<double> Lpips::Score(std::span<const FramePair> pairs) const {
 }
 
 std::vector<double> Lpips::Distances(const Frame& gt, std::span<const Frame* const> gens) const {
-  std::vector<const Frame*> frames = {&gt};
-  frames.insert(frames.end(), gens.begin(), gens.end());
-  for (const Frame* frame : frames) {
+  for (const Frame* frame : gens) {
     if (frame->width != gt.width || frame->height != gt.height ||
         std::min(frame->width, frame->height) < MinSize()) {
       ThrowUserError("LPIPS",
@@ -111,17 +117,17 @@ std::vector<double> Lpips::Distances(const Frame& gt, std::span<const Frame* con
                      frame->height);
     }
   }
-  // Identical frames are 0 without a look: the pictures of a batch may be rounded differently.
+  // Identical frames are 0 without a look.
   std::vector<double> distances(gens.size(), 0.0);
   std::vector<size_t> different;
-  frames.resize(1);
+  std::vector<const Frame*> frames;
   for (size_t i = 0; i < gens.size(); ++i) {
     if (gens[i]->rgb == gt.rgb) continue;
     different.push_back(i);
     frames.push_back(gens[i]);
   }
   if (different.empty()) return distances;
-  const std::vector<std::vector<double>> layers = state_->Layers(frames);
+  const std::vector<std::vector<double>> layers = state_->Layers(gt, frames);
   for (size_t i = 0; i < different.size(); ++i) {
     for (double layer : layers[i]) distances[different[i]] += layer;
   }
@@ -129,8 +135,8 @@ std::vector<double> Lpips::Distances(const Frame& gt, std::span<const Frame* con
 }
 
 std::vector<double> Lpips::PerLayer(const Frame& gt, const Frame& gen) const {
-  const Frame* const frames[] = {&gt, &gen};
-  return state_->Layers(frames)[0];
+  const Frame* const gens[] = {&gen};
+  return state_->Layers(gt, gens)[0];
 }
 
 }  // namespace teacache

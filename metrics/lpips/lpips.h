@@ -47,9 +47,10 @@ class Lpips : public Metric {
   std::string_view Kernel() const override { return "lpips"; }
   std::vector<std::string> Files() const override { return options().files; }
 
-  // Distances of `gt` to each of `gens`, all of one size, lower = closer, 0 = identical.
-  // One thread per call, so that the digits do not depend on how many there are. Accuracy: 1e-6
-  // against the formula in double.
+  // Distances of `gt` to each of `gens`, all of one size, lower = closer, 0 = identical. The
+  // features of `gt` are computed once. One thread per call, so that the digits do not depend on
+  // how many there are, nor on how many pictures are given. Accuracy: 1e-6 against the formula in
+  // double.
   std::vector<double> Distances(const Frame& gt, std::span<const Frame* const> gens) const;
   // The same for one pair, before the sum over layers.
   std::vector<double> PerLayer(const Frame& gt, const Frame& gen) const;

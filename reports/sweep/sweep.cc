@@ -195,7 +195,9 @@ class SweepRun {
       videos_->Time(setting, prompt, seed, round);
       if ((i + 1) % settings_.size() == 0) store_.WriteTimes();
     };
-    return RunInTurn(names, run);
+    if (!RunInTurn(names, run)) return false;
+    videos_->Score(settings_, prompt, seed);
+    return true;
   }
 
   // One run after the other, since they are timed. False when interrupted.

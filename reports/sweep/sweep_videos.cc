@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -19,6 +20,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+
+// Videos that are open at the same time: each has its decoder and two frames in memory.
+constexpr size_t kScoredTogether = 8;
 
 // What decides about the pixels of every setting.
 json SystemSettings(const SystemInfo& info, const SweepOptions& options) {
@@ -37,6 +41,11 @@ std::string Try(const Function& function) {
   } catch (const std::exception& error) {
     return error.what();
   }
+}
+
+void TakeScores(const ReportVideo& scores, ReportVideo* video) {
+  video->identical = scores.identical;
+  video->scores.insert(scores.scores.begin(), scores.scores.end());
 }
 
 }  // namespace
@@ -94,7 +103,6 @@ void SweepVideos::Finish(const SweepSetting& setting, int prompt, int64_t seed) 
     item.codec = stored->codec;
     item.bytes = stored->bytes;
     ScoreAlone(prompt, &item);
-    if (setting.policy != "none") Score(At("none", prompt, seed), &item);
   });
   if (!error.empty()) item.video.error = error;
 }
@@ -148,25 +156,56 @@ void SweepVideos::Write(const std::string& relative,
   WriteVideo(path, video, writer);
 }
 
-// Of the files as they lie there, so that everybody can score them again.
-void SweepVideos::Score(const SweepItem& uncached, SweepItem* item) {
-  if (!uncached.video.error.empty()) {
-    ThrowUserError("uncached", "failed, so there is nothing to compare with");
-  }
-  ReportVideo& video = item->video;
-  std::optional<ReportVideo> scores = store_.Scores(item->key, uncached.key, scores_definition_);
-  if (!scores) {
-    if (!reference_ || reference_key_ != uncached.key) {
-      reference_ = ReadVideo(Path(uncached.video.scored_path));
-      reference_key_ = uncached.key;
+void SweepVideos::Score(const std::vector<SweepSetting>& settings, int prompt, int64_t seed) {
+  const SweepItem& uncached = At("none", prompt, seed);
+  std::vector<SweepItem*> missing;
+  for (const SweepSetting& setting : settings) {
+    if (setting.policy == "none") continue;
+    SweepItem& item = At(setting.id, prompt, seed);
+    if (!item.video.error.empty()) continue;
+    if (!uncached.video.error.empty()) {
+      item.video.error = "uncached: failed, so there is nothing to compare with";
+    } else if (const auto scores = store_.Scores(item.key, uncached.key, scores_definition_)) {
+      TakeScores(*scores, &item.video);
+    } else {
+      missing.push_back(&item);
     }
-    scores.emplace();
-    SetScores(ScoreVideos(*reference_, ReadVideo(Path(video.scored_path)), score_), &*scores);
-    if (!scores->error.empty()) ThrowUserError(video.scored_path, "{}", scores->error);
-    store_.AddScores(item->key, uncached.key, scores_definition_, *scores);
   }
-  video.identical = scores->identical;
-  video.scores.insert(scores->scores.begin(), scores->scores.end());
+  const std::span<SweepItem* const> all(missing);
+  for (size_t i = 0; i < all.size(); i += kScoredTogether) {
+    ScoreTogether(uncached, all.subspan(i, std::min(kScoredTogether, all.size() - i)));
+  }
+}
+
+// Of the files as they lie there, so that everybody can score them again.
+void SweepVideos::ScoreTogether(const SweepItem& uncached, std::span<SweepItem* const> items) {
+  std::vector<std::unique_ptr<VideoReader>> readers;
+  std::vector<VideoReader*> gens;
+  std::vector<SweepItem*> opened;
+  for (SweepItem* item : items) {
+    item->video.error = Try([&] {
+      readers.push_back(OpenVideo(Path(item->video.scored_path)));
+      gens.push_back(readers.back().get());
+      opened.push_back(item);
+    });
+  }
+  const std::string error = Try([&] {
+    const auto reference = OpenVideo(Path(uncached.video.scored_path));
+    const std::vector<VideoScore> scores = ScoreStreams(*reference, gens, score_);
+    for (size_t i = 0; i < scores.size(); ++i) {
+      ReportVideo& video = opened[i]->video;
+      ReportVideo made;
+      SetScores(scores[i], &made);
+      if (made.error.empty()) {
+        store_.AddScores(opened[i]->key, uncached.key, scores_definition_, made);
+        TakeScores(made, &video);
+      } else {
+        video.error = video.scored_path + ": " + made.error;
+      }
+    }
+  });
+  if (error.empty()) return;
+  for (SweepItem* item : opened) item->video.error = error;
 }
 
 // VBench's dimensions, which look at one video only.

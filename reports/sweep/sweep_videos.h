@@ -2,7 +2,7 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -38,11 +38,15 @@ class SweepVideos {
               const SweepCalibration& calibration,
               SweepStore* store);
 
-  // Makes and scores one video. The uncached setting of a prompt and seed comes first, a baseline
-  // after what it matches.
+  // Makes one video. The uncached setting of a prompt and seed comes first, a baseline after what
+  // it matches.
   void Finish(const SweepSetting& setting, int prompt, int64_t seed);
   // One more timed run where there are not more than `round`.
   void Time(const SweepSetting& setting, int prompt, int64_t seed, int round);
+
+  // Scores the videos of a prompt and seed against the uncached one, all in one pass over it: what
+  // metrics compute of it alone is computed once.
+  void Score(const std::vector<SweepSetting>& settings, int prompt, int64_t seed);
 
   // What went wrong with single videos without making them fail.
   std::vector<std::string> Warnings() const;
@@ -68,7 +72,7 @@ class SweepVideos {
                           int64_t seed,
                           const SweepItem& item);
   void Write(const std::string& relative, const Video& video, const VideoWriterOptions& writer);
-  void Score(const SweepItem& uncached, SweepItem* item);
+  void ScoreTogether(const SweepItem& uncached, std::span<SweepItem* const> items);
   void ScoreAlone(int prompt, SweepItem* item);
   std::string Path(const std::string& relative) const;
 
@@ -82,9 +86,6 @@ class SweepVideos {
   std::string vbench_definition_;
   std::vector<VbenchVideoScore> vbench_failed_;
   std::map<Key, SweepItem> items_;
-  // The uncached video that scores are taken against.
-  std::string reference_key_;
-  std::optional<Video> reference_;
 };
 
 }  // namespace teacache

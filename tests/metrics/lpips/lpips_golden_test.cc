@@ -22,6 +22,7 @@
 #include "tests/support/golden.h"
 #include "tests/support/matchers.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/test_video.h"
 #include "tests/support/torch_matchers.h"
 
 namespace teacache {
@@ -228,6 +229,32 @@ TEST(LpipsGolden, SmallestSizes) {
       EXPECT_EQ(lpips.Distances(fits, fits_gen)[0], 0.0);
       EXPECT_THROW(lpips.Distances(small, small_gen), UserError);
     }
+  }
+}
+
+// As every pair alone, to the last bit, at any place among any number of pictures.
+TEST(Lpips, SeveralAtOnceGiveTheDigitsOfEachAlone) {
+  const GoldenCase golden = FindGoldenCases("lpips_tensors").at(0);
+  const auto tensors =
+      SafetensorsFile::Open((golden.folder / (golden.name + ".safetensors")).string());
+  const auto fixture = LoadWeights(golden, tensors, "alex");
+  const Lpips lpips({LpipsNet::kAlex, true}, fixture->backbone, fixture->heads);
+  for (const auto& [width, height] : {std::pair(64, 64), {97, 131}, {208, 120}}) {
+    std::vector<Frame> frames;
+    for (uint32_t seed = 0; seed < 6; ++seed) {
+      frames.push_back(MakeTestVideo(width, height, 1, seed + 1).frames[0]);
+    }
+    frames.push_back(frames[0]);  // identical to the ground truth
+    std::vector<const Frame*> gens;
+    for (size_t i = 1; i < frames.size(); ++i) gens.push_back(&frames[i]);
+    const std::vector<double> together = lpips.Distances(frames[0], gens);
+    ASSERT_EQ(together.size(), gens.size());
+    for (size_t i = 0; i < gens.size(); ++i) {
+      const Frame* const alone[] = {gens[i]};
+      EXPECT_EQ(together[i], lpips.Distances(frames[0], alone)[0]) << width << " " << i;
+    }
+    EXPECT_GT(together[0], 0);
+    EXPECT_EQ(together.back(), 0);
   }
 }
 

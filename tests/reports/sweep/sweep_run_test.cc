@@ -5,12 +5,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <stdexcept>
 
 #include "datasets/base/error.h"
 #include "datasets/base/journal.h"
+#include "datasets/video/video.h"
+#include "metrics/pairs/score_video.h"
 #include "reports/findings/labels.h"
 #include "reports/sweep/sweep.h"
 #include "tests/runners/sampling/fake_run.h"
@@ -147,6 +150,48 @@ TEST(RunSweep, BaselinesHaveAsManyCalls) {
   EXPECT_LT(Row(report, "teacache-0.25").computed_mean, Row(report, "teacache-0.1").computed_mean);
   EXPECT_EQ(report.comparisons.size(), 8u);
   EXPECT_EQ(report.context.fit_prompts.size(), 3u);
+}
+
+// Counts how often a frame of a ground truth is looked at.
+class CountingMetric : public Metric {
+ public:
+  CountingMetric() : Metric({.name = "counting", .label = "counting"}) {}
+  std::vector<double> Score(std::span<const FramePair> pairs) const override {
+    ++calls_;
+    return std::vector<double>(pairs.size(), 0.5);
+  }
+  int calls() const { return calls_; }
+
+ private:
+  mutable std::atomic<int> calls_ = 0;
+};
+
+// Of all settings at once (of eight at a time), with the digits of each video by itself.
+TEST(RunSweep, ScoresAllSettingsInOnePass) {
+  const TempDir folder;
+  SweepOptions options = Options(folder);
+  const auto counting = std::make_shared<const CountingMetric>();
+  options.metrics.push_back(counting);
+  options.baselines = {"uniform"};
+  const Report report = RunSweep(FakeSystem({}), options).report;
+  ASSERT_EQ(report.rows.size(), 5u);
+  const ReportRow& uncached = Row(report, "none");
+  int scored = 0;
+  for (const ReportRow& row : report.rows) {
+    if (row.policy == "none") continue;
+    for (size_t i = 0; i < row.videos.size(); ++i) {
+      const ReportVideo& video = row.videos[i];
+      const VideoScore alone =
+          ScoreVideos(ReadVideo(folder / ("sweep/" + uncached.videos[i].scored_path)),
+                      ReadVideo(folder / ("sweep/" + video.scored_path)));
+      ASSERT_TRUE(video.scores.contains("psnr")) << row.id;
+      EXPECT_EQ(video.scores.at("psnr"), alone.scores.at("psnr")) << row.id;
+      EXPECT_EQ(video.scores.at("ssim"), alone.scores.at("ssim")) << row.id;
+      ++scored;
+    }
+  }
+  EXPECT_EQ(scored, 4 * 3);
+  EXPECT_EQ(counting->calls(), 3 * 3);  // prompts, frames
 }
 
 // Every branch decides for itself; a baseline gets the mean of the branches.
