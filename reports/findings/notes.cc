@@ -43,7 +43,7 @@ std::string FailureNote(const ReportRow& row) {
 std::string DriftNote(const ReportRow& uncached, const ReportRow& row) {
   if (uncached.total.n == 0 || !(row.total.median > 0) || !row.speedup_total.ci95) return "";
   const double ratio = uncached.total.median / row.total.median;
-  const ReportInterval& pairs = *row.speedup_total.ci95;
+  const Interval& pairs = *row.speedup_total.ci95;
   if (ratio >= pairs.lo && ratio <= pairs.hi) return "";
   return fmt::format(
       "Its seconds alone would give {}×; the speed-up pairs each run with the uncached run of the "

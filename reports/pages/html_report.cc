@@ -66,7 +66,7 @@ std::string OfModel(const Report& report, const std::string& model, const std::s
   return report.models.size() > 1 && !model.empty() ? model + ": " + text : text;
 }
 
-std::string Interval(const std::optional<ReportInterval>& interval, int digits) {
+std::string IntervalText(const std::optional<Interval>& interval, int digits) {
   return interval ? fmt::format("({}–{})", Fixed(interval->lo, digits), Fixed(interval->hi, digits))
                   : "";
 }
@@ -90,12 +90,12 @@ Json OptionValues(const Report& report, const SettingOption& option, bool is_bes
                  {"keeps", option.keeps}};
   const bool timed = row.speedup_total.value > 0;
   values["speedup"] = timed ? Fixed(row.speedup_total.value, 2) + "×" : "–";
-  values["speedup_interval"] = Interval(row.speedup_total.ci95, 2);
+  values["speedup_interval"] = IntervalText(row.speedup_total.ci95, 2);
   values["calls"] =
       row.calls > 0 ? fmt::format("{} / {}", Fixed(row.computed_mean, 1), row.calls) : "–";
   values["worst"] = std::isinf(option.worst) ? "identical" : Fixed(option.worst, 1) + " dB";
   values["worst_note"] = option.keeps
-                             ? Interval(IsOfWorstVideo(row) ? std::nullopt : row.psnr->p5_ci95, 1)
+                             ? IntervalText(IsOfWorstVideo(row) ? std::nullopt : row.psnr->p5_ci95, 1)
                              : "misses the floor";
   values["mean"] = MetricText(row.psnr, 1, " dB");
   values["videos"] = Videos(row);
@@ -103,7 +103,7 @@ Json OptionValues(const Report& report, const SettingOption& option, bool is_bes
   values["behind"] = is_best ? "the best" : compared ? Fixed(option.behind.value, 2) + "×" : "–";
   const bool clear = option.behind.ci95 && option.behind.ci95->lo > 1;
   values["behind_note"] =
-      compared ? Interval(option.behind.ci95, 2) + (clear ? "" : " no clear difference") : "";
+      compared ? IntervalText(option.behind.ci95, 2) + (clear ? "" : " no clear difference") : "";
   return values;
 }
 
