@@ -218,6 +218,12 @@ int RenderMain(int argc, char** argv) {
     options.metrics = ChooseMetrics(metrics, &options.notes);
     options.vbench = ChooseVbench(vbench, "cpu");
     const RenderOutcome outcome = RenderReport(options);
+    if (!options.embed_videos) {
+      fmt::print(
+          stderr,
+          "note: the page plays the videos where they are; --embed-videos puts them into the "
+          "page, so that it can be mailed alone\n");
+    }
     return PrintOutcome(outcome.report, outcome.page, outcome.failed);
   });
 }

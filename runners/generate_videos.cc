@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include "calib/rules/forecast_weights.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/journal.h"
@@ -90,6 +91,8 @@ std::string Extension(VideoWriterOptions::Codec codec) {
 json Settings(const SystemInfo& info, const GenerateOptions& options) {
   json settings = ToJson(MakePixelKey(info, options.threads));
   settings["policy"] = PolicyJson(options.policy);
+  // Absent in run folders that know no forecasts.
+  if (options.forecast != 0) settings["forecast"] = options.forecast;
   settings["codec"] = CodecName(options.video.codec);
   settings["crf"] = options.video.crf;
   settings["record"] = options.record;
@@ -156,6 +159,7 @@ class RunFolder {
         policy_(options.policy.Make(system.info().calls)),
         timing_path_(ShardFile(options.out, "timing.jsonl", options.shard)) {
     options.Check(system);
+    CheckForecastOrder(options.forecast);
     const std::string videos = (fs::path(options.out) / "videos").string();
     MakeFolders(videos);
     for (const std::string& folder : {options.out, videos}) RemoveStaleTemporaries(folder);
@@ -238,6 +242,7 @@ class RunFolder {
     const Clock::time_point start = Clock::now();
     SampleOptions sample_options;
     sample_options.record = options_.record;
+    sample_options.forecast = options_.forecast;
     sample_options.on_call = on_call;
     sample_options.teacache_mode = options_.policy.teacache_mode;
     const GeneratedVideo made =

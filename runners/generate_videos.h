@@ -31,6 +31,7 @@ struct GenerateOptions : PromptWork {
   std::string model = "shapes";
   SystemOptions system;
   PolicyOptions policy;
+  int forecast = 0;               // order of what skipped calls get (SampleOptions::forecast)
   std::string out;                // run folder
   VideoWriterOptions video;       // codec; fps 0 = the system's
   bool record = false;            // write trace.jsonl too

@@ -49,6 +49,14 @@ void AddCacheFlags(CLI::App* app, PolicyOptions* policy, CacheFlags* flags) {
       ->capture_default_str();
 }
 
+void AddForecastFlag(CLI::App* app, int* forecast) {
+  app->add_option("--forecast",
+                  *forecast,
+                  "What a skipped call gets: 0 the last residual, 1 or 2 a linear or quadratic "
+                  "extrapolation of the last 2 or 3 in the scheduler's time")
+      ->capture_default_str();
+}
+
 void ChooseCoefficients(const System& system, const std::string& coeffs, PolicyOptions* policy) {
   if (!coeffs.empty()) {
     const CoefficientSet set = ReadCoefficients(coeffs).set;
@@ -158,6 +166,7 @@ int main(int argc, char** argv) {
   teacache::AddSystemFlags(&app, &options.model, &options.system);
   teacache::AddPromptFlags(&app, &prompts);
   teacache::AddCacheFlags(&app, &options.policy, &flags);
+  teacache::AddForecastFlag(&app, &options.forecast);
   teacache::AddJobFlags(&app, &options.jobs, &options.threads, &shard);
   app.add_option("--out", options.out, "run folder to fill or go on with")->required();
   app.add_flag(

@@ -139,7 +139,8 @@ function skipFigure(expert, chosen, width) {
   const names = expert.runs.map((run) => `${clipped(run.prompt)}, seed ${run.seed}, ${run.branch}`);
   const named = names.length <= 40 && width > 600;  // room for names beside the map
   return {data: [{type: 'heatmap', zmin: 0, zmax: 1, showscale: false, xgap: 1, ygap: names.length < 100 ? 1 : 0,
-    z: chosen.runs.map((run) => [...run].map((c) => Number(c !== 'S'))),  // as on the page of a sweep y: names.map((_, i) => i),
+    // Blue is computed, as on the page of a sweep.
+    z: chosen.runs.map((run) => [...run].map((c) => Number(c !== 'S'))), y: names.map((_, i) => i),
     colorscale: [[0, 'var(--line)'], [1, colors.fit]],
     customdata: chosen.runs.map((run, i) => [...run].map((c) =>
       `${escapeHtml(names[i])}<br>${c === 'S' ? 'skipped' : 'computed'}`)),

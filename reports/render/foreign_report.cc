@@ -70,6 +70,7 @@ class ModelReport {
     }
     for (size_t i = 0; i < settings_.size(); ++i) ScoreAlone(settings_[i], &report_.rows[i]);
     DescribeModel(results);
+    WarnOfLossyFiles(results);
     MatchByCalls();
     return std::move(report_);
   }
@@ -318,6 +319,24 @@ class ModelReport {
       model.fps = score.gt.fps;
       return;
     }
+  }
+
+  // Compression changes pixels too, in every video differently.
+  void WarnOfLossyFiles(const std::vector<Results>& results) {
+    std::set<std::string> codecs;
+    for (const Results& result : results) {
+      for (const VideoScore& score : result.videos) {
+        if (!score.ok()) continue;
+        if (!score.gt.lossless) codecs.insert(score.gt.codec);
+        if (!score.gen.lossless) codecs.insert(score.gen.codec);
+      }
+    }
+    if (codecs.empty()) return;
+    report_.context.warnings.push_back(
+        fmt::format("The videos are lossy files ({}): the scores also hold what the compression "
+                    "changed, and videos of identical runs may differ. Lossless files (FFV1, or "
+                    "folders of PNG) show the cache alone",
+                    fmt::join(codecs, ", ")));
   }
 
   static double ComputedMean(const ReportRow& row) {

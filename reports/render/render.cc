@@ -86,10 +86,13 @@ RenderOutcome RenderReport(const RenderOptions& options) {
     Report report = ReportForeignModel(model, std::move(settings), options);
     const std::vector<std::string> prompts = report.context.test_prompts;
     const std::vector<int64_t> seeds = report.context.seeds;
+    std::vector<std::string> warnings = report.context.warnings;
+    warnings.push_back(TimingNote(report));
     report.context = context;
     report.context.test_prompts = prompts;
     report.context.seeds = seeds;
-    report.context.warnings.insert(report.context.warnings.begin(), TimingNote(report));
+    report.context.warnings.insert(
+        report.context.warnings.begin(), warnings.begin(), warnings.end());
     reports.push_back({"", std::move(report)});
   }
   RenderOutcome outcome;

@@ -7,7 +7,9 @@
 #include <deque>
 #include <optional>
 
+#include "calib/rules/forecast_weights.h"
 #include "datasets/tensors/torch_device.h"
+#include "runners/sampling/forecast.h"
 #include "runners/sampling/relative_l1.h"
 
 namespace teacache {
@@ -35,9 +37,9 @@ class Stopwatch {
   Clock::time_point start_ = Clock::now();
 };
 
-Streams Combine(const Streams& a, const Streams& b, double sign) {
+Streams Difference(const Streams& a, const Streams& b) {
   Streams result;
-  for (size_t i = 0; i < a.size(); ++i) result.push_back(at::add(a[i], b[i], sign));
+  for (size_t i = 0; i < a.size(); ++i) result.push_back(at::sub(a[i], b[i]));
   return result;
 }
 
@@ -45,9 +47,9 @@ Streams Combine(const Streams& a, const Streams& b, double sign) {
 struct BranchState {
   PolicyState policy;
   at::Tensor modulated;           // of the call before
-  Streams residual;               // of the last computed call
+  Forecast forecast;              // of the residual; knows that of the last computed call
   Streams output;                 // of the last computed call, when recording
-  bool computed = false;          // the call before, so that `residual` and `output` are its own
+  bool computed = false;          // the call before, so that what is known last is its own
   std::deque<Streams> residuals;  // newest first, when recording with look-back; empty = skipped
 };
 
@@ -70,7 +72,9 @@ class SamplingLoop {
         rule_(policy.rule() ? *policy.rule() : EngineRule()),
         options_(options),
         names_(run->branches()),
-        branches_(names_.size()) {}
+        branches_(names_.size()) {
+    for (BranchState& state : branches_) state.forecast = Forecast(options.forecast);
+  }
 
   SampleResult Run(at::Tensor latent) {
     SampleResult result;
@@ -154,12 +158,12 @@ class SamplingLoop {
     if (record.decision.compute) {
       streams = run_->Blocks(record.call, open->branch, input);
       record.ms_blocks = watch.Lap();
-      Streams residual = Combine(streams, input, -1);
+      Streams residual = Difference(streams, input);
       if (options_.record) Measure(streams, residual, &state, &record);
-      state.residual = std::move(residual);
+      state.forecast.Add(record.timestep, std::move(residual));
       watch.Lap();
     } else {
-      streams = Combine(input, state.residual, 1);
+      streams = state.forecast.Apply(record.timestep, input);
       record.ms_blocks = watch.Lap();
       if (options_.lookback >= 2) Remember({}, &state);
     }
@@ -198,7 +202,7 @@ class SamplingLoop {
                BranchState* state,
                CallRecord* record) const {
     if (state->computed) {
-      record->res = MeasureL1(residual, state->residual);
+      record->res = MeasureL1(residual, state->forecast.last());
       record->out = MeasureL1(output, state->output);
     }
     state->output = output;
@@ -245,6 +249,7 @@ SampleResult Sample(DenoisingRun* run,
                     const CachePolicy& policy,
                     const at::Tensor& noise,
                     const SampleOptions& options) {
+  CheckForecastOrder(options.forecast);
   const at::NoGradGuard no_grad;
   return SamplingLoop(run, scheduler, policy, options).Run(noise);
 }

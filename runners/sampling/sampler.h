@@ -24,6 +24,9 @@ struct SampleOptions {
   int lookback = 0;
   // How r is rounded and which calls are computed whatever it is.
   TeaCacheMode teacache_mode = TeaCacheMode::kStrict;
+  // Order of the residual that a skipped call gets (forecast.h): 0 = the last one, 1 = linear,
+  // 2 = quadratic.
+  int forecast = 0;
   // Called after every call of the transformer (of all branches).
   std::function<void(int call)> on_call;
   // Keep the latent before every call and the final one (tests).

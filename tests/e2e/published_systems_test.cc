@@ -231,6 +231,39 @@ TEST(PublishedSystems, OutOfMemoryNamesThePart) {
             HasSubstr("--dtype")));
 }
 
+// The script for whoever has the published weights, on tiny random ones, which are in no band.
+TEST(PublishedRun, OneRowPerSystem) {
+  const TempDir folder;
+  WriteLatteFolder(folder / "weights/latte");
+  const auto run = [&folder](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), SourceDir() + "/tests/published/run.sh");
+    return RunProcess(arguments, {.timeout_s = 300});
+  };
+  const ProcessResult result = run({"--weights",
+                                    folder / "weights",
+                                    "--out",
+                                    folder / "out",
+                                    "--bin",
+                                    BinDir(),
+                                    "--device",
+                                    "cpu",
+                                    "--",
+                                    "--steps",
+                                    "8"});
+  EXPECT_EQ(result.exit_code, 3) << result.err;
+  EXPECT_THAT(result.out,
+              ::testing::ContainsRegex(R"(\| latte \| [0-9a-f]+ \| [0-9.]+ s \| [0-9.]+×, PSNR )"));
+  EXPECT_THAT(result.out, HasSubstr("slow: PSNR"));
+  EXPECT_THAT(result.out, HasSubstr("is not within 7 of 22.09"));
+  EXPECT_THAT(ReadFile(folder / "out/latte/digests.txt"), HasSubstr("transformer/config.json"));
+  EXPECT_EQ(ReadFile(folder / "out/rows.md"), result.out);
+
+  EXPECT_EQ(run({"--out", folder / "out"}).exit_code, 2);
+  const ProcessResult nothing = run({"--weights", folder / "out", "--bin", BinDir()});
+  EXPECT_EQ(nothing.exit_code, 2);
+  EXPECT_THAT(nothing.err, HasSubstr("holds neither latte, open-sora nor open-sora-plan"));
+}
+
 INSTANTIATE_TEST_SUITE_P(
     All,
     PublishedSystem,

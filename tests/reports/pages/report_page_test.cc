@@ -496,7 +496,7 @@ TEST_F(HtmlPage, WithoutTheVideosThePageSaysSo) {
   Write(SyntheticSweep());
   const LoadedPage page = Open("threshold=0.1");
   EXPECT_THAT(NoteOf(page.dom), HasSubstr("is not beside this page"));
-  EXPECT_THAT(page.dom, HasSubstr("id=\"panes\" hidden"));
+  EXPECT_THAT(page.dom, HasSubstr("id=\"panes\" data-shown=\"1\" hidden"));
   EXPECT_GT(MarksOf(page.dom, "quality-psnr"), 0);
 }
 

@@ -137,6 +137,7 @@ TEST_F(RenderTest, FoldersOfAnyEngine) {
   const RenderOutcome outcome = Render({"runs"});
   EXPECT_EQ(outcome.failed, 0);
   const Report& report = outcome.report;
+  EXPECT_THAT(report.context.warnings, Not(Contains(HasSubstr("lossy"))));
   ASSERT_EQ(report.rows.size(), 3u);
   EXPECT_EQ(report.rows[0].policy, "none");
   const ReportRow& cached = Row(report, "teacache-0.1");
@@ -179,6 +180,7 @@ TEST_F(RenderTest, WhatIsMissingOrDifferentIsShown) {
   const RenderOutcome outcome = Render({"runs"});
   EXPECT_EQ(outcome.failed, 4);
   const ReportRow& cached = Row(outcome.report, "teacache-0.1");
+  EXPECT_THAT(outcome.report.context.warnings, Contains(HasSubstr("lossy files (h264)")));
   EXPECT_EQ(cached.videos[0].error, "missing");
   EXPECT_THAT(cached.videos[1].error, HasSubstr("32"));
   EXPECT_EQ(cached.scores.at("psnr").n, 1);

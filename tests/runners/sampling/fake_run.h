@@ -70,10 +70,12 @@ class FakeScheduler : public Scheduler {
   std::string name() const override { return "fake"; }
   int num_calls() const override { return calls_; }
   int StepOf(int call) const override { return call / 2; }
-  double TimestepOf(int call) const override { return 100.0 - call; }
+  double TimestepOf(int call) const override { return times.empty() ? 100.0 - call : times[call]; }
   at::Tensor Step(int, const at::Tensor& output, const at::Tensor& latent) override {
     return rate_ == 0 ? latent : latent + output * rate_;
   }
+
+  std::vector<double> times;  // of every call; empty = 100, 99, ...
 
  private:
   int calls_;

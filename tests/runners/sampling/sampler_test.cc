@@ -12,14 +12,17 @@
 #include "datasets/base/error.h"
 #include "runners/sampling/policy_options.h"
 #include "runners/sampling/relative_l1.h"
+#include "runners/sampling/weighted_sum.h"
 #include "tests/runners/sampling/fake_run.h"
 #include "tests/support/matchers.h"
 #include "tests/support/torch_matchers.h"
+#include "tests/support/user_error.h"
 
 namespace teacache {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 at::Tensor One() { return at::ones({1}); }
 
@@ -62,6 +65,89 @@ TEST(Sample, TheResidualIsAddedToTheNewInput) {
   for (const at::Tensor& latent : result.latents) latents.push_back(latent.item<double>());
   EXPECT_THAT(latents, ElementsAre(1, 8, 53.5, 352.25));
   EXPECT_EQ(result.latent.item<double>(), 352.25);
+}
+
+// 11 z + 3 residual at every call, the residuals of branch 1 being 10 at call 3 and 0 before.
+std::vector<double> ForecastHeads(int order, std::vector<double> times = {}) {
+  FakeRun run({Branch({1, 1, 1, 1, 1, 1, 1}, {1, 2, 4, 9, 5, 6, 7}),
+               {"uncond", {1, 1, 1, 1, 1, 1, 1}, {0, 0, 0, 10, 0, 0, 0}}});
+  FakeScheduler scheduler(7);
+  scheduler.times = std::move(times);
+  SampleOptions options;
+  options.forecast = order;
+  Sample(&run, &scheduler, *MakeMaskPolicy(ParseMask("CSCCSSS")), One(), options);
+  return run.heads;
+}
+
+TEST(Sample, ForecastsExtrapolateTheResidualsOfEachBranch) {
+  EXPECT_THAT(ForecastHeads(0),
+              ElementsAre(14, 11, 14, 11, 23, 11, 38, 41, 38, 41, 38, 41, 38, 41));
+  // Lines through calls 2 and 3: 14, 19, 24 and 20, 30, 40. Call 1 knows one computed call only.
+  EXPECT_THAT(ForecastHeads(1),
+              ElementsAre(14, 11, 14, 11, 23, 11, 38, 41, 53, 71, 68, 101, 83, 131));
+  // Parabolas through calls 0, 2 and 3.
+  const std::vector<double> heads = ForecastHeads(2);
+  const auto parabola = [](double call) { return 1 + call * (call * 7 / 6.0 - 5 / 6.0); };
+  const auto other = [](double call) { return call * (call - 2) * 10 / 3.0; };
+  for (const int call : {4, 5, 6}) {
+    EXPECT_NEAR(heads[2 * call], 11 + 3 * parabola(call), 1e-4);
+    EXPECT_NEAR(heads[2 * call + 1], 11 + 3 * other(call), 1e-4);
+  }
+}
+
+// As PNDM repeats one: a slope between two residuals of one time has no meaning.
+TEST(Sample, ForecastsTakeTheLaterOfTwoComputedCallsAtOneTime) {
+  const std::vector<double> heads = ForecastHeads(1, {100, 99, 98, 98, 97, 96, 95});
+  // Line through call 0 (1 at 100) and call 3 (9 at 98).
+  EXPECT_THAT(heads, ElementsAre(14, 11, 14, 11, 23, 11, 38, 41, 50, 56, 62, 71, 74, 86));
+}
+
+TEST(Sample, ForecastsOfOtherOrdersAreRefused) {
+  EXPECT_THAT(ErrorOf([] { ForecastHeads(3); }), HasSubstr("--forecast"));
+}
+
+// What is recorded of a computed call does not depend on what skipped calls got.
+TEST(Sample, ForecastsDoNotChangeWhatIsMeasured) {
+  FakeRun run({Branch({1, 1, 1, 1, 1}, {1, 3, 7, 5, 6})});
+  FakeScheduler scheduler(5);
+  SampleOptions options;
+  options.record = true;
+  options.forecast = 2;
+  const auto policy = MakeMaskPolicy(ParseMask("CCCSC"));
+  const SampleResult result = Sample(&run, &scheduler, *policy, One(), options);
+  EXPECT_DOUBLE_EQ(result.calls[1].res.Ratio(), 2);
+  EXPECT_DOUBLE_EQ(result.calls[2].res.diff_l1, 12);  // (3, 6) -> (7, 14)
+  EXPECT_FALSE(result.calls[4].res.measured());
+}
+
+TEST(WeightedSum, EqualsTheSumInDouble) {
+  auto generator = at::detail::createCPUGenerator(11);
+  const std::vector<double> weights = {1.7, -0.9, 0.2};
+  for (const auto dtype : {at::kDouble, at::kFloat, at::kBFloat16, at::kHalf}) {
+    for (const int64_t n : {1, 7, 32769, 100003}) {
+      const at::Tensor base = at::randn({n, 2}, generator, at::kFloat).to(dtype);
+      std::vector<at::Tensor> terms;
+      at::Tensor expected = base.to(at::kDouble);
+      for (size_t k = 0; k < weights.size(); ++k) {
+        // Turned, so that strides differ.
+        terms.push_back(at::randn({2, n}, generator, at::kFloat).to(dtype).t());
+        expected = expected + terms.back().to(at::kDouble) * weights[k];
+        const std::vector<double> some(weights.begin(), weights.begin() + k + 1);
+        at::set_num_threads(1);
+        const at::Tensor sum = WeightedSum(base, terms, some);
+        EXPECT_EQ(sum.scalar_type(), dtype);
+        const double error = (sum.to(at::kDouble) - expected).abs().max().item<double>();
+        const double scale = expected.abs().max().item<double>();
+        const double ulp = dtype == at::kBFloat16 ? 0x1p-8 : dtype == at::kHalf ? 0x1p-11 : 0x1p-22;
+        EXPECT_LE(error, scale * (dtype == at::kDouble ? 1e-15 : ulp)) << dtype << n << " " << k;
+        at::set_num_threads(2);
+        EXPECT_TRUE(at::equal(WeightedSum(base, terms, some), sum));
+        at::set_num_threads(1);
+      }
+      // A reused residual: the bits of a plain addition.
+      EXPECT_TRUE(at::equal(WeightedSum(base, {terms[0]}, {1}), base + terms[0])) << dtype;
+    }
+  }
 }
 
 TEST(Sample, TheSignalIsComparedWithTheCallBefore) {
