@@ -51,6 +51,21 @@ void CheckThresholds(const std::vector<double>& thresholds) {
   }
 }
 
+// Before the work, not after it.
+void CheckMetrics(const SystemInfo& system, const Metrics& metrics) {
+  for (const auto& metric : metrics) {
+    if (std::min(system.width, system.height) >= metric->MinSize()) continue;
+    ThrowUserError("--metrics",
+                   "{} needs pictures of {}x{} or larger but those of {} are {}x{}",
+                   metric->info().label,
+                   metric->MinSize(),
+                   metric->MinSize(),
+                   system.name,
+                   system.width,
+                   system.height);
+  }
+}
+
 class SweepRun {
  public:
   SweepRun(const System& system, const SweepOptions& options)
@@ -321,6 +336,7 @@ SweepOutcome RunSweep(const SweepOptions& options) {
 SweepOutcome RunSweep(const System& system, const SweepOptions& options) {
   options.Validate();
   CheckCoefficientSets(system, options.coeffs);
+  CheckMetrics(system.info(), options.metrics);
   return SweepRun(system, options).Run();
 }
 

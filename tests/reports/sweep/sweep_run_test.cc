@@ -194,6 +194,17 @@ TEST(RunSweep, ScoresAllSettingsInOnePass) {
   EXPECT_EQ(counting->calls(), 3 * 3);  // prompts, frames
 }
 
+TEST(RunSweep, PicturesTooSmallForAMetricAreRefusedBeforeTheWork) {
+  const TempDir folder;
+  SweepOptions options = Options(folder);
+  options.metrics = MakeMetrics("psnr,ms-ssim");
+  int runs = 0;
+  EXPECT_THAT([&] { RunSweep(FakeSystem({.runs = &runs}), options); },
+              testing::ThrowsMessage<UserError>("--metrics: MS-SSIM needs pictures of 176x176 or "
+                                                "larger but those of fake are 32x32"));
+  EXPECT_EQ(runs, 0);
+}
+
 // Every branch decides for itself; a baseline gets the mean of the branches.
 TEST(RunSweep, SeveralBranches) {
   const TempDir folder;
