@@ -60,8 +60,9 @@ def main():
         value = ms_ssim(*tensors, data_range=1.0).item()
         cases.append(dict(width=width, height=height, seed=seed, kind=kind, amount=amount,
                           gt_sum=int(gt.sum()), gen_sum=int(gen.sum()), ms_ssim=value))
-    print(json.dumps({"torchmetrics": torchmetrics.__version__, "torch": torch.__version__,
-                      "dtype": "float64", "data_range": 1.0, "cases": cases}, indent=1))
+    print(json.dumps({"kind": "ms_ssim", "torchmetrics": torchmetrics.__version__,
+                      "torch": torch.__version__, "dtype": "float64", "data_range": 1.0,
+                      "cases": cases}, indent=1))
 
 
 if __name__ == "__main__":

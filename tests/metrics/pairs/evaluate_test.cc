@@ -8,6 +8,7 @@
 
 #include "datasets/base/error.h"
 #include "metrics/frames/psnr.h"
+#include "metrics/frames/ssim.h"
 #include "metrics/pairs/collect_results.h"
 #include "metrics/pairs/results_text.h"
 #include "metrics/pairs/teacache_line.h"
