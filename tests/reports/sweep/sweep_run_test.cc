@@ -184,9 +184,12 @@ TEST(RunSweep, ScoresAllSettingsInOnePass) {
       const VideoScore alone =
           ScoreVideos(ReadVideo(folder / ("sweep/" + uncached.videos[i].scored_path)),
                       ReadVideo(folder / ("sweep/" + video.scored_path)));
-      ASSERT_TRUE(video.scores.contains("psnr")) << row.id;
-      EXPECT_EQ(video.scores.at("psnr"), alone.scores.at("psnr")) << row.id;
-      EXPECT_EQ(video.scores.at("ssim"), alone.scores.at("ssim")) << row.id;
+      for (const char* metric : {"psnr", "ssim"}) {
+        const double expected = alone.scores.at(metric);
+        ASSERT_EQ(video.scores.contains(metric), std::isfinite(expected)) << row.id;
+        if (!std::isfinite(expected)) continue;
+        EXPECT_EQ(video.scores.at(metric), expected) << row.id;
+      }
       ++scored;
     }
   }
@@ -200,8 +203,9 @@ TEST(RunSweep, PicturesTooSmallForAMetricAreRefusedBeforeTheWork) {
   options.metrics = MakeMetrics("psnr,ms-ssim");
   int runs = 0;
   EXPECT_THAT([&] { RunSweep(FakeSystem({.runs = &runs}), options); },
-              testing::ThrowsMessage<UserError>("--metrics: MS-SSIM needs pictures of 176x176 or "
-                                                "larger but those of fake are 32x32"));
+              testing::ThrowsMessage<UserError>(
+                  HasSubstr("--metrics: MS-SSIM needs pictures of 176x176 or larger but those of "
+                            "fake are 32x32")));
   EXPECT_EQ(runs, 0);
 }
 
