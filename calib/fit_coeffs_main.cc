@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "calib/report/fit_report_json.h"
 #include "calib/report/fit_report_text.h"
 #include "datasets/base/files.h"
+#include "datasets/base/message.h"
 #include "datasets/base/outputs.h"
 #include "datasets/base/program.h"
 #include "reports/pages/fit_page.h"
@@ -20,22 +22,25 @@ namespace {
 
 using teacache::FitCoeffsArguments;
 
+// `json` makes the JSON, which is large, where it is asked for.
 void Print(const std::string& text,
-           const std::string& json,
+           const std::function<std::string()>& json,
            const std::vector<std::string>& warnings,
            const std::string& json_path) {
-  for (const std::string& warning : warnings) fmt::print(stderr, "warning: {}\n", warning);
+  for (const std::string& warning : warnings)
+    fmt::print(stderr, "warning: {}\n", teacache::OneLine(warning));
   if (json_path == "-") {
-    fmt::print("{}", json);
+    fmt::print("{}", json());
     return;
   }
-  if (!json_path.empty()) teacache::AtomicWriteFile(json_path, json);
+  if (!json_path.empty()) teacache::AtomicWriteFile(json_path, json());
   fmt::print("{}", text);
 }
 
 // Before any work. Coefficients may be a name or numbers instead of a file.
-void CheckOutputs(const FitCoeffsArguments& a) {
+teacache::OutputCheck CheckOutputs(const FitCoeffsArguments& a) {
   teacache::OutputCheck check;
+  check.OwnedBy(a.owner);
   for (const std::string& file : a.fit.input.files) check.Reads("files", file);
   for (const std::string& file : a.fit.threshold.results) check.Reads("--sweep", file);
   check.Reads("--coeffs", a.coefficients);
@@ -48,29 +53,34 @@ void CheckOutputs(const FitCoeffsArguments& a) {
     }
   }
   check.Run();
+  for (const std::string& path : {a.report, a.json}) teacache::CheckFolderOf(path);
+  check.Begin();
+  return check;
 }
 
 int Fit(FitCoeffsArguments* a) {
   teacache::FinishFitOptions(a);
-  CheckOutputs(*a);
-  for (const std::string& path : {a->report, a->json}) teacache::CheckFolderOf(path);
+  const teacache::OutputCheck check = CheckOutputs(*a);
   const teacache::FitCoeffsResult result = teacache::RunFitCoeffs(a->fit);
   if (!a->report.empty()) teacache::WriteFitPage(a->report, result);
-  Print(FitReportText(result), FitReportJson(result), result.warnings, a->json);
+  Print(
+      FitReportText(result), [&] { return FitReportJson(result); }, result.warnings, a->json);
+  check.Finish();
   for (const std::string& path : result.written) fmt::print(stderr, "wrote {}\n", path);
   return result.threshold_reached ? 0 : 1;
 }
 
 int Score(FitCoeffsArguments* a) {
   teacache::FinishInputOptions(a);
-  CheckOutputs(*a);
-  teacache::CheckFolderOf(a->json);
+  const teacache::OutputCheck check = CheckOutputs(*a);
   teacache::ScoreCoefficientsOptions options;
   options.input = a->fit.input;
   options.coefficients = a->coefficients;
   options.threshold = a->fit.threshold.threshold;
   const teacache::ScoreResult result = teacache::RunScore(options);
-  Print(ScoreReportText(result), ScoreReportJson(result), result.warnings, a->json);
+  Print(
+      ScoreReportText(result), [&] { return ScoreReportJson(result); }, result.warnings, a->json);
+  check.Finish();
   return 0;
 }
 

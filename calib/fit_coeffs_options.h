@@ -11,6 +11,7 @@
 #include "calib/fit_coeffs.h"
 #include "calib/score_coefficients.h"
 #include "datasets/base/error.h"
+#include "datasets/base/program.h"
 
 namespace teacache {
 
@@ -30,6 +31,7 @@ struct FitCoeffsArguments {
   std::vector<std::string> sweep;
   std::string json;
   std::string report;
+  OutputOwner owner;
 };
 
 // Puts what was added to the program since it had `before` options under a heading of the help.
@@ -65,6 +67,7 @@ inline void AddInputOptions(CLI::App* app, FitCoeffsArguments* a) {
       ->capture_default_str();
   app->add_option("--signal", input.import.signal, "Of mlx-teacache files with several: A or B");
   app->add_option("--json", a->json, "Write everything found as JSON to this file; - = stdout");
+  AddOverwriteFlag(app, &a->owner);
   GroupOptions(app, before, "Input");
 }
 

@@ -8,8 +8,10 @@
 #include <tuple>
 #include <utility>
 
+#include "calib/row_order.h"
 #include "calib/rules/fixed_schedules.h"
 #include "datasets/base/error.h"
+#include "datasets/base/files.h"
 #include "datasets/base/version.h"
 #include "datasets/trace/trace.h"
 
@@ -53,7 +55,7 @@ Trace OnlyExpert(const Trace& trace, const std::string& expert) {
 
 // The signals that an engine with this branch policy decides by: one branch alone, or the sums of
 // both (one decision for a batched call). kAll and kWorst: every branch decides for itself.
-Trace ForReplay(const Trace& trace, PairOptions::Branches branches) {
+Trace ForReplay(Trace trace, PairOptions::Branches branches) {
   using Branches = PairOptions::Branches;
   if (branches == Branches::kAll || branches == Branches::kWorst) return trace;
   Trace own;
@@ -105,7 +107,13 @@ void ReadTraces(const CalibrationInput& input, Calibration* calibration) {
     traces.push_back(ReadTrace(path));
     if (traces.back().rows.empty()) ThrowUserError(path, "must have rows but has a header only");
   }
-  const Trace trace = MergeTraces(traces, input.files);
+  std::vector<std::string> names = input.files;
+  SortShards(&traces, &names);
+  const TraceHeader& first = traces[0].header;
+  const bool is_whole = traces.size() == 1 && first.shards == 1 && first.parts == 1;
+  Trace trace = is_whole ? std::move(traces[0]) : MergeTraces(traces, names);
+  traces.clear();
+  SortRows(&trace);
   AppendNew(trace.warnings, &calibration->warnings);
   calibration->provenance = TraceProvenance(trace);
 
@@ -120,7 +128,8 @@ void ReadTraces(const CalibrationInput& input, Calibration* calibration) {
   }
   const bool several = Experts(trace).size() > 1;
   for (const std::string& expert : experts) {
-    const Trace own = several ? OnlyExpert(trace, expert) : trace;
+    Trace own = several ? OnlyExpert(trace, expert) : std::move(trace);
+    const bool time_only = own.header.modulated == "time";
     CalibrationData data;
     data.expert = expert;
     PairOptions options = input.pairs;
@@ -129,14 +138,15 @@ void ReadTraces(const CalibrationInput& input, Calibration* calibration) {
     data.all = InFiles(input.files, [&] { return ExtractPairs(own, options); });
     data.all.expert = expert;
     AppendNew(data.all.warnings, &calibration->warnings);
+    data.magnitude_ratios = MagnitudeRatios(own);
     data.replay = OrWarn(
         [&] {
-          return MakeReplayInput(
-              ForReplay(own, input.pairs.branches), calibration->rule, &calibration->warnings);
+          return MakeReplayInput(ForReplay(std::move(own), input.pairs.branches),
+                                 calibration->rule,
+                                 &calibration->warnings);
         },
         &calibration->warnings);
-    if (data.replay && trace.header.modulated == "time") data.replay->time_only = true;
-    data.magnitude_ratios = MagnitudeRatios(own);
+    if (data.replay && time_only) data.replay->time_only = true;
     calibration->experts.push_back(std::move(data));
   }
 }
@@ -148,7 +158,8 @@ void ReadImports(const CalibrationInput& input, Calibration* calibration) {
   }
   std::vector<std::vector<ImportedRuns>> files;
   for (const std::string& path : input.files) files.push_back(ImportPairs(path, input.import));
-  const std::vector<ImportedRuns> merged = MergeImported(files, input.files);
+  std::vector<ImportedRuns> merged = MergeImported(files, input.files);
+  for (ImportedRuns& runs : merged) SortImportedPairs(&runs.pairs);
   CoefficientProvenance& p = calibration->provenance;
   for (const ImportedRuns& runs : merged) {
     if (input.pairs.expert && runs.pairs.expert != *input.pairs.expert) continue;
@@ -232,6 +243,7 @@ Calibration ReadCalibration(const CalibrationInput& input) {
   for (const std::string& path : input.files) {
     p.traces.push_back(std::filesystem::path(path).filename().string());
   }
+  std::ranges::sort(p.traces, NaturalLess);
   for (CalibrationData& data : calibration.experts) {
     const bool known = data.all.calls > 0;
     std::vector<bool> forced;

@@ -127,6 +127,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
   app->add_flag(
       "--tf32", flags->tf32, "LPIPS on a GPU with TensorFloat-32: faster, and up to 5e-4 away");
   app->add_flag("--json", flags->command.json, "Print JSON instead of tables");
+  teacache::AddOverwriteFlag(app, &flags->command.owner);
 }
 
 std::vector<std::string> ReadOrder(const std::string& file) {

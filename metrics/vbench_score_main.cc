@@ -88,6 +88,7 @@ void AddRunFlags(CLI::App* app, Flags* flags) {
       ->capture_default_str();
   app->add_option("--seed", evaluate.pooling.seed, "Of the resampling")->capture_default_str();
   app->add_flag("--json", flags->score.json, "Print JSON instead of tables");
+  teacache::AddOverwriteFlag(app, &flags->score.owner);
   app->add_flag("--describe",
                 flags->describe,
                 "Print how each of --dimensions is computed and what it needs, and stop");
@@ -112,6 +113,7 @@ CLI::App* AddAggregate(CLI::App* app, Flags* flags) {
                   flags->aggregate.out,
                   "Folder for the totals; default with --compat teacache: that of the scores");
   sub->add_flag("--json", flags->aggregate.json, "Print JSON instead of a table");
+  teacache::AddOverwriteFlag(sub, &flags->aggregate.owner);
   return sub;
 }
 

@@ -85,6 +85,7 @@ struct SweepFlags {
   std::string teacache_mode = "strict";
   bool dry_run = false;
   MetricFlags metrics;
+  OutputOwner owner;
   VbenchSetup vbench;
 };
 
@@ -166,10 +167,36 @@ void SetThresholds(const std::string& text, SweepOptions* options) {
   if (options->thresholds.empty()) ThrowUserError("--thresholds", "must hold at least one number");
 }
 
+constexpr const char* kReportFiles[] = {
+    "report.html", "report.json", "report.csv", "videos.csv", "report.md"};
+
 void AddReportOutputs(const std::string& folder, OutputCheck* check) {
   check->WritesFolder("--out", folder);
-  for (const char* name : {"report.html", "report.json", "report.csv", "videos.csv", "report.md"}) {
-    check->WritesFile("--out", folder + "/" + name);
+  for (const char* name : kReportFiles) check->WritesFile("--out", folder + "/" + name);
+}
+
+// A sweep goes on with the folder of any other one, whose sweep.jsonl keeps what is still of use.
+void AddSweepOutputs(const std::string& folder,
+                     const std::vector<std::string>& models,
+                     OutputCheck* check) {
+  std::vector<std::string> folders = {folder};
+  if (models.size() > 1) {
+    for (const std::string& model : models) folders.push_back(folder + "/" + model);
+  }
+  const bool goes_on = std::ranges::any_of(folders, [](const std::string& path) {
+    std::error_code error;
+    return std::filesystem::exists(path + "/sweep.jsonl", error);
+  });
+  const auto add = [&](const std::string& path) {
+    goes_on ? check->GrowsFile("--out", path) : check->WritesFile("--out", path);
+  };
+  for (const std::string& path : folders) {
+    check->WritesFolder("--out", path);
+    for (const char* name : kReportFiles) add(path + "/" + name);
+    for (const char* name : {"coeffs.json", "trace.jsonl", "test_trace.jsonl"}) {
+      add(path + "/" + name);
+    }
+    check->GrowsFile("journal of --out", path + "/sweep.jsonl");
   }
 }
 
@@ -203,6 +230,8 @@ int RenderMain(int argc, char** argv) {
                "put the videos into the page, so that it can be mailed alone");
   AddMetricFlags(&app, &metrics);
   AddVbenchFlags(&app, &vbench);
+  OutputOwner owner;
+  AddOverwriteFlag(&app, &owner);
   return RunProgram(&app, argc - 1, argv + 1, [&] {
     const InterruptGuard guard;
     ProgressPrinter progress;
@@ -214,10 +243,13 @@ int RenderMain(int argc, char** argv) {
     for (const std::string& folder : options.folders) check.Keeps("FOLDER", folder);
     check.Reads("--fit-prompts", fit_prompts);
     AddReportOutputs(options.out, &check);
+    check.OwnedBy(owner);
     check.Run();
+    check.Begin();
     options.metrics = ChooseMetrics(metrics, &options.notes);
     options.vbench = ChooseVbench(vbench, "cpu");
     const RenderOutcome outcome = RenderReport(options);
+    check.Finish();
     if (!options.embed_videos) {
       fmt::print(
           stderr,
@@ -244,14 +276,19 @@ int DiffMain(int argc, char** argv) {
   app.add_option("A", a, "report.json, or the folder that holds it")->required();
   app.add_option("B", b, "the other one")->required();
   app.add_option("--json", json, "write all figures into this file; - = standard output");
+  OutputOwner owner;
+  AddOverwriteFlag(&app, &owner);
   return RunProgram(&app, argc - 1, argv + 1, [&] {
     OutputCheck check;
     for (const std::string& report : {a, b}) check.Reads("report", ReportPath(report));
     check.WritesFile("--json", json == "-" ? "" : json);
+    check.OwnedBy(owner);
     check.Run();
+    check.Begin();
     const ReportDiff difference =
         DiffReports(ReadReportJson(ReportPath(a)), ReadReportJson(ReportPath(b)));
     if (!json.empty() && json != "-") AtomicWriteFile(json, DifferenceJson(difference));
+    check.Finish();
     fmt::print("{}", json == "-" ? DifferenceJson(difference) : DifferenceText(difference));
     return 0;
   });
@@ -269,6 +306,7 @@ const std::vector<std::string> kCommonFlags = {"--model",
                                                "--vbench-networks",
                                                "--vbench-network",
                                                "--embed-videos",
+                                               "--overwrite",
                                                "--dry-run"};
 
 void AddSweepFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags) {
@@ -279,6 +317,7 @@ void AddSweepFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags) {
   AddExperimentFlags(app, options, flags);
   AddMetricFlags(app, &flags->metrics);
   AddVbenchFlags(app, &flags->vbench);
+  AddOverwriteFlag(app, &flags->owner);
   app->add_flag(
       "--dry-run", flags->dry_run, "print the plan, calls, estimated time and disk; stop");
 }
@@ -378,8 +417,7 @@ int SweepMain(int argc, char** argv) {
     CheckDistinct(models, "--model");
     CheckModelFlags(SystemNames(), models, kCommonFlags, arguments);
     OutputCheck check;
-    AddReportOutputs(options.out, &check);
-    check.WritesFile("journal of --out", options.out + "/sweep.jsonl");
+    AddSweepOutputs(options.out, models, &check);
     std::vector<SweepOptions> sweeps;
     for (const std::string& model : models) {
       sweeps.push_back(OptionsFor(model, arguments));
@@ -389,6 +427,7 @@ int SweepMain(int argc, char** argv) {
     }
     check.Reads("--fit-prompts", flags.fit_prompts);
     check.Reads("--prompts", flags.test_prompts);
+    check.OwnedBy(flags.owner);
     check.Run();
     return Sweep(std::move(sweeps), options.out, flags);
   });

@@ -31,12 +31,15 @@ class GrowingFile {
     if (!fs::exists(path_)) return;
     const PromptsFile file = PromptsFile::Open(path_);
     if (file.info().rule != info_.rule || file.info().encoder != info_.encoder) {
-      ThrowUserError(path_, "holds prompts of another model or text encoder; give another --out");
+      ThrowUserError(
+          path_,
+          "holds prompts of another model or text encoder; give another --out or --overwrite");
     }
     for (const std::string& prompt : file.prompts()) {
       Add(prompt, file.At(prompt));
       if (embeddings_.back().cond.scalar_type() != encoder.dtype()) {
-        ThrowUserError(path_, "holds prompts in another --dtype; give that one or another --out");
+        ThrowUserError(
+            path_, "holds prompts in another --dtype; give that one, another --out or --overwrite");
       }
     }
     changed_ = false;

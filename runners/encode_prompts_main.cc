@@ -24,6 +24,8 @@ int main(int argc, char** argv) {
   app.add_option("--prompt", texts, "a prompt; may be given several times");
   app.add_option("--out", options.out, "prompts file to write or add to (.safetensors)")
       ->required();
+  teacache::OutputOwner owner;
+  teacache::AddOverwriteFlag(&app, &owner);
   return teacache::RunProgram(&app, argc, argv, [&] {
     const teacache::InterruptGuard guard;
     teacache::ProgressPrinter progress;
@@ -34,9 +36,11 @@ int main(int argc, char** argv) {
     teacache::OutputCheck check;
     teacache::AddSystemInputs(options.system, &check);
     check.Reads("--prompts", file);
-    check.WritesFile("--out", options.out);
+    check.OwnedBy(owner);
+    check.GrowsFile("--out", options.out);
     check.Run();
     options.prompts = file.empty() ? texts : teacache::ReadPromptsAndWarn(file, &progress);
+    check.Begin();
     const teacache::EncodeSummary summary = teacache::EncodePrompts(options);
     fmt::print("{}: {} prompts encoded, {} were there, {} in the file\n",
                options.out,

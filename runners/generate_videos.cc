@@ -12,6 +12,7 @@
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/journal.h"
+#include "datasets/base/json_fields.h"
 #include "datasets/base/version.h"
 #include "datasets/prompts.h"
 #include "datasets/trace/trace.h"
@@ -163,11 +164,12 @@ class RunFolder {
     const std::string videos = (fs::path(options.out) / "videos").string();
     MakeFolders(videos);
     for (const std::string& folder : {options.out, videos}) RemoveStaleTemporaries(folder);
+    const std::string trace = ShardFile(options.out, "trace.jsonl", options.shard);
+    if (!fs::exists(timing_path_)) CheckNewFolder(trace);
     journal_.emplace(timing_path_, "generate-videos", Settings(system.info(), options));
     WriteRunFile();  // only now: the journal refuses other settings than the folder's
     if (options.record) {
-      const std::string path = ShardFile(options.out, "trace.jsonl", options.shard);
-      trace_.emplace(path, MakeTraceHeader(system.info(), options.prompts, options.shard));
+      trace_.emplace(trace, MakeTraceHeader(system.info(), options.prompts, options.shard));
       recorded_ = RecordedRuns(*trace_);
     }
   }
@@ -190,6 +192,45 @@ class RunFolder {
 
  private:
   using Key = std::pair<std::string, int64_t>;
+
+  // Nothing, or nothing that could be lost.
+  static bool IsMissing(const std::string& path) {
+    std::error_code error;
+    return fs::is_empty(path, error) || error;
+  }
+
+  // Without timing.jsonl, what would be replaced was not made by this command. run.json may be
+  // that of another part.
+  void CheckNewFolder(const std::string& trace) const {
+    std::vector<std::string> outputs;
+    if (!IsRunFileOurs()) outputs.push_back(RunFile());
+    if (options_.record) outputs.push_back(trace);
+    int64_t index = 0;
+    for (const std::string& prompt : options_.prompts) {
+      for (const int64_t seed : options_.seeds) {
+        if (options_.shard.Contains(index++)) outputs.push_back(PathOf(FileOf(prompt, seed)));
+      }
+    }
+    for (const std::string& path : outputs) {
+      if (IsMissing(path)) continue;
+      ThrowUserError(options_.out,
+                     "must be new or a run folder of the same settings but \"{}\" exists and is "
+                     "not known to be made by this command; --overwrite replaces it",
+                     path);
+    }
+  }
+
+  std::string RunFile() const { return (fs::path(options_.out) / "run.json").string(); }
+
+  bool IsRunFileOurs() const {
+    if (IsMissing(RunFile())) return true;
+    const json run = TryParseJson(ReadFile(RunFile()));
+    const json settings = Settings(system_.info(), options_);
+    for (auto it = settings.begin(); it != settings.end(); ++it) {
+      if (!run.is_object() || !run.contains(it.key()) || run[it.key()] != *it) return false;
+    }
+    return true;
+  }
 
   void Keep(const MadeVideo& item) {
     // The trace goes first: a run in the journal has its rows. A run that was stopped between the
@@ -290,7 +331,7 @@ class RunFolder {
     run["prompts"] = options_.prompts;
     run["seeds"] = options_.seeds;
     run["fps"] = system_.info().fps;
-    AtomicWriteFile((fs::path(options_.out) / "run.json").string(), run.dump(2) + "\n");
+    AtomicWriteFile(RunFile(), run.dump(2) + "\n");
   }
 
   // Whether a video is a folder of pictures.

@@ -1,5 +1,8 @@
 // generate-videos: prompts in, videos out, uncached or with a cache policy.
 
+#include <fstream>
+
+#include "datasets/base/files.h"
 #include "datasets/base/interrupt.h"
 #include "datasets/coefficients.h"
 #include "datasets/work/parts.h"
@@ -98,18 +101,21 @@ void PrintScenes(const GenerateSummary& summary) {
 int Generate(GenerateOptions options,
              const PromptFlags& prompts,
              const CacheFlags& flags,
+             const OutputOwner& owner,
              const PlanFlag& plan) {
   const InterruptGuard guard;
   ProgressPrinter progress;
   options.progress = &progress;
   OutputCheck check;
+  check.OwnedBy(owner);
   AddSystemInputs(options.system, &check);
   check.Reads("--prompts", prompts.file);
   check.Reads("--coeffs", flags.coeffs);
   check.Reads("--mag-ratios", flags.mag_ratios);
   check.WritesFolder("--out", options.out);
-  for (const char* name : {"run.json", "timing.jsonl", "trace.jsonl"}) {
-    check.WritesFile("--out", options.out + "/" + name);
+  check.GrowsFile("--out", options.out + "/run.json");
+  for (const char* name : {"timing.jsonl", "trace.jsonl"}) {
+    check.GrowsFile("--out", PartPath(options.out + "/" + name, options.shard));
   }
   check.Run();
   options.policy.teacache_mode = ParseTeaCacheMode(flags.teacache_mode);
@@ -125,6 +131,12 @@ int Generate(GenerateOptions options,
       *system, options.system, options.jobs, options.prompts.size() * options.seeds.size());
   fmt::print(plan.dry_run() ? stdout : stderr, "{}", parts);
   if (plan.dry_run()) return 0;
+  MakeFolders(options.out);
+  check.Begin();
+  if (owner.overwrite) {
+    // An empty journal says that the folder is ours: whatever else is in it is replaced.
+    std::ofstream(PartPath(options.out + "/timing.jsonl", options.shard), std::ios::app);
+  }
   const GenerateSummary summary = GenerateVideos(*system, options);
   for (const std::string& name : summary.shortened) fmt::print("shortened: {}\n", name);
   double computed = 0;
@@ -172,11 +184,13 @@ int main(int argc, char** argv) {
   app.add_flag(
       "--lossless", flags.lossless, "FFV1 in .mkv instead of H.264 (crf 23, as imageio) in .mp4");
   app.add_flag("--record", options.record, "write trace.jsonl too");
+  teacache::OutputOwner owner;
+  teacache::AddOverwriteFlag(&app, &owner);
   plan.Add(&app);
   return teacache::RunProgram(&app, argc, argv, [&] {
     options.seeds = prompts.Seeds();
     options.shard = teacache::ChooseShard(shard);
     options.argv = teacache::PortableArguments(argc, argv);
-    return teacache::Generate(options, prompts, flags, plan);
+    return teacache::Generate(options, prompts, flags, owner, plan);
   });
 }

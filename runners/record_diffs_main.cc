@@ -25,6 +25,8 @@ int main(int argc, char** argv) {
                  options.lookback,
                  "also changes of the residual against 2 ... K calls before; 0 = none")
       ->capture_default_str();
+  teacache::OutputOwner owner;
+  teacache::AddOverwriteFlag(&app, &owner);
   plan.Add(&app);
   return teacache::RunProgram(&app, argc, argv, [&] {
     const teacache::InterruptGuard guard;
@@ -34,7 +36,8 @@ int main(int argc, char** argv) {
     teacache::OutputCheck check;
     teacache::AddSystemInputs(options.system, &check);
     check.Reads("--prompts", prompts.file);
-    check.WritesFile("--out", teacache::PartPath(options.out, options.shard));
+    check.OwnedBy(owner);
+    check.GrowsFile("--out", teacache::PartPath(options.out, options.shard));
     check.Run();
     const auto system = teacache::LoadSystem(options.model, options.system);
     options.prompts = prompts.Prompts(*system, &progress);
@@ -44,6 +47,7 @@ int main(int argc, char** argv) {
         *system, options.system, options.jobs, options.prompts.size() * options.seeds.size());
     fmt::print(plan.dry_run() ? stdout : stderr, "{}", parts);
     if (plan.dry_run()) return 0;
+    check.Begin();
     const teacache::RecordSummary summary = teacache::RecordDiffs(*system, options);
     fmt::print("{}: {} runs recorded, {} were there, {} in all\n",
                summary.path,

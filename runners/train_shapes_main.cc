@@ -27,6 +27,7 @@ struct Arguments {
   std::string device = "cpu";
   int64_t sample_every = 1000;
   int sample_count = 48;
+  OutputOwner owner;
 };
 
 // One line of training.jsonl per report, for plotting; appended, so that resumed runs stay in one
@@ -78,14 +79,16 @@ int Run(const Arguments& arguments) {
   const ShapesTrainingOptions& training = arguments.training;
   training.Validate();
   OutputCheck check;
+  check.OwnedBy(arguments.owner);
   check.WritesFolder("--work", training.work_folder);
   check.WritesFolder("--out", arguments.weights_folder);
-  check.WritesFile("--work", training.work_folder + "/training.jsonl");
+  check.GrowsFile("--work", training.work_folder + "/training.jsonl");
   for (const char* name : {"autoencoder.safetensors", "transformer.safetensors", "SHA256SUMS"}) {
     check.WritesFile("--out", arguments.weights_folder + "/" + name);
   }
   check.Run();
   MakeFolders(training.work_folder);
+  check.Begin();
   ShapesTrainingHooks hooks;
   hooks.report = [&](const ShapesTrainingReport& r) {
     const double per_step = r.seconds / static_cast<double>(r.step - r.first_step);
@@ -137,6 +140,7 @@ int Run(const Arguments& arguments) {
                     weights.transformer_steps)},
        {"batch", fmt::format("{} x {}", training.replicas, training.transformer_batch)},
        {"loss", fmt::format("{:.4f}", weights.transformer_loss)}});
+  check.Finish();
   fmt::print("{}\n", arguments.weights_folder);
   if (weights.finished) return 0;
   fmt::print(stderr, "interrupted: these are the weights so far; run again to continue\n");
@@ -172,6 +176,7 @@ int main(int argc, char** argv) {
   app.add_option("--width", training.transformer.hidden_size, "of the transformer");
   app.add_option("--heads", training.transformer.num_heads, "of the transformer");
   app.add_option("--depth", training.transformer.depth, "pairs of blocks");
+  teacache::AddOverwriteFlag(&app, &arguments.owner);
   app.add_option("--sample-every", arguments.sample_every, "transformer steps between sheets");
   return teacache::RunProgram(&app, argc, argv, [&] {
     const teacache::InterruptGuard guard;

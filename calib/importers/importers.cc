@@ -177,7 +177,11 @@ std::vector<Pair> ReadPairLists(const JsonNode& xs, const JsonNode& ys) {
 }
 
 void SortPairs(PairSet* set) {
-  const auto less = [](const Pair& a, const Pair& b) { return KeyOf(a) < KeyOf(b); };
+  // Means of the same call are added up in an order of their own.
+  const auto less = [](const Pair& a, const Pair& b) {
+    if (KeyOf(a) != KeyOf(b)) return KeyOf(a) < KeyOf(b);
+    return std::tie(a.x, a.y, a.weight) < std::tie(b.x, b.y, b.weight);
+  };
   if (std::is_sorted(set->pairs.begin(), set->pairs.end(), less)) return;
   std::stable_sort(set->pairs.begin(), set->pairs.end(), less);
 }

@@ -7,10 +7,12 @@
 #include <cstdlib>
 #include <limits>
 #include <map>
+#include <string_view>
 #include <utility>
 
 #include "calib/replay/threshold_sweep.h"
 #include "datasets/base/error.h"
+#include "datasets/base/shard.h"
 #include "datasets/base/statistics.h"
 #include "datasets/results.h"
 
@@ -137,6 +139,21 @@ void CheckPoints(const std::vector<QualityPoint>& points, const QualityTarget& t
   }
 }
 
+// Results of all videos: a threshold chosen by a part would be taken for one of the whole.
+Results ReadWholeResults(const std::string& path) {
+  Results results = ReadResults(path);
+  for (const char* mark : {"shard", kMissingParts}) {
+    const auto found = results.context.find(mark);
+    if (found == results.context.end()) continue;
+    ThrowUserError(
+        path,
+        "must be results of all videos but {} {}; join the parts by eval-metrics --merge",
+        mark == std::string_view(kMissingParts) ? "lacks the parts" : "is part",
+        found->second);
+  }
+  return results;
+}
+
 }  // namespace
 
 ThresholdChoice ChooseThreshold(const ReplayInput& input,
@@ -253,7 +270,8 @@ std::vector<QualityPoint> ReadQualityPoints(const std::vector<double>& threshold
   std::map<std::string, size_t> files_with;
   for (const std::string& path : paths) {
     scores.emplace_back();
-    for (const VideoScore& video : ReadResults(path).videos) {
+    const Results results = ReadWholeResults(path);
+    for (const VideoScore& video : results.videos) {
       const auto it = video.scores.find(metric);
       if (!video.ok() || it == video.scores.end() || std::isnan(it->second)) continue;
       scores.back()[video.name] = it->second;

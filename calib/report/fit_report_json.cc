@@ -69,7 +69,7 @@ ordered_json FitJson(const FitSummary& fit) {
   return j;
 }
 
-ordered_json PairsJson(const CalibrationData& data) {
+ordered_json PairsJson(const CalibrationData& data, size_t most = SIZE_MAX) {
   ordered_json x = ordered_json::array();
   ordered_json y = ordered_json::array();
   ordered_json prompt = ordered_json::array();
@@ -78,7 +78,8 @@ ordered_json PairsJson(const CalibrationData& data) {
   ordered_json fitted = ordered_json::array();
   std::set<std::tuple<int, int64_t, int, int>> used;
   for (const Pair& p : data.fitted.pairs) used.emplace(p.prompt, p.seed, p.branch, p.call);
-  for (const Pair& p : data.all.pairs) {
+  for (const size_t i : EvenlyPicked(data.all.pairs.size(), most)) {
+    const Pair& p = data.all.pairs[i];
     x.push_back(p.x);
     y.push_back(p.y);
     prompt.push_back(p.prompt);
@@ -111,7 +112,9 @@ ordered_json SweepJson(const std::vector<SweepPoint>& sweep) {
   return j;
 }
 
-ordered_json ReplayJson(const CalibrationData& data, const ReplaySummary& replay) {
+ordered_json ReplayJson(const CalibrationData& data,
+                        const ReplaySummary& replay,
+                        size_t most = SIZE_MAX) {
   ordered_json j;
   j["threshold"] = replay.threshold;
   j["calls"] = data.replay->calls;
@@ -125,7 +128,7 @@ ordered_json ReplayJson(const CalibrationData& data, const ReplaySummary& replay
   j["disagreement"] = replay.disagreement;
   j["speedup"] = Number(replay.speedup);
   ordered_json runs = ordered_json::array();
-  for (size_t i = 0; i < replay.runs.size(); ++i) {
+  for (const size_t i : EvenlyPicked(replay.runs.size(), most)) {
     const SignalRun& run = data.replay->runs[i];
     runs.push_back({{"prompt", data.replay->prompts[run.prompt]},
                     {"seed", run.seed},
@@ -197,7 +200,15 @@ ordered_json EngineJson(const EngineRule& rule) {
 
 }  // namespace
 
-std::string FitReportJson(const FitCoeffsResult& result) {
+std::vector<size_t> EvenlyPicked(size_t count, size_t most) {
+  std::vector<size_t> picked(std::min(count, most));
+  for (size_t i = 0; i < picked.size(); ++i) {
+    picked[i] = picked.size() > 1 ? i * (count - 1) / (picked.size() - 1) : 0;
+  }
+  return picked;
+}
+
+std::string FitReportJson(const FitCoeffsResult& result, const FitReportLimits& limits) {
   ordered_json j;
   j["format"] = "teacache-fit";
   j["version"] = 1;
@@ -213,9 +224,10 @@ std::string FitReportJson(const FitCoeffsResult& result) {
     e["fit"] = FitJson(expert.fit);
     e.update(DiagnosticsJson(expert.diagnostics));
     e["engine_warnings"] = expert.engine_warnings;
-    e["pairs"] = PairsJson(expert.data);
+    e["pairs"] = PairsJson(expert.data, limits.pairs);
     e["sweep"] = SweepJson(expert.sweep);
-    e["replay"] = expert.replay ? ReplayJson(expert.data, *expert.replay) : ordered_json(nullptr);
+    e["replay"] = expert.replay ? ReplayJson(expert.data, *expert.replay, limits.runs)
+                                : ordered_json(nullptr);
     e["static_mask"] = ScheduleText(expert.static_mask);
     e["engines"] = ordered_json::array();
     for (const EngineReplay& engine : expert.engines) {

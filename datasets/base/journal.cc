@@ -183,7 +183,8 @@ Journal::Journal(const std::string& path, const std::string& kind, const nlohman
     }
     if (state_->contents.settings != settings) {
       ThrowUserError(path,
-                     "must be of the same settings to go on but {}; remove the file to start over",
+                     "must be of the same settings to go on but {}; remove the file to start over "
+                     "(--overwrite does)",
                      FirstDifference(state_->contents.settings, settings));
     }
   }

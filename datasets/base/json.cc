@@ -4,8 +4,11 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <system_error>
 #include <vector>
 
 #include "datasets/base/error.h"
@@ -18,6 +21,7 @@ using simdjson::internal::tape_type;
 
 constexpr size_t kRoot = 1;             // place of the root on simdjson's tape
 constexpr size_t kPadding = 64;         // simdjson looks ahead so far
+constexpr size_t kBlock = 1 << 22;      // of a file of lines
 constexpr size_t kLongest = 60;         // of a value in a message
 constexpr size_t kLongestReason = 160;  // it may hold a whole string of the text
 
@@ -393,14 +397,44 @@ std::string JsonDocument::Shown(const JsonNode& node) const {
 }
 
 JsonLines::JsonLines(const std::string& text, std::string where)
-    : text_(text), document_(std::move(where)) {}
+    : text_(&text), document_(std::move(where)) {}
+
+JsonLines::JsonLines(const std::string& path)
+    : file_(path, std::ios::binary), text_(&blocks_), document_(path) {
+  if (std::filesystem::is_directory(path)) {
+    ThrowUserError(path, "must be a file but is a folder");
+  }
+  if (!file_) ThrowUserError(path, "cannot be opened: {}", std::generic_category().message(errno));
+}
+
+bool JsonLines::ReadBlock() {
+  if (!file_.is_open() || !file_) return false;
+  blocks_.erase(0, end_);
+  base_ += end_;
+  end_ = 0;
+  const size_t old = blocks_.size();
+  blocks_.reserve(old + kBlock + kPadding);
+  blocks_.resize(old + kBlock);
+  errno = 0;
+  file_.read(blocks_.data() + old, static_cast<std::streamsize>(kBlock));
+  blocks_.resize(old + static_cast<size_t>(file_.gcount()));
+  if (file_.bad()) {
+    const std::string reason = std::generic_category().message(errno);
+    ThrowUserError(document_.where(), "cannot be read: {}", reason);
+  }
+  return blocks_.size() > old;
+}
 
 bool JsonLines::Next() {
-  const size_t feed = text_.find('\n', end_);
-  if (feed == std::string::npos) return false;
-  const std::string_view line = std::string_view(text_).substr(end_, feed - end_);
+  size_t feed = text_->find('\n', end_);
+  while (feed == std::string::npos) {
+    const size_t looked_at = text_->size() - end_;
+    if (!ReadBlock()) return false;
+    feed = text_->find('\n', looked_at);
+  }
+  const std::string_view line = std::string_view(*text_).substr(end_, feed - end_);
   end_ = feed + 1;
-  document_.Parse(line, text_.capacity() - feed, ++line_);
+  document_.Parse(line, text_->capacity() - feed, ++line_);
   return true;
 }
 

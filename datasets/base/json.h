@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <fstream>
 #include <memory>
 #include <span>
 #include <string>
@@ -132,23 +133,31 @@ class JsonLines {
  public:
   // `text`, as ReadFile returns it, must outlive this.
   JsonLines(const std::string& text, std::string where);
+  // The text of a file, read in blocks: lines that are done with take no memory.
+  explicit JsonLines(const std::string& path);
 
   // Parses the next line. False at the end of the text, and at a last line without a line feed.
   // Throws UserError as JsonDocument does.
   bool Next();
   JsonNode value() const { return document_.root(); }
-  int64_t line() const { return line_; }  // the number of the line, from 1
-  size_t end() const { return end_; }     // offset behind its line feed
+  int64_t line() const { return line_; }       // the number of the line, from 1
+  size_t end() const { return base_ + end_; }  // offset behind its line feed
   // Whether the text goes on without another line feed: an interrupted writer.
-  bool IsCut() const { return end_ < text_.size(); }
+  bool IsCut() const { return end_ < text_->size(); }
   // "file:line" of the line.
   std::string Where() const;
 
  private:
-  const std::string& text_;
+  // Adds a block of the file to the text; false at its end.
+  bool ReadBlock();
+
+  std::ifstream file_;
+  std::string blocks_;       // of the file, from `base_` on
+  const std::string* text_;  // these, or the text that was given
   JsonDocument document_;
   int64_t line_ = 0;
-  size_t end_ = 0;
+  size_t base_ = 0;
+  size_t end_ = 0;  // in text_
 };
 
 template <typename Visit>

@@ -8,10 +8,17 @@
 #include <cctype>
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
 #include <system_error>
 
 #include "datasets/base/error.h"
+#include "datasets/base/file_lock.h"
 #include "datasets/base/files.h"
+#include "datasets/base/json_fields.h"
 
 namespace teacache {
 namespace {
@@ -82,16 +89,50 @@ void CheckCanWriteIn(const std::string& flag, const std::string& path, fs::path 
   unlink(probe.c_str());
 }
 
+// What kOutputsFile says of a file.
+struct Record {
+  std::string command;
+  std::string sha256;  // "" = not finished
+};
+
+// Of the files in the folder of `file`, by name. Lines that are no records, as a cut one, say
+// nothing.
+std::map<std::string, Record> ReadRecords(const fs::path& file) {
+  std::map<std::string, Record> records;
+  const std::string path = (file.parent_path() / kOutputsFile).string();
+  if (PlaceOf(path) != OutputPlace::kFile) return records;
+  std::istringstream lines(ReadFile(path));
+  for (std::string line; std::getline(lines, line);) {
+    const nlohmann::json json = TryParseJson(line);
+    const auto text = [&json](const char* name) {
+      const auto found = json.is_object() ? json.find(name) : json.end();
+      return found != json.end() && found->is_string() ? found->get<std::string>() : "";
+    };
+    if (!text("file").empty()) records[text("file")] = {text("command"), text("sha256")};
+  }
+  return records;
+}
+
+// Begins a new line, whatever another process left. What cannot be remembered, in a folder of
+// several users perhaps, needs --overwrite the next time.
+void AppendRecords(const fs::path& path, const std::string& lines) {
+  std::error_code error;
+  const bool begun = fs::file_size(path, error) > 0 && !error;
+  std::ofstream(path, std::ios::binary | std::ios::app) << (begun ? "\n" : "") << lines;
+}
+
 }  // namespace
 
 void OutputCheck::Reads(const std::string& flag, const std::string& path) {
-  if (!path.empty()) inputs_.push_back({flag, path, false, {}});
+  if (!path.empty()) inputs_.push_back({.flag = flag, .path = path});
 }
 
 void OutputCheck::ReadsFolder(const std::string& flag,
                               const std::string& path,
                               std::vector<std::string> endings) {
-  if (!path.empty()) inputs_.push_back({flag, path, true, std::move(endings)});
+  if (!path.empty()) {
+    inputs_.push_back({.flag = flag, .path = path, .folder = true, .endings = std::move(endings)});
+  };
 }
 
 void OutputCheck::Keeps(const std::string& flag, const std::string& path) {
@@ -99,11 +140,91 @@ void OutputCheck::Keeps(const std::string& flag, const std::string& path) {
 }
 
 void OutputCheck::WritesFile(const std::string& flag, const std::string& path) {
-  if (!path.empty()) outputs_.push_back({flag, path, false, {}});
+  if (!path.empty()) outputs_.push_back({.flag = flag, .path = path});
+}
+
+void OutputCheck::GrowsFile(const std::string& flag, const std::string& path) {
+  if (!path.empty()) outputs_.push_back({.flag = flag, .path = path, .grows = true});
 }
 
 void OutputCheck::WritesFolder(const std::string& flag, const std::string& path) {
-  if (!path.empty()) outputs_.push_back({flag, path, true, {}});
+  if (!path.empty()) outputs_.push_back({.flag = flag, .path = path, .folder = true});
+}
+
+void OutputCheck::OwnedBy(OutputOwner owner) { owner_ = std::move(owner); }
+
+std::string OutputCheck::DigestOf(const Entry& output) const {
+  return Sha256Hex(std::string_view(owner_.command + "\n" + output.flag));
+}
+
+void OutputCheck::CheckOwner(const Entry& output) const {
+  if (owner_.command.empty() || owner_.overwrite || output.folder || output.grows) return;
+  std::error_code error;
+  if (PlaceOf(output.path) != OutputPlace::kFile || fs::file_size(output.path, error) == 0) return;
+  const fs::path file = WithoutLinks(output.path);
+  const auto records = ReadRecords(file);
+  const auto found = records.find(file.filename().string());
+  std::string problem;
+  if (found == records.end()) {
+    problem = "is not known to be made by this command";
+  } else if (found->second.command != DigestOf(output)) {
+    problem = "was made by another command";
+  } else if (!found->second.sha256.empty() &&
+             found->second.sha256 != Sha256HexOfFile(file.string())) {
+    problem = "was changed since this command made it";
+  }
+  if (problem.empty()) return;
+  ThrowUserError(
+      output.flag, "\"{}\" exists and {}; --overwrite replaces it", output.path, problem);
+}
+
+bool OutputCheck::IsOurs(const Entry& output) const {
+  const fs::path file = WithoutLinks(output.path);
+  const auto records = ReadRecords(file);
+  const auto found = records.find(file.filename().string());
+  return found != records.end() && found->second.command == DigestOf(output);
+}
+
+void OutputCheck::StartOver(const Entry& output) const {
+  if (!output.grows || PlaceOf(output.path) != OutputPlace::kFile || IsOurs(output)) return;
+  const fs::path file = WithoutLinks(output.path);
+  {
+    const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return;  // refused where it is opened
+    const std::unique_ptr<const int, void (*)(const int*)> closer(
+        &fd, [](const int* descriptor) { close(*descriptor); });
+    LockFile(fd, output.path);
+  }
+  std::error_code error;
+  fs::remove(file, error);
+}
+
+void OutputCheck::Begin() const {
+  if (owner_.overwrite && !owner_.command.empty()) {
+    for (const Entry& output : outputs_) StartOver(output);
+  }
+  Remember(/*finished=*/false);
+}
+
+void OutputCheck::Finish() const { Remember(/*finished=*/true); }
+
+void OutputCheck::Remember(bool finished) const {
+  if (owner_.command.empty()) return;
+  std::map<fs::path, std::string> lines;  // by folder
+  for (const Entry& output : outputs_) {
+    const OutputPlace place = PlaceOf(output.path);
+    if (output.folder || (output.grows && finished)) continue;
+    // What grows stays that of the command that began it.
+    if (output.grows && place == OutputPlace::kFile && !IsOurs(output)) continue;
+    if (place != OutputPlace::kFile && (finished || place != OutputPlace::kNew)) continue;
+    const fs::path file = WithoutLinks(output.path);
+    nlohmann::ordered_json record = {{"file", file.filename().string()},
+                                     {"command", DigestOf(output)}};
+    if (finished) record["sha256"] = Sha256HexOfFile(file.string());
+    using Handler = nlohmann::ordered_json::error_handler_t;
+    lines[file.parent_path()] += record.dump(-1, ' ', false, Handler::replace) + "\n";
+  }
+  for (const auto& [folder, text] : lines) AppendRecords(folder / kOutputsFile, text);
 }
 
 void OutputCheck::Run() const {
@@ -149,6 +270,7 @@ void OutputCheck::Run() const {
     CheckCanWriteIn(
         output.flag, output.path, output.folder ? outputs[i].path : outputs[i].path.parent_path());
   }
+  for (const Entry& output : outputs_) CheckOwner(output);
 }
 
 }  // namespace teacache

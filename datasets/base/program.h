@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <numeric>
@@ -18,6 +19,8 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/interrupt.h"
+#include "datasets/base/message.h"
+#include "datasets/base/outputs.h"
 #include "datasets/base/version.h"
 
 namespace teacache {
@@ -38,7 +41,7 @@ inline void OpenClosedDescriptors() {
 
 // Never throws, unlike fmt::print, so that it can be used in handlers.
 inline void PrintMessage(const CLI::App& app, const std::string& message) {
-  std::fputs(fmt::format("{}: {}\n", app.get_name(), message).c_str(), stderr);
+  std::fputs(fmt::format("{}: {}\n", app.get_name(), OneLine(message)).c_str(), stderr);
 }
 
 // `code`, or 1 instead of 0 when not all of standard output was written.
@@ -94,7 +97,7 @@ inline std::string ParseFailure(const CLI::App* app, const CLI::Error& error) {
     const std::string similar = flag.starts_with("--") ? SimilarFlag(*app, flag) : "";
     if (!similar.empty()) hint = fmt::format("did you mean {}? {}", similar, hint);
   }
-  return fmt::format("{}: {} ({})\n", app->get_name(), error.what(), hint);
+  return fmt::format("{}: {} ({})\n", app->get_name(), OneLine(error.what()), hint);
 }
 
 // Calls `run` and turns exceptions into exit codes.
@@ -132,6 +135,28 @@ inline int RunProgram(CLI::App* app,
     return FlushOutput(*app, app->exit(error) == 0 ? 0 : 2);
   }
   return FlushOutput(*app, RunCatching(*app, run));
+}
+
+// What decides about the outputs of a parsed call: program, folder and flags, but not where outputs
+// go (their names are compared on their own), how fast they are made or what is said about them.
+inline std::string CommandText(const CLI::App& app) {
+  static const std::vector<std::string> kOthers = {
+      "--out", "--csv", "--report", "--json", "--emit", "--emit-dir", "--jobs", "--allow-missing", "--overwrite"};
+  std::error_code error;
+  std::string text = app.get_name() + "\n" + std::filesystem::current_path(error).string() + "\n";
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_name();
+    if (option->count() == 0 || std::ranges::find(kOthers, name) != kOthers.end()) continue;
+    text += name + "\n";
+    for (const std::string& value : option->results()) text += "  " + value + "\n";
+  }
+  return text;
+}
+
+// --overwrite, and whose outputs are written.
+inline void AddOverwriteFlag(CLI::App* app, OutputOwner* owner) {
+  app->add_flag("--overwrite", owner->overwrite, "Replace files that another command made");
+  app->parse_complete_callback([app, owner] { owner->command = CommandText(*app); });
 }
 
 // The command line without the program's folder, for provenance in output files.

@@ -8,6 +8,8 @@
 #include <cmath>
 #include <iostream>
 
+#include "datasets/base/message.h"
+
 namespace teacache {
 namespace {
 
@@ -49,14 +51,6 @@ std::string CutTo(std::string text, size_t width) {
       --width;
     }
     text.resize(width);
-  }
-  return text;
-}
-
-// A prompt may hold line breaks; a progress line must not.
-std::string WithoutControls(std::string text) {
-  for (char& c : text) {
-    c = static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
   }
   return text;
 }
@@ -147,7 +141,7 @@ void ProgressPrinter::Report(const Progress& progress) {
     }
   }
   if (!progress.item.empty()) {
-    line += "  " + WithoutControls(progress.item);
+    line += "  " + OneLine(progress.item);
   }
   if (options_.terminal) {
     out_ << "\r\x1b[K" << CutTo(line, static_cast<size_t>(std::max(options_.width - 1, 20)));
@@ -170,10 +164,8 @@ void ProgressPrinter::PrintLine(std::string_view text) {
   out_ << text << '\n' << std::flush;
 }
 
-void ProgressPrinter::Warn(std::string_view message) {
-  PrintLine(fmt::format("warning: {}", message));
-}
+void ProgressPrinter::Warn(std::string_view message) { PrintLine("warning: " + OneLine(message)); }
 
-void ProgressPrinter::Note(std::string_view message) { PrintLine(message); }
+void ProgressPrinter::Note(std::string_view message) { PrintLine(OneLine(message)); }
 
 }  // namespace teacache

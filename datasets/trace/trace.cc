@@ -1,19 +1,18 @@
 #include "datasets/trace/trace.h"
 
 #include <algorithm>
-#include <map>
+#include <filesystem>
 #include <set>
 #include <unordered_map>
-#include <utility>
+#include <unordered_set>
 
 #include "datasets/base/error.h"
-#include "datasets/base/files.h"
 #include "datasets/trace/trace_format.h"
 
 namespace teacache {
 namespace {
 
-constexpr uint64_t kMaxBytes = uint64_t{1} << 36;
+constexpr size_t kFirstRows = 1000;
 
 struct RowKeyHash {
   size_t operator()(const RowKey& key) const {
@@ -29,10 +28,32 @@ struct RowKeyHash {
   }
 };
 
+// The numbers of rows that are told apart by their keys. Rows may be added, and stay where they
+// are.
+class RowIndex {
+ public:
+  explicit RowIndex(const std::vector<TraceRow>* rows)
+      : index_(rows->capacity(), Hash{*rows}, Equal{*rows}) {}
+
+  // The number of a row with the same key that was added before; else `row`.
+  size_t Add(size_t row) { return *index_.insert(row).first; }
+
+ private:
+  struct Hash {
+    const std::vector<TraceRow>& rows;
+    size_t operator()(size_t i) const { return RowKeyHash()(KeyOf(rows[i])); }
+  };
+  struct Equal {
+    const std::vector<TraceRow>& rows;
+    bool operator()(size_t a, size_t b) const { return KeyOf(rows[a]) == KeyOf(rows[b]); }
+  };
+
+  std::unordered_set<size_t, Hash, Equal> index_;
+};
+
 void CheckRows(const std::string& path, TraceFile* file) {
   Trace& trace = file->trace;
-  std::unordered_map<RowKey, size_t, RowKeyHash> lines;
-  lines.reserve(trace.rows.size());
+  RowIndex index(&trace.rows);
   // The last call of a run, branch, stream, segment and sample, kept under the key of call 0 of
   // expert "".
   std::unordered_map<RowKey, int, RowKeyHash> last_call;
@@ -47,12 +68,12 @@ void CheckRows(const std::string& path, TraceFile* file) {
       if (zeros++ == 0) first_zero = line;
       break;
     }
-    const auto [it, inserted] = lines.emplace(KeyOf(row), line);
-    if (!inserted) {
+    const size_t same = index.Add(i);
+    if (same != i) {
       ThrowUserError(fmt::format("{}:{}", path, line),
                      "rows must be different but {} is also on line {}",
                      Describe(row),
-                     it->second);
+                     same + 2);
     }
     RowKey sequence = KeyOf(row);
     sequence.expert = "";
@@ -185,12 +206,23 @@ std::string FirstDifference(const TraceHeader& a, const TraceHeader& b) {
   return "";
 }
 
+// As many rows as a file will have whose first rows end at `end`: a list that grows by itself would
+// take three times their memory for a moment.
+void ReserveRows(const std::string& path, size_t end, TraceFile* file) {
+  std::error_code error;
+  const uint64_t size = std::filesystem::file_size(path, error);
+  if (error || size < end) return;
+  const double rows =
+      static_cast<double>(kFirstRows) * static_cast<double>(size) / static_cast<double>(end);
+  file->trace.rows.reserve(static_cast<size_t>(1.02 * rows) + kFirstRows);
+  file->row_ends.reserve(file->trace.rows.capacity());
+}
+
 TraceFile ReadTraceFile(const std::string& path) {
-  const std::string text = ReadFile(path, kMaxBytes);
   TraceFile file;
   Trace& trace = file.trace;
   std::set<std::string> unknown;
-  JsonLines lines(text, path);
+  JsonLines lines(path);
   const auto note_unknown = [&](const JsonReader& reader) {
     for (const std::string& name : reader.Unknown()) {
       if (!unknown.insert(name).second) continue;
@@ -201,7 +233,7 @@ TraceFile ReadTraceFile(const std::string& path) {
   if (!lines.Next()) {
     ThrowUserError(path,
                    "must begin with the header of a trace but {}",
-                   text.empty() ? "is empty" : "its first line is cut off");
+                   lines.IsCut() ? "its first line is cut off" : "is empty");
   }
   {
     JsonReader reader(lines.value());
@@ -214,6 +246,7 @@ TraceFile ReadTraceFile(const std::string& path) {
     Visit(reader, trace.rows.emplace_back(), trace.header);
     note_unknown(reader);
     file.row_ends.push_back(lines.end());
+    if (trace.rows.size() == kFirstRows) ReserveRows(path, lines.end(), &file);
   }
   if (lines.IsCut()) {
     trace.warnings.push_back(
@@ -250,44 +283,49 @@ Trace MergeTraces(const std::vector<Trace>& traces, const std::vector<std::strin
   }
 
   struct Origin {
-    size_t row;
-    std::set<int> shards;
     size_t file;
+    std::vector<int> shards;
   };
-  std::map<RowKey, Origin> origins;
+  std::vector<Origin> origins;  // of each merged row
   size_t total = 0;
   for (const Trace& trace : traces) total += trace.rows.size();
-  merged.rows.reserve(total);  // the keys point into the rows
+  merged.rows.reserve(total);
+  RowIndex index(&merged.rows);
   for (size_t i = 0; i < traces.size(); ++i) {
     const int shard = traces[i].header.shard;
     for (const TraceRow& row : traces[i].rows) {
-      const auto it = origins.find(KeyOf(row));
-      if (it == origins.end()) {
-        merged.rows.push_back(row);
-        origins.emplace(KeyOf(merged.rows.back()), Origin{merged.rows.size() - 1, {shard}, i});
-      } else if (it->second.shards.insert(shard).second) {
-        MergeInto(&merged.rows[it->second.row], row, name(i));
-      } else {
+      merged.rows.push_back(row);
+      const size_t at = index.Add(merged.rows.size() - 1);
+      if (at == origins.size()) {
+        origins.push_back({i, {shard}});
+        continue;
+      }
+      merged.rows.pop_back();
+      Origin& origin = origins[at];
+      if (std::ranges::find(origin.shards, shard) != origin.shards.end()) {
         ThrowUserError(name(i),
                        "rows must be different from those of {} but both have {}",
-                       name(it->second.file),
+                       name(origin.file),
                        Describe(row));
       }
+      origin.shards.push_back(shard);
+      MergeInto(&merged.rows[at], row, name(i));
     }
   }
 
   const int shards = merged.header.shards;
-  for (const auto& [key, origin] : origins) {
+  for (size_t i = 0; i < origins.size(); ++i) {
+    const Origin& origin = origins[i];
     if (static_cast<int>(origin.shards.size()) == shards) continue;
     std::vector<int> missing;
     for (int s = 0; s < shards; ++s) {
-      if (!origin.shards.contains(s)) missing.push_back(s);
+      if (std::ranges::find(origin.shards, s) == origin.shards.end()) missing.push_back(s);
     }
     ThrowUserError(name(origin.file),
                    "all {} tensor shards must be given but shard {} is missing for {}",
                    shards,
                    fmt::join(missing, ", "),
-                   Describe(merged.rows[origin.row]));
+                   Describe(merged.rows[i]));
   }
   std::set<int> parts;
   for (const Trace& trace : traces) parts.insert(trace.header.part);

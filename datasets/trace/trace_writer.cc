@@ -104,7 +104,7 @@ size_t TraceWriter::ReadWhatIsThere(const std::string& header_line, int64_t size
   if (!difference.empty()) {
     ThrowUserError(path_,
                    "must have been recorded with the same settings to be continued, but differs "
-                   "in {}",
+                   "in {}; --overwrite starts over",
                    difference);
   }
   const size_t rows = CompleteRows(file, RunsOf(file.trace.rows));

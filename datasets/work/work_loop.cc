@@ -15,6 +15,7 @@
 #include "datasets/base/files.h"
 #include "datasets/base/interrupt.h"
 #include "datasets/base/journal.h"
+#include "datasets/base/message.h"
 
 namespace teacache {
 namespace {
@@ -160,7 +161,7 @@ WorkSummary RunWork(const std::vector<std::string>& names,
 std::string SummaryText(const WorkSummary& summary, const std::string& unit, bool resumable) {
   std::string text;
   for (const FailedItem& item : summary.failed) {
-    text += fmt::format("failed: {}: {}\n", item.name, item.error);
+    text += fmt::format("failed: {}: {}\n", OneLine(item.name), OneLine(item.error));
   }
   if (summary.interrupted) {
     text += fmt::format("interrupted {}\n", InterruptedText(summary, unit, resumable));

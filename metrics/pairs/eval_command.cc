@@ -101,9 +101,10 @@ void AddVideos(const std::string& flag,
 }
 
 // Before long work, so that nothing is refused at its end. Makes the folders of the outputs.
-void CheckOutputs(const EvalCommand& command) {
+OutputCheck CheckOutputs(const EvalCommand& command) {
   const EvaluateOptions& evaluate = command.evaluate;
   OutputCheck check;
+  check.OwnedBy(command.owner);
   std::vector<std::string> tags = {""};
   if (command.merge.empty()) {
     AddVideos("--gt", evaluate.gt, evaluate.recursive, &check);
@@ -116,7 +117,7 @@ void CheckOutputs(const EvalCommand& command) {
     for (size_t i = 0; i < evaluate.gens.size(); ++i) {
       check.WritesFile("--compat", LinePath(command, i));
     }
-    check.WritesFile("journal of --out", evaluate.journal);
+    check.GrowsFile("journal of --out", evaluate.journal);
   }
   for (const auto& [flag, path] : command.other_inputs) check.Reads(flag, path);
   for (const std::string& file : command.merge) {
@@ -132,6 +133,8 @@ void CheckOutputs(const EvalCommand& command) {
     if (!folder.empty()) MakeFolders(folder.string());
     if (!file.empty()) RemoveStaleTemporaries(folder.string());
   }
+  check.Begin();
+  return check;
 }
 
 void Write(const EvalCommand& command, const std::string& tag, const Results& results) {
@@ -202,8 +205,12 @@ EvalOutcome RunEvalCommand(const EvalCommand& whole) {
       *path = PartPath(*path, shard);
     }
   }
-  CheckOutputs(command);
-  if (!command.merge.empty()) return RunMerge(command);
+  const OutputCheck check = CheckOutputs(command);
+  if (!command.merge.empty()) {
+    EvalOutcome merged = RunMerge(command);
+    check.Finish();
+    return merged;
+  }
   EvaluateOptions options = command.evaluate;
   const size_t methods = options.gens.size();
   if (methods == 0) options.Validate();
@@ -246,6 +253,7 @@ EvalOutcome RunEvalCommand(const EvalCommand& whole) {
     outcome.exit_code = std::max(outcome.exit_code, ExitCode(command, results));
     outcome.results.push_back(std::move(results));
   }
+  check.Finish();
   outcome.text = Text(command, outcome);
   if (!command.json) {
     outcome.text += LastLine(options.shard);

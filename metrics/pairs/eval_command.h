@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "datasets/base/outputs.h"
 #include "metrics/pairs/evaluate.h"
 
 namespace teacache {
@@ -20,6 +21,7 @@ struct EvalCommand {
       line_folder;  // with evaluate.teacache: where the script's text file goes; "" = nowhere
   // Other files that the call reads, by their flags: no output may be one of them.
   std::vector<std::pair<std::string, std::string>> other_inputs;
+  OutputOwner owner;                 // whose outputs are written
   bool allow_missing_parts = false;  // of `merge`: the result is marked as partial
   bool allow_missing = false;        // videos without a partner are no failure
   bool json = false;                 // print JSON instead of tables

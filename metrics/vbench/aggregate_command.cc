@@ -19,8 +19,9 @@ std::string RunVbenchAggregate(const VbenchAggregateCommand& command) {
   }
   const std::string out = command.out.empty() && teacache ? command.scores[0] : command.out;
   const auto path = [&](const char* name) { return (fs::path(out) / name).string(); };
+  OutputCheck check;
   if (!out.empty()) {
-    OutputCheck check;
+    check.OwnedBy(command.owner);
     for (const std::string& folder : command.scores) {
       check.ReadsFolder("--scores", folder, {"_eval_results.json"});
     }
@@ -36,12 +37,14 @@ std::string RunVbenchAggregate(const VbenchAggregateCommand& command) {
       ReadVbenchScores(command.scores, command.compat), command.compat, command.partial);
   if (!out.empty()) {
     MakeFolders(out);
+    check.Begin();
     if (teacache) {
       AtomicWriteFile(path("all_results.json"), TeaCacheAllResults(totals));
       AtomicWriteFile(path("scaled_results.json"), TeaCacheScaledResults(totals));
     } else {
       AtomicWriteFile(path("vbench_totals.json"), VbenchTotalsJson(totals, command.compat));
     }
+    check.Finish();
   }
   return command.json ? VbenchTotalsJson(totals, command.compat) : VbenchTotalsText(totals);
 }

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "datasets/base/outputs.h"
 #include "metrics/vbench/aggregate.h"
 
 namespace teacache {
@@ -13,6 +14,7 @@ struct VbenchAggregateCommand {
   std::string out;  // folder for the totals; "" = the first of `scores` for kTeaCache, else none
   VbenchCompat compat = VbenchCompat::kNone;
   bool partial = false;  // totals over the dimensions that are there
+  OutputOwner owner;     // whose outputs are written
   bool json = false;     // print JSON instead of a table
 };
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "datasets/base/message.h"
 #include "datasets/base/shard.h"
 #include "metrics/vbench/results.h"
 
@@ -15,7 +16,7 @@ constexpr size_t kListed = 10;
 void AddList(const std::vector<std::string>& names, const std::string& title, std::string* text) {
   if (names.empty()) return;
   *text += fmt::format("\n{}: {}\n", title, names.size());
-  for (size_t i = 0; i < std::min(names.size(), kListed); ++i) *text += "  " + names[i] + "\n";
+  for (size_t i = 0; i < std::min(names.size(), kListed); ++i) *text += "  " + OneLine(names[i]) + "\n";
   if (names.size() > kListed) *text += "  ...\n";
 }
 
@@ -47,7 +48,7 @@ std::string VbenchText(const VbenchResults& results) {
                         videos.p5,
                         videos.n);
   }
-  for (const std::string& warning : results.warnings) text += "\nwarning: " + warning;
+  for (const std::string& warning : results.warnings) text += "\nwarning: " + OneLine(warning);
   if (!results.warnings.empty()) text += "\n";
   AddList(results.missing, "Missing videos", &text);
   AddList(results.extra, "Files that belong to no prompt", &text);

@@ -42,11 +42,12 @@ void Write(const std::string& out, const Shard& shard, const VbenchResults& resu
   }
 }
 
-// Before any work. `journal` "" = none.
-void CheckOutputs(const VbenchScoreCommand& command,
-                  const Shard& shard,
-                  const std::string& journal) {
+// Before any work. `journal` "" = none. Makes the folder of the outputs.
+OutputCheck CheckOutputs(const VbenchScoreCommand& command,
+                         const Shard& shard,
+                         const std::string& journal) {
   OutputCheck check;
+  check.OwnedBy(command.owner);
   for (const std::string& file : command.merge) {
     for (const std::string& part : FindParts(file)) check.Reads("--merge", part);
   }
@@ -64,23 +65,26 @@ void CheckOutputs(const VbenchScoreCommand& command,
       check.WritesFile("--out", PathIn(command.out, file.name));
     }
   }
-  check.WritesFile("journal of --out", journal);
+  check.GrowsFile("journal of --out", journal);
   check.Run();
+  MakeFolders(command.out);
+  RemoveStaleTemporaries(command.out);
+  check.Begin();
+  return check;
 }
 
 }  // namespace
 
 VbenchScoreOutcome RunVbenchScore(const VbenchScoreCommand& command) {
   VbenchScoreOutcome outcome;
+  OutputCheck check;
   std::string journal;
   const Shard shard = command.merge.empty() ? command.evaluate.shard : Shard();
   if (!command.out.empty()) {
     if (command.merge.empty()) {
       journal = PartPath(PathIn(command.out, "vbench.journal"), shard);
     }
-    CheckOutputs(command, shard, journal);
-    MakeFolders(command.out);
-    RemoveStaleTemporaries(command.out);
+    check = CheckOutputs(command, shard, journal);
   }
   if (!command.merge.empty()) {
     std::vector<VbenchResults> shards;
@@ -94,6 +98,7 @@ VbenchScoreOutcome RunVbenchScore(const VbenchScoreCommand& command) {
     outcome.results = EvaluateVbench(options);
   }
   if (!command.out.empty()) Write(command.out, shard, outcome.results);
+  check.Finish();
   const bool missing = !outcome.results.missing.empty() && !command.allow_missing;
   outcome.exit_code = outcome.results.NumErrors() > 0 || missing ? 1 : 0;
   outcome.text = command.json ? VbenchResultsToJson(outcome.results)

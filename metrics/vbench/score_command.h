@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "datasets/base/outputs.h"
 #include "metrics/vbench/evaluate_vbench.h"
 
 namespace teacache {
@@ -15,6 +16,7 @@ struct VbenchScoreCommand {
   std::string out;                 // folder; "" = only print
   // Other files that the call reads, by their flags: no output may be one of them.
   std::vector<std::pair<std::string, std::string>> other_inputs;
+  OutputOwner owner;                 // whose outputs are written
   bool allow_missing_parts = false;  // of `merge`: the result is marked as partial
   bool allow_missing = false;        // missing videos are no failure
   bool json = false;                 // print results.json instead of tables

@@ -22,6 +22,31 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr size_t kSchedules = 80;  // positions of the slider
+// What a page holds at most, so that it stays below 10 MB and a browser can draw it.
+constexpr size_t kPairs = 20'000;
+constexpr size_t kCells = 2'000'000;  // of the skip map, all positions of the slider together
+
+size_t MostRuns(const FittedExpert& expert) {
+  if (!expert.data.replay) return 1;
+  const auto cells = kSchedules * static_cast<size_t>(std::max(1, expert.data.replay->calls));
+  return std::max<size_t>(1, std::min<size_t>(300, kCells / cells));
+}
+
+// "12,345"
+std::string Grouped(size_t number) {
+  std::string text = std::to_string(number);
+  for (auto at = static_cast<int>(text.size()) - 3; at > 0; at -= 3) text.insert(at, ",");
+  return text;
+}
+
+// " 300 of 5,000 runs are shown, evenly picked."; "" where all are.
+std::string Picked(size_t count, size_t most, const char* what) {
+  if (count <= most) return "";
+  return fmt::format(" {} of {} {} are shown, evenly picked; the figures are of all.",
+                     Grouped(most),
+                     Grouped(count),
+                     what);
+}
 
 // The thresholds of the slider: where the number of skips changes, evenly picked.
 std::vector<double> SliderThresholds(const FittedExpert& expert) {
@@ -45,8 +70,10 @@ std::vector<double> SliderThresholds(const FittedExpert& expert) {
 
 void AddSchedules(const FittedExpert& expert, const EngineRule& rule, ordered_json* j) {
   const ReplayInput& input = *expert.data.replay;
+  const std::vector<size_t> picked = EvenlyPicked(input.runs.size(), MostRuns(expert));
   (*j)["runs"] = ordered_json::array();
-  for (const SignalRun& run : input.runs) {
+  for (const size_t i : picked) {
+    const SignalRun& run = input.runs[i];
     (*j)["runs"].push_back(
         {{"prompt", input.prompts[run.prompt]}, {"seed", run.seed}, {"branch", run.branch}});
   }
@@ -55,7 +82,7 @@ void AddSchedules(const FittedExpert& expert, const EngineRule& rule, ordered_js
     const ReplaySummary replay =
         Replay(input, {rule, expert.fit.polynomial, threshold, expert.fit.x});
     ordered_json runs = ordered_json::array();
-    for (const ReplayedRun& run : replay.runs) runs.push_back(ScheduleText(run.computed));
+    for (const size_t i : picked) runs.push_back(ScheduleText(replay.runs[i].computed));
     schedules.push_back({{"threshold", threshold},
                          {"mean_skips", replay.mean_skips},
                          {"longest_run", replay.longest_run},
@@ -66,7 +93,11 @@ void AddSchedules(const FittedExpert& expert, const EngineRule& rule, ordered_js
 }
 
 std::string PageData(const FitCoeffsResult& result) {
-  ordered_json j = ordered_json::parse(FitReportJson(result));
+  FitReportLimits limits = {kPairs, SIZE_MAX};
+  for (const FittedExpert& expert : result.experts) {
+    limits.runs = std::min(limits.runs, MostRuns(expert));
+  }
+  ordered_json j = ordered_json::parse(FitReportJson(result, limits));
   for (size_t i = 0; i < result.experts.size(); ++i) {
     if (result.experts[i].data.replay && !result.experts[i].sweep.empty()) {
       AddSchedules(result.experts[i], result.rule, &j["experts"][i]);
@@ -132,7 +163,8 @@ std::string ThresholdCharts(const FittedExpert& expert, const std::string& suffi
                     .title = "Which calls are skipped",
                     .caption = "One line per prompt, seed and branch at the threshold of the "
                                "slider; filled cells are computed, pale ones skipped. " +
-                               exact,
+                               exact +
+                               Picked(expert.data.replay->runs.size(), MostRuns(expert), "runs"),
                     .wide = true});
 }
 
@@ -143,7 +175,8 @@ std::string ExpertCharts(const FittedExpert& expert, const std::string& suffix) 
                  .title = "Pairs and f(x)",
                  .caption = "Each point is the change between two calls of one run, coloured "
                             "by call; the band is where f lies in 95 % of resamples of the "
-                            "prompts. Beyond the dotted ends of the fitted range f is a guess.",
+                            "prompts. Beyond the dotted ends of the fitted range f is a guess." +
+                            Picked(expert.data.all.pairs.size(), kPairs, "pairs"),
                  .wide = true});
   html += ChartHtml({.id = "residuals" + suffix,
                      .title = "Residuals",

@@ -11,14 +11,17 @@
 namespace teacache {
 namespace {
 
-// A cell must not end the column or the line.
-std::string Cell(std::string_view text) {
-  std::string cell;
+// Text that Markdown shows as it is, in one line: names of models, settings and files may hold
+// anything.
+std::string Escaped(std::string_view text) {
+  static constexpr std::string_view kSpecial = "\\`*_<[]|~&";
+  std::string escaped;
   for (const char c : text) {
-    if (c == '|') cell += '\\';
-    cell += c == '\n' ? ' ' : c;
+    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+    if (kSpecial.find(c) != std::string_view::npos) escaped += '\\';
+    escaped += control ? ' ' : c;
   }
-  return cell;
+  return escaped;
 }
 
 // As in the paper's table: what looks at one video first, then LPIPS, SSIM, PSNR.
@@ -32,7 +35,7 @@ std::vector<MetricInfo> InOrderOfPapers(std::vector<MetricInfo> metrics) {
 std::string TableLine(const ReportRow& row, const std::vector<MetricInfo>& metrics) {
   std::string line = fmt::format(
       "| {} | {} | {} | {} |",
-      Cell(RowLabel(row)),
+      Escaped(RowLabel(row)),
       row.calls > 0 ? fmt::format("{} / {}", Fixed(row.computed_mean, 1), row.calls) : "–",
       SpeedupText(row.speedup_total),
       row.total.n > 0 ? Fixed(row.total.median, 3) : "–");
@@ -43,12 +46,13 @@ std::string TableLine(const ReportRow& row, const std::vector<MetricInfo>& metri
 }
 
 std::string Table(const Report& report, const ReportModel& model) {
-  std::string text = fmt::format("## {}\n\n{}\n\n", model.name, model.description);
+  std::string text =
+      fmt::format("## {}\n\n{}\n\n", Escaped(model.name), Escaped(model.description));
   const std::vector<MetricInfo> metrics = InOrderOfPapers(report.metrics);
   std::string line = "|---|---|---|---|";
   text += "| Method | Computed calls | Speed-up ↑ | Seconds per video ↓ |";
   for (const MetricInfo& metric : metrics) {
-    text += fmt::format(" {} {} |", Cell(metric.label), metric.higher_is_better ? "↑" : "↓");
+    text += fmt::format(" {} {} |", Escaped(metric.label), metric.higher_is_better ? "↑" : "↓");
     line += "---|";
   }
   text += "\n" + line + "\n";
@@ -62,8 +66,9 @@ std::string Table(const Report& report, const ReportModel& model) {
 
 std::string ReportMarkdown(const Report& report) {
   const ReportContext& context = report.context;
-  std::string text = fmt::format("# {}\n\n", ReportTitle(report));
-  for (const std::string& line : ConclusionTexts(report)) text += fmt::format("* {}\n", line);
+  std::string text = fmt::format("# {}\n\n", Escaped(ReportTitle(report)));
+  for (const std::string& line : ConclusionTexts(report))
+    text += fmt::format("* {}\n", Escaped(line));
   text += "\n";
   for (const ReportModel& model : report.models) text += Table(report, model);
   text += fmt::format(
@@ -74,9 +79,11 @@ std::string ReportMarkdown(const Report& report) {
       context.fit_prompts.empty()
           ? ""
           : fmt::format("; coefficients from {} other prompts", context.fit_prompts.size()),
-      context.cpu.empty() ? "machine unknown" : context.cpu,
-      context.device.empty() ? "" : ", device " + context.device);
-  for (const std::string& warning : context.warnings) text += fmt::format("\nNote: {}\n", warning);
+      context.cpu.empty() ? "machine unknown" : Escaped(context.cpu),
+      context.device.empty() ? "" : ", device " + Escaped(context.device));
+  for (const std::string& warning : context.warnings) {
+    text += fmt::format("\nNote: {}\n", Escaped(warning));
+  }
   return text;
 }
 

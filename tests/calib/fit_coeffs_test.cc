@@ -129,6 +129,79 @@ TEST(RunFitCoeffs, TensorShardsGiveTheSameFit) {
               ThrowsMessage<UserError>(HasSubstr("shard 1 is missing")));
 }
 
+// What a fit says, without the names of its files.
+std::string Findings(const FitCoeffsOptions& options) {
+  json report = json::parse(FitReportJson(RunFitCoeffs(options)));
+  report["coefficients"]["provenance"].erase("traces");
+  report.erase("warnings");  // name files and lines
+  return report.dump(1);
+}
+
+// The lines of a file but the first, shuffled, over two files.
+void ShuffleAndSplit(const std::string& path, const std::string& a, const std::string& b) {
+  std::ifstream file(path);
+  std::string header;
+  std::getline(file, header);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  std::shuffle(lines.begin(), lines.end(), std::mt19937(7));
+  std::ofstream files[] = {std::ofstream(a), std::ofstream(b)};
+  for (std::ofstream& out : files) out << header << "\n";
+  for (size_t i = 0; i < lines.size(); ++i) files[i % 3 == 0] << lines[i] << "\n";
+}
+
+TEST(RunFitCoeffs, OrderAndPartsChangeNothing) {
+  TempDir dir;
+  WriteTrace(dir / "t.jsonl", 0, 12);
+  ShuffleAndSplit(dir / "t.jsonl", dir / "a.jsonl", dir / "b.jsonl");
+  WriteTrace(dir / "left.jsonl", 0, 5, false, 0, 2);
+  WriteTrace(dir / "right.jsonl", 0, 5, false, 1, 2);
+  for (const char* method : {"ceres", "huber"}) {
+    const auto findings = [&](const std::vector<std::string>& files) {
+      FitCoeffsOptions options = Options(files);
+      options.fit.method = ParseMethod(method);
+      options.threshold.target_speedup = 1.5;
+      return Findings(options);
+    };
+    const std::string whole = findings({dir / "t.jsonl"});
+    EXPECT_EQ(findings({dir / "a.jsonl", dir / "b.jsonl"}), whole) << method;
+    EXPECT_EQ(findings({dir / "b.jsonl", dir / "a.jsonl"}), whole) << method;
+    EXPECT_EQ(findings({dir / "left.jsonl", dir / "right.jsonl"}),
+              findings({dir / "right.jsonl", dir / "left.jsonl"}));
+  }
+}
+
+TEST(RunFitCoeffs, OrderAndPartsOfImportsChangeNothing) {
+  TempDir dir;
+  for (const bool keys : {true, false}) {
+    std::ofstream file(dir / "t.csv");
+    file << (keys ? "x,y,prompt,seed,branch,step\n" : "x,y\n");
+    std::mt19937 random(5);
+    std::uniform_real_distribution<double> number(0.01, 0.3);
+    for (int p = 0; p < 12; ++p) {
+      for (int call = 1; call < 10; ++call) {
+        const double x = number(random);
+        file << fmt::format("{},{}", x, 0.05 + 1.5 * x + 0.1 * number(random));
+        file << (keys ? fmt::format(",p{},{},{},{}\n", p, p % 2, p % 3 ? "cond" : "uncond", call)
+                      : "\n");
+      }
+    }
+    file.close();
+    ShuffleAndSplit(dir / "t.csv", dir / "a.csv", dir / "b.csv");
+    for (const auto branches : {PairOptions::Branches::kAll, PairOptions::Branches::kAverage}) {
+      const auto findings = [&](const std::vector<std::string>& files) {
+        FitCoeffsOptions options = Options(files);
+        options.fit.degree = 1;
+        options.input.pairs.branches = branches;
+        return Findings(options);
+      };
+      const std::string whole = findings({dir / "t.csv"});
+      EXPECT_EQ(findings({dir / "a.csv", dir / "b.csv"}), whole) << keys;
+      EXPECT_EQ(findings({dir / "b.csv", dir / "a.csv"}), whole) << keys;
+    }
+  }
+}
+
 TEST(RunFitCoeffs, EachExpertHasItsOwnFit) {
   TempDir dir;
   WriteTrace(dir / "t.jsonl", 0, 8, true);

@@ -267,6 +267,41 @@ TEST_F(MistakesTest, FilesThatAreNotWhatTheyShouldBe) {
       {"absent"});
 }
 
+// Where a figure is not defined, and names that a terminal would obey.
+TEST_F(MistakesTest, NoNanAndNoControlCharacters) {
+  std::string constant = "x,y,prompt,step\n";
+  for (int i = 0; i < 18; ++i) {
+    constant += "0." + std::to_string(i % 6 + 1) + ",0.5,p" + std::to_string(i / 6) + "," +
+                std::to_string(i % 6 + 1) + "\n";
+  }
+  AtomicWriteFile(folder_ / "constant.csv", constant);
+  AtomicWriteFile(folder_ / "zeros.csv", "x,y\n0,0\n0,0\n1,1\n");
+  MakeFolders(folder_ / "bad");
+  AtomicWriteFile(folder_ / "bad/a\x1b[2J\xff.mp4", "no video");
+  const std::string bad = folder_ / "bad";
+  const std::vector<std::pair<std::string, Arguments>> calls = {
+      {"fit-coeffs", {folder_ / "constant.csv", "--degree", "1", "--bootstrap", "20"}},
+      {"fit-coeffs", {folder_ / "constant.csv", "--degree", "0", "--report", folder_ / "f.html"}},
+      {"fit-coeffs", {folder_ / "zeros.csv", "--degree", "1", "--bootstrap", "20"}},
+      {"fit-coeffs", {"score", "--coeffs", "0,0", folder_ / "constant.csv"}},
+      {"eval-metrics", {"--gt", bad, "--gen", bad, "--metrics", "psnr,ssim"}},
+      {"eval-metrics", {"--gt", bad, "--gen", bad, "--metrics", "a\x1b[2J"}},
+      {"vbench-score", {"--videos", bad, "--custom", "--dimensions", "temporal_flickering"}},
+      {"record-diffs", {"--out", folder_ / "o.jsonl", "--prompt", "red \x1b[2J\n\tdog"}},
+      {"generate-videos", {"--out", folder_ / "o", "--coeffs", folder_ / "\x1b[2J\xff"}},
+      {"sweep-report", {"render", folder_ / "\x1b[2J", "--out", folder_ / "page"}},
+      {"train-shapes", {"--work", folder_ / "w", "--out", folder_ / "o", "--device", "\x1b[2J"}}};
+  for (const auto& [program, arguments] : calls) {
+    const ProcessResult result = RunTool(program, arguments);
+    const std::string text = result.out + result.err;
+    EXPECT_THAT(text, Not(testing::ContainsRegex("(^|[^a-zA-Z])nan([^a-zA-Z]|$)"))) << program;
+    EXPECT_THAT(text, Not(HasSubstr("\x1b"))) << program;
+    EXPECT_THAT(text, Not(HasSubstr("\xff"))) << program;
+    EXPECT_NE(text, "") << program;
+  }
+  ExpectMistake(Record({"--prompt", std::string(100'000, 'x')}), {"record-diffs: ", "xxx ... xxx"});
+}
+
 // A folder that was filled with other settings stays what it is.
 TEST_F(MistakesTest, AFolderOfOtherSettings) {
   ASSERT_EQ(Generate({"--prompt", prompt_}).exit_code, 0);
@@ -277,6 +312,114 @@ TEST_F(MistakesTest, AFolderOfOtherSettings) {
   const std::string trace = ReadFile(folder_ / "t.jsonl");
   ExpectMistake(Record({"--prompt", prompt_, "--guidance", "3"}), {"t.jsonl", "guidance"});
   EXPECT_EQ(ReadFile(folder_ / "t.jsonl"), trace);
+  // Asked for, it begins again, and then goes on.
+  for (int i = 0; i < 2; ++i) {
+    const ProcessResult again = Generate({"--prompt", prompt_, "--guidance", "3", "--overwrite"});
+    EXPECT_EQ(again.exit_code, 0) << again.err;
+    EXPECT_THAT(again.out, HasSubstr(i == 0 ? "1 videos made" : "0 videos made, 1 were there"));
+    const ProcessResult recorded = Record({"--prompt", prompt_, "--guidance", "3", "--overwrite"});
+    EXPECT_EQ(recorded.exit_code, 0) << recorded.err;
+    EXPECT_THAT(recorded.out, HasSubstr(i == 0 ? "1 runs recorded" : "0 runs recorded"));
+  }
+  EXPECT_NE(FilesIn(folder_ / "out/videos"), before);
+}
+
+TEST_F(MistakesTest, ForeignFilesInARunFolder) {
+  const std::string video = folder_ / ("out/videos/" + prompt_ + "-0.mp4");
+  for (const std::string& path : {video, folder_ / "out/run.json", folder_ / "out/trace.jsonl"}) {
+    MakeFolders(folder_ / "out/videos");
+    AtomicWriteFile(path, "mine");
+    for (int i = 0; i < 2; ++i) {
+      ExpectMistake(Generate({"--prompt", prompt_, "--record"}),
+                    {path, "not known to be made by this command", "--overwrite"});
+    }
+    EXPECT_EQ(ReadFile(path), "mine");
+    const ProcessResult result = Generate({"--prompt", prompt_, "--record", "--overwrite"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_NE(ReadFile(path), "mine");
+    fs::remove_all(folder_ / "out");
+  }
+  // The other parts of the same run are no foreign files; those of another one are.
+  const Arguments prompts = {"--prompts", WritePrompts("p.txt", kShapesPrompts)};
+  const auto part = [&](const Arguments& more) {
+    Arguments arguments = prompts;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return Generate(arguments);
+  };
+  EXPECT_EQ(part({"--shard", "0/2"}).exit_code, 0);
+  EXPECT_EQ(part({"--shard", "1/2"}).exit_code, 0);
+  EXPECT_EQ(part({"--shard", "1/2"}).exit_code, 0);
+  ExpectMistake(part({"--shard", "1/3", "--guidance", "3"}), {"run.json", "--overwrite"});
+}
+
+// Every output of every program: a command replaces what it made itself.
+TEST_F(MistakesTest, FilesOfOtherCommandsNeedOverwrite) {
+  ASSERT_EQ(Record({"--prompts", WritePrompts("p.txt", kShapesPrompts)}).exit_code, 0);
+  ASSERT_EQ(Generate({"--prompt", prompt_, "--lossless"}).exit_code, 0);
+  const std::string videos = folder_ / "out/videos";
+  const Arguments fit = {folder_ / "t.jsonl", "--bootstrap", "0", "--degree", "1"};
+  const Arguments scores = {"--gt", videos, "--gen", videos, "--metrics", "psnr"};
+  const Arguments flicker = {"--videos", videos, "--custom", "--dimensions", "temporal_flickering"};
+  struct Case {
+    std::string program;
+    Arguments arguments;  // ends with the flag and name of the output
+    std::string file;     // made by it
+    Arguments other;      // makes it another command
+  };
+  const std::vector<Case> cases = {
+      {"fit-coeffs", {"--out", "c.json"}, "c.json", {"--seed", "1"}},
+      {"fit-coeffs", {"--report", "fit.html"}, "fit.html", {"--seed", "1"}},
+      {"fit-coeffs", {"--json", "fit.json"}, "fit.json", {"--seed", "1"}},
+      {"fit-coeffs", {"--emit", "magcache", "--emit-dir", "e"}, "e/magcache.json", {"--seed", "1"}},
+      {"eval-metrics", {"--out", "r.json"}, "r.json", {"--bootstrap", "9"}},
+      {"eval-metrics", {"--out", "r2.json"}, "r2.per_video.csv", {"--bootstrap", "9"}},
+      {"eval-metrics", {"--csv", "r.csv"}, "r.csv", {"--bootstrap", "9"}},
+      {"vbench-score", {"--out", "v"}, "v/results.json", {"--bootstrap", "9"}},
+      {"vbench-score", {"--out", "v2"}, "v2/vbench_eval_results.json", {"--bootstrap", "9"}},
+      {"sweep-report", {"--out", "page"}, "page/report.md", {"--title", "another"}}};
+  for (const Case& test : cases) {
+    const auto run = [&](const Arguments& more) {
+      Arguments arguments = test.program == "fit-coeffs"     ? fit
+                            : test.program == "eval-metrics" ? scores
+                            : test.program == "vbench-score" ? flicker
+                                                             : Arguments{"render", folder_ / "out"};
+      arguments.insert(arguments.end(), more.begin(), more.end());
+      arguments.insert(arguments.end(), test.arguments.begin(), test.arguments.end());
+      arguments.back() = folder_ / arguments.back();
+      return RunTool(test.program, arguments);
+    };
+    const std::string file = folder_ / test.file;
+    const auto expect0 = [&](const Arguments& more, const char* what) {
+      const ProcessResult result = run(more);
+      EXPECT_EQ(result.exit_code, 0) << file << " " << what << ": " << result.err;
+    };
+    MakeFolders(fs::path(file).parent_path().string());
+    AtomicWriteFile(file, "mine");
+    const auto refuse = [&](const Arguments& more, const char* why) {
+      const std::string before = ReadFile(file);
+      const ProcessResult result = run(more);
+      EXPECT_EQ(result.exit_code, 2) << file;
+      EXPECT_THAT(result.err, HasSubstr(why)) << file;
+      EXPECT_THAT(result.err, HasSubstr("--overwrite")) << file;
+      EXPECT_EQ(ReadFile(file), before);
+    };
+    refuse({}, "is not known to be made by this command");
+    expect0({"--overwrite"}, "overwrite");
+    expect0({}, "again");
+    refuse(test.other, "was made by another command");
+    AtomicWriteFile(file, "edited");
+    refuse({}, "was changed since");
+  }
+  // The table of each is named after it.
+  EXPECT_TRUE(fs::exists(folder_ / "r.per_video.csv"));
+  MakeFolders(folder_ / "w");
+  AtomicWriteFile(folder_ / "w/transformer.safetensors", "mine");
+  ExpectMistake(RunTool("train-shapes", {"--work", folder_ / "work", "--out", folder_ / "w"}),
+                {"transformer.safetensors", "--overwrite"});
+  MakeFolders(folder_ / "sweep");
+  AtomicWriteFile(folder_ / "sweep/report.html", "mine");
+  ExpectMistake(RunTool("sweep-report", {"--weights", Weights(), "--out", folder_ / "sweep"}),
+                {"report.html", "--overwrite"});
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "datasets/base/error.h"
+#include "datasets/base/shard.h"
 #include "datasets/results.h"
 #include "tests/calib/krea.h"
 #include "tests/support/temp_dir.h"
@@ -206,6 +207,29 @@ TEST(ReadQualityPoints, SharedVideosOfResultFiles) {
   EXPECT_THROW(ReadQualityPoints({0.1}, {a}, "lpips"), UserError);
   EXPECT_THROW(ReadQualityPoints({0.1}, {a, b}, "psnr"), UserError);
   EXPECT_THROW(ReadQualityPoints({0.1}, {dir / "none.json"}, "psnr"), UserError);
+}
+
+TEST(ReadQualityPoints, PartsAreRefused) {
+  TempDir dir;
+  Results results;
+  results.videos.emplace_back().name = "v1";
+  results.videos.back().frames = 2;
+  results.videos.back().scores["psnr"] = 30;
+  const auto error_with = [&](const std::string& mark, const std::string& text) {
+    Results marked = results;
+    marked.context[mark] = text;
+    WriteResults(dir / "r.json", marked);
+    try {
+      ReadQualityPoints({0.1}, {dir / "r.json"}, "psnr");
+    } catch (const UserError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(error_with("shard", "1/4"), testing::HasSubstr("but is part 1/4"));
+  EXPECT_THAT(error_with(kMissingParts, "1/4, 3/4"),
+              testing::HasSubstr("but lacks the parts 1/4, 3/4"));
+  EXPECT_EQ(error_with("gt", "folder"), "");
 }
 
 }  // namespace

@@ -1,13 +1,16 @@
 #include "datasets/base/outputs.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <functional>
 #include <iterator>
 
 #include "datasets/base/error.h"
+#include "datasets/base/file_lock.h"
 #include "datasets/base/files.h"
 #include "tests/support/temp_dir.h"
 
@@ -126,6 +129,132 @@ TEST_F(OutputCheckTest, TheFolderCanBeWritten) {
   EXPECT_FALSE(fs::exists(dir_ / "new"));
   const fs::directory_iterator files(dir_.path());
   EXPECT_EQ(std::distance(begin(files), end(files)), 6);  // the attempts leave nothing
+}
+
+// Outputs that exist: a command replaces its own.
+class OwnerTest : public testing::Test {
+ protected:
+  OutputCheck Check(const std::string& command, bool overwrite = false) const {
+    OutputCheck check;
+    check.OwnedBy({command, overwrite});
+    check.WritesFile("--out", dir_ / "r.json");
+    return check;
+  }
+
+  // A call of a program, stopped in the middle or not. "" = fine.
+  std::string Call(const std::string& command, bool overwrite = false, bool killed = false) const {
+    const OutputCheck check = Check(command, overwrite);
+    try {
+      check.Run();
+    } catch (const UserError& error) {
+      return error.what();
+    }
+    check.Begin();
+    AtomicWriteFile(dir_ / "r.json", "of " + command);
+    if (!killed) check.Finish();
+    return "";
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(OwnerTest, ACommandReplacesItsOwnFiles) {
+  EXPECT_EQ(Call("a"), "");
+  EXPECT_EQ(Call("a"), "");
+  EXPECT_THAT(Call("b"),
+              AllOf(StartsWith("--out: \""),
+                    HasSubstr("r.json\" exists and was made by another command"),
+                    HasSubstr("--overwrite")));
+  EXPECT_EQ(ReadFile(dir_ / "r.json"), "of a");
+  EXPECT_EQ(Call("b", /*overwrite=*/true), "");
+  EXPECT_THAT(Call("a"), HasSubstr("another command"));
+  EXPECT_EQ(Call("b"), "");
+}
+
+TEST_F(OwnerTest, AStoppedCommandIsRunAgain) {
+  EXPECT_EQ(Call("a", false, /*killed=*/true), "");
+  EXPECT_THAT(Call("b"), HasSubstr("another command"));
+  EXPECT_EQ(Call("a"), "");
+  EXPECT_EQ(Call("a", false, /*killed=*/true), "");
+  EXPECT_EQ(Call("a"), "");
+}
+
+TEST_F(OwnerTest, ForeignFilesAreKept) {
+  AtomicWriteFile(dir_ / "r.json", "a letter");
+  EXPECT_THAT(Call("a"), HasSubstr("is not known to be made by this command"));
+  EXPECT_EQ(ReadFile(dir_ / "r.json"), "a letter");
+  EXPECT_EQ(Call("a", /*overwrite=*/true), "");
+  AtomicWriteFile(dir_ / "r.json", "edited");
+  EXPECT_THAT(Call("a"), HasSubstr("was changed since this command made it"));
+  AtomicWriteFile(dir_ / "r.json", "");
+  EXPECT_EQ(Call("b"), "");  // nothing to lose
+}
+
+TEST_F(OwnerTest, RemovedFilesAndLinks) {
+  EXPECT_EQ(Call("a"), "");
+  fs::remove(dir_ / "r.json");
+  EXPECT_EQ(Call("b"), "");
+  fs::create_symlink("r.json", dir_ / "link");
+  OutputCheck link;
+  link.OwnedBy({"b", false});
+  link.WritesFile("--out", dir_ / "link");
+  EXPECT_NO_THROW(link.Run());
+}
+
+TEST_F(OwnerTest, TheSameCommandMayNotExchangeItsFiles) {
+  EXPECT_EQ(Call("a"), "");
+  OutputCheck check;
+  check.OwnedBy({"a", false});
+  check.WritesFile("--csv", dir_ / "r.json");
+  EXPECT_THROW(check.Run(), UserError);
+}
+
+TEST_F(OwnerTest, WhatGrowsRefusesOthersItself) {
+  AtomicWriteFile(dir_ / "trace.jsonl", "rows");
+  OutputCheck check;
+  check.OwnedBy({"a", false});
+  check.GrowsFile("--out", dir_ / "trace.jsonl");
+  EXPECT_NO_THROW(check.Run());
+  check.Begin();
+  check.Finish();
+  EXPECT_EQ(ReadFile(dir_ / "trace.jsonl"), "rows");
+}
+
+TEST_F(OwnerTest, OverwritingBeginsWhatGrowsAgain) {
+  const auto begin = [&](const std::string& command, bool overwrite) {
+    OutputCheck check;
+    check.OwnedBy({command, overwrite});
+    check.GrowsFile("--out", dir_ / "trace.jsonl");
+    check.Run();
+    check.Begin();
+    const bool goes_on = fs::exists(dir_ / "trace.jsonl");
+    AtomicWriteFile(dir_ / "trace.jsonl", "rows of " + command);
+    return goes_on;
+  };
+  AtomicWriteFile(dir_ / "trace.jsonl", "a letter");
+  EXPECT_TRUE(begin("a", false));
+  EXPECT_TRUE(begin("a", true));  // its own
+  EXPECT_FALSE(begin("b", true));
+  EXPECT_TRUE(begin("b", true));
+  const int fd = open((dir_ / "trace.jsonl").c_str(), O_RDONLY);
+  LockFile(fd, "");
+  EXPECT_THROW(begin("a", true), UserError);
+  close(fd);
+  EXPECT_FALSE(begin("a", true));
+}
+
+TEST_F(OwnerTest, ACutRecordIsForeign) {
+  EXPECT_EQ(Call("a"), "");
+  AtomicWriteFile(dir_ / kOutputsFile, "\n{\"file\": \"r.j");
+  EXPECT_THAT(Call("a"), HasSubstr("is not known"));
+  EXPECT_EQ(Call("a", /*overwrite=*/true), "");
+  EXPECT_EQ(Call("a"), "");
+}
+
+TEST_F(OwnerTest, WithoutACommandThereIsNoRule) {
+  AtomicWriteFile(dir_ / "r.json", "a letter");
+  EXPECT_EQ(Call(""), "");
+  EXPECT_FALSE(fs::exists(dir_ / kOutputsFile));
 }
 
 }  // namespace

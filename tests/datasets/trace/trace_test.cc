@@ -323,6 +323,39 @@ TEST(ReadTrace, CutLastLineIsAWarning) {
   EXPECT_THAT(trace.warnings[0], HasSubstr("t.jsonl:3: the last line is cut off"));
 }
 
+// Larger than the blocks in which a file is read.
+TEST(ReadTrace, LargeFiles) {
+  TempDir dir;
+  TraceHeader header = Header();
+  constexpr int kRuns = 1200;
+  {
+    TraceWriter writer(dir / "t.jsonl", header);
+    for (int i = 0; i < kRuns; ++i) writer.Append(RunOf(std::string(4000 + i, 'p'), i));
+  }
+  ASSERT_GT(std::filesystem::file_size(dir / "t.jsonl"), 14'000'000u);
+  const Trace trace = ReadTrace(dir / "t.jsonl");
+  ASSERT_EQ(trace.rows.size(), 3u * kRuns);
+  for (int i = 0; i < kRuns; ++i) {
+    ASSERT_EQ(trace.rows[3 * i + 2].seed, i);
+    ASSERT_EQ(trace.rows[3 * i + 2].prompt.size(), 4000u + i);
+  }
+  std::ofstream(dir / "t.jsonl", std::ios::app) << "{\"prompt\": \"cut";
+  EXPECT_THAT(ReadTrace(dir / "t.jsonl").warnings, ElementsAre(HasSubstr("t.jsonl:3602: ")));
+  { TraceWriter(dir / "t.jsonl", header).Append(RunOf("another", 0)); }
+  EXPECT_EQ(ReadTrace(dir / "t.jsonl").rows.size(), 3u * kRuns + 3);
+  std::ofstream(dir / "t.jsonl", std::ios::app) << "[]\n";
+  EXPECT_THAT([&] { ReadTrace(dir / "t.jsonl"); },
+              ThrowsMessage<UserError>(HasSubstr("t.jsonl:3605:1")));
+}
+
+TEST(ReadTrace, WhatCannotBeRead) {
+  TempDir dir;
+  EXPECT_THAT([&] { ReadTrace(dir / "none.jsonl"); },
+              ThrowsMessage<UserError>(HasSubstr("cannot be opened: No such file")));
+  EXPECT_THAT([&] { ReadTrace(dir.path().string()); },
+              ThrowsMessage<UserError>(HasSubstr("must be a file but is a folder")));
+}
+
 TEST(ReadTrace, MistakesNameTheLine) {
   const std::string good = "{\"prompt\":\"a\",\"seed\":0,\"call\":0,\"step\":0}\n";
   const auto expect_refused = [&](const std::string& line, const char* what) {

@@ -70,6 +70,35 @@ TEST(FitPageHtml, IsOneFileWithoutANetwork) {
   EXPECT_THAT(html, Not(HasSubstr("</script><b>")));
 }
 
+// 90,000 pairs of 3,000 runs.
+TEST(FitPageHtml, LargeDataAreThinnedOut) {
+  TempDir dir;
+  std::ofstream file(dir / "pairs.csv");
+  file << "prompt,step,x,y\n";
+  std::mt19937 random(1);
+  std::uniform_real_distribution<double> number(0.01, 0.3);
+  for (int prompt = 0; prompt < 3000; ++prompt) {
+    for (int step = 1; step <= 30; ++step) {
+      const double x = number(random);
+      file << "prompt " << prompt << "," << step << "," << x << "," << 2 * x + number(random)
+           << "\n";
+    }
+  }
+  file.close();
+  FitCoeffsOptions options;
+  options.input.files = {dir / "pairs.csv"};
+  options.fit.degree = 1;
+  options.diagnostics.bootstrap = 5;
+  options.diagnostics.learning_repeats = 1;
+  options.threshold.target_skips = 4;
+  const std::string html = FitPageHtml(RunFitCoeffs(options));
+  EXPECT_LT(html.size(), 10'000'000u);
+  EXPECT_THAT(html, HasSubstr("20,000 of 90,000 pairs are shown, evenly picked"));
+  EXPECT_THAT(html, HasSubstr("300 of 3,000 runs are shown, evenly picked"));
+  EXPECT_THAT(html, HasSubstr("\"prompt\":\"prompt 0\""));
+  EXPECT_THAT(html, HasSubstr("\"prompt\":\"prompt 2999\""));
+}
+
 TEST(FitPage, DrawsAllCharts) {
   if (FindChromium().empty()) GTEST_SKIP() << "no chromium in PATH (build.sh installs it)";
   TempDir dir;

@@ -95,7 +95,8 @@ TEST(VideosCsv, EmptyReportHasOnlyTheHead) {
 
 TEST(ReportMarkdown, OneTableLinePerSetting) {
   const Report report = SyntheticSweep();
-  const std::string text = ReportMarkdown(report);
+  std::string text = ReportMarkdown(report);
+  std::erase(text, '\\');  // see NamesAreEscaped
   for (const ReportRow& row : report.rows)
     EXPECT_THAT(text, HasSubstr("| " + RowLabel(row) + " |"));
   for (const std::string& sentence : ConclusionTexts(report))
@@ -118,6 +119,18 @@ TEST(ReportMarkdown, PipesDoNotEndACell) {
   row.policy = "own|policy";
   report.rows = {row};
   EXPECT_THAT(ReportMarkdown(report), HasSubstr("| own\\|policy |"));
+}
+
+TEST(ReportMarkdown, NamesAreEscaped) {
+  Report report;
+  ReportModel& model = report.models.emplace_back();
+  model.name = "<b>m</b>\n# no heading";
+  model.description = "a *bold* `one` [link](x)";
+  report.context.warnings = {"~~file~~_1"};
+  const std::string text = ReportMarkdown(report);
+  EXPECT_THAT(text, HasSubstr("## \\<b>m\\</b> # no heading\n"));
+  EXPECT_THAT(text, HasSubstr("a \\*bold\\* \\`one\\` \\[link\\](x)"));
+  EXPECT_THAT(text, HasSubstr("Note: \\~\\~file\\~\\~\\_1\n"));
 }
 
 TEST(Labels, NumbersAndWords) {
