@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/json_fields.h"
+#include "datasets/base/archive.h"
 
 namespace teacache {
 namespace {
@@ -26,17 +25,12 @@ std::vector<double> Resampled(const std::vector<double>& ratios, int calls) {
 }  // namespace
 
 std::vector<double> ReadMagRatios(const std::string& path) {
-  const auto json = TryParseJson(ReadFile(path));
-  const auto list = json.is_object() ? json.find("mag_ratios") : json.end();
-  if (!json.is_object() || list == json.end() || !list->is_array() || list->empty()) {
+  const ParsedJson json(ReadFile(path), path);
+  const auto list = json.root().Given("mag_ratios");
+  if (!list || list->size() == 0) {
     ThrowUserError(path, "must be JSON with a list \"mag_ratios\" (fit-coeffs --emit magcache)");
   }
-  std::vector<double> ratios;
-  for (const auto& ratio : *list) {
-    if (!ratio.is_number()) ThrowUserError(path, "mag_ratios must be numbers but one is not");
-    ratios.push_back(ratio.get<double>());
-  }
-  return ratios;
+  return FromJson<std::vector<double>>(*list);
 }
 
 std::vector<bool> ParseMask(const std::string& text) {

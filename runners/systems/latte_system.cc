@@ -1,12 +1,11 @@
 #include "runners/systems/latte_system.h"
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "calib/published_coefficients.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/json_fields.h"
+#include "datasets/base/json.h"
 #include "runners/schedulers/ddim.h"
 #include "runners/systems/latte_t2v_system.h"
 #include "runners/systems/video_decoder_part.h"
@@ -32,7 +31,7 @@ NoiseSchedule ReadSchedule(const std::string& weights) {
   NoiseSchedule schedule;
   const fs::path path = fs::path(weights) / "scheduler" / "scheduler_config.json";
   if (!weights.empty() && fs::exists(path)) {
-    schedule = ParseNoiseSchedule(ParseJson(ReadFile(path.string()), path.string()), path.string());
+    schedule = ParseNoiseSchedule(ParsedJson(ReadFile(path.string()), path.string()).root());
   }
   const NoiseSchedule pipeline;
   schedule.beta_start = pipeline.beta_start;
@@ -55,7 +54,7 @@ class LatteSystem final : public LatteT2VSystem {
       : LatteT2VSystem(
             options, Folders(), LatteTextRule(options, kMaxTokens), /*open_sora_plan=*/false),
         temporal_(IsTemporal(decoder_checkpoint())) {
-    const JsonFields vae(decoder_checkpoint().config(), decoder_checkpoint().config_path());
+    const JsonNode vae = decoder_checkpoint().config();
     if (temporal_) {
       temporal_config_ = TemporalDecoderConfig::FromJson(vae);
     } else {

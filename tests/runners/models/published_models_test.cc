@@ -13,6 +13,7 @@
 #include "runners/vae/causal_vae.h"
 #include "runners/vae/open_sora_vae.h"
 #include "runners/vae/temporal_decoder.h"
+#include "tests/support/parsed.h"
 #include "tests/support/published_model.h"
 #include "tests/support/user_error.h"
 
@@ -56,7 +57,7 @@ int64_t ElementsWithout(const TensorShapes& shapes, const std::vector<std::strin
 
 void ExpectLatte(const std::string& name, bool open_sora_plan, int64_t video_length) {
   const PublishedModel published = PublishedModel::Read(name);
-  const LatteT2VConfig config = ParseLatteT2VConfig(published.config, "config.json");
+  const LatteT2VConfig config = ParseLatteT2VConfig(Parsed(published.config).root());
   ShapeParameters shapes;
   const LatteT2V model(&shapes, config);
   EXPECT_EQ(shapes.elements(), 1'057'246'880);  // 1057.2 M
@@ -83,7 +84,7 @@ TEST(PublishedModels, OpenSoraPlan) { ExpectLatte("open_sora_plan_transformer", 
 TEST(PublishedModels, OpenSora) {
   const PublishedModel published = PublishedModel::Read("open_sora_transformer");
   ShapeParameters source;
-  StDiT3(&source, StDiT3Config::FromJson({published.config, "config.json"}));
+  StDiT3(&source, StDiT3Config::FromJson(Parsed(published.config).root()));
   EXPECT_EQ(source.shapes(), published.shapes);
   EXPECT_EQ(source.elements(), 1'208'872'772);  // 1208.9 M, buffers included
 }
@@ -96,7 +97,7 @@ TEST(PublishedModels, TextEncoder) {
     shapes.erase(left_out);
     CheckpointParameters source = HollowParameters(shapes);
     AdaptT5Source(&source);
-    T5Encoder(&source, ParseT5Config(published.config, "config.json"));
+    T5Encoder(&source, ParseT5Config(Parsed(published.config).root()));
     EXPECT_NO_THROW(source.Finish()) << left_out;
     EXPECT_EQ(source.taken_elements(), 4'762'310'656);
   }
@@ -109,7 +110,7 @@ void ExpectDecoder(const PublishedModel& published,
                    const Make& make) {
   CheckpointParameters source = HollowParameters(published.shapes);
   PrepareDecoderParameters(&source);
-  make(&source, JsonFields(published.config, "config.json"));
+  make(&source, Parsed(published.config).root());
   EXPECT_NO_THROW(source.Finish());
   EXPECT_EQ(source.taken_elements(), ElementsWithout(published.shapes, other_half));
 }
@@ -148,7 +149,7 @@ TEST(PublishedModels, AnotherModelsWeightsAreToldInOneReadableLine) {
   CheckpointParameters source =
       HollowParameters(PublishedModel::Read("open_sora_transformer").shapes);
   LatteT2V(&source,
-           ParseLatteT2VConfig(PublishedModel::Read("latte_transformer").config, "config.json"));
+           ParseLatteT2VConfig(Parsed(PublishedModel::Read("latte_transformer").config).root()));
   const std::string error = ErrorOf([&] { source.Finish(); });
   EXPECT_THAT(
       error,
@@ -169,7 +170,7 @@ TEST(PublishedModels, OtherSizesAreToldInOneReadableLine) {
   smaller["num_attention_heads"] = 8;
   smaller["cross_attention_dim"] = 576;
   CheckpointParameters source = HollowParameters(published.shapes);
-  LatteT2V(&source, ParseLatteT2VConfig(smaller, "config.json"));
+  LatteT2V(&source, ParseLatteT2VConfig(Parsed(smaller).root()));
   const std::string error = ErrorOf([&] { source.Finish(); });
   EXPECT_THAT(error,
               HasSubstr("transformer_blocks.{0..27}.ff.net.2.weight must be [576, 2304] but is "
