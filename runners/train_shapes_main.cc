@@ -4,8 +4,8 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
-#include "datasets/base/archive.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/interrupt.h"
@@ -19,39 +19,7 @@
 #include "runners/training/shapes_training.h"
 
 namespace teacache {
-
-template <typename Archive>
-void Visit(Archive& archive, ShapesTrainingReport& report) {
-  archive("stage", report.stage);
-  archive("step", report.step);
-  archive("loss", NumberOrNull{report.loss});
-  archive("rate", report.rate);
-  archive("seconds", report.seconds);
-}
-
 namespace {
-
-// How samples of a step show what they should.
-struct SampleRow {
-  int64_t step = 0;
-  ShapesAdherence shows;
-};
-
-template <typename Archive>
-void Visit(Archive& archive, SampleRow& row) {
-  std::string stage = "sample";
-  archive("stage", stage);
-  archive("step", row.step);
-  archive("all", row.shows.all);
-  archive("shape", row.shows.shape);
-  archive("color", row.shows.color);
-  archive("size", row.shows.size);
-  archive("motion", row.shows.motion);
-  archive("speed", row.shows.speed);
-  archive("background", row.shows.background);
-  archive("overlap", row.shows.overlap);
-  archive("largest_piece", row.shows.largest_piece);
-}
 
 struct Arguments {
   ShapesTrainingOptions training;
@@ -63,11 +31,10 @@ struct Arguments {
 
 // One line of training.jsonl per report, for plotting; appended, so that resumed runs stay in one
 // file.
-template <typename Row>
-void Log(const std::string& folder, const Row& row) {
+void Log(const std::string& folder, const nlohmann::json& row) {
   std::FILE* file = std::fopen((folder + "/training.jsonl").c_str(), "a");
   if (file == nullptr) ThrowUserError(folder, "training.jsonl cannot be written there");
-  fmt::print(file, "{}\n", ToJson(row, folder + "/training.jsonl"));
+  fmt::print(file, "{}\n", row.dump());
   if (std::fclose(file) != 0) ThrowUserError(folder, "training.jsonl cannot be written there");
 }
 
@@ -89,7 +56,18 @@ void Sample(const Arguments& arguments,
   const ShapesAdherence adherence = MeasureShapesAdherence(prompts, seen);
   fmt::print(stderr, "step {}: {}\n", step, Describe(adherence));
   const std::string& folder = arguments.training.work_folder;
-  Log(folder, SampleRow{step, adherence});
+  Log(folder,
+      {{"stage", "sample"},
+       {"step", step},
+       {"all", adherence.all},
+       {"shape", adherence.shape},
+       {"color", adherence.color},
+       {"size", adherence.size},
+       {"motion", adherence.motion},
+       {"speed", adherence.speed},
+       {"background", adherence.background},
+       {"overlap", adherence.overlap},
+       {"largest_piece", adherence.largest_piece}});
   const size_t rows = std::min<size_t>(12, videos.size());
   WritePng(fmt::format("{}/sheet_{:06}.png", folder, step),
            MakeContactSheet({videos.begin(), videos.begin() + rows},
@@ -121,7 +99,12 @@ int Run(const Arguments& arguments) {
                r.rate,
                r.seconds,
                left);
-    Log(training.work_folder, r);
+    Log(training.work_folder,
+        {{"stage", r.stage},
+         {"step", r.step},
+         {"loss", r.loss},
+         {"rate", r.rate},
+         {"seconds", r.seconds}});
   };
   hooks.sample = [&](int64_t step, const ShapesTransformer& t, const ShapesAutoencoder& a) {
     Sample(arguments, step, t, a);

@@ -421,15 +421,6 @@ JsonNode ParsedJson::root() const { return content_->document.root(); }
 
 bool IsUtf8(std::string_view text) { return simdjson::validate_utf8(text.data(), text.size()); }
 
-std::string ShownText(std::string_view text) {
-  using nlohmann::json;
-  const json value = std::string(text.substr(0, kLongest + 1));
-  std::string shown =
-      value.dump(-1, ' ', /*ensure_ascii=*/true, json::error_handler_t::replace);
-  if (shown.size() > kLongest) shown = shown.substr(0, kLongest - 3) + "...";
-  return shown;
-}
-
 JsonLines::JsonLines(const std::string& text, std::string where)
     : text_(text), document_(std::move(where)) {}
 

@@ -147,8 +147,6 @@ class ParsedJson {
 };
 
 bool IsUtf8(std::string_view text);
-// A text as messages show it: in quotes, in one line, at most 60 characters.
-std::string ShownText(std::string_view text);
 
 // The values of a text of JSON lines. Blank lines are not JSON.
 class JsonLines {

@@ -45,6 +45,8 @@ std::string ShownJson(const nlohmann::json& value) {
   return text;
 }
 
+std::string ShownText(std::string_view text) { return ShownJson(std::string(text.substr(0, 61))); }
+
 JsonFields::JsonFields(const nlohmann::json& object, std::string where)
     : object_(object), where_(std::move(where)) {
   if (!object.is_object()) {

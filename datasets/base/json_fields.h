@@ -7,8 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include "datasets/base/json.h"
-
 namespace teacache {
 
 // Strict reading of one JSON object: every access names the field in its error, and numbers must be
@@ -50,6 +48,8 @@ class JsonFields {
 
 // A value as messages show it: one line, at most 60 characters.
 std::string ShownJson(const nlohmann::json& value);
+// The same of a text, with quotes.
+std::string ShownText(std::string_view text);
 
 // All JSON from outside is parsed by these, which refuse what is deeper than kMaxJsonDepth.
 //

@@ -12,6 +12,7 @@
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/journal.h"
+#include "datasets/base/json_fields.h"
 #include "metrics/pairs/pairing.h"
 
 namespace teacache {

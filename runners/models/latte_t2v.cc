@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "datasets/base/error.h"
-#include "datasets/base/archive.h"
+#include "datasets/base/json_fields.h"
 
 namespace teacache {
 namespace {
@@ -15,44 +16,51 @@ constexpr int64_t kFrequencies = 256;  // of the sinusoidal embedding of the tim
 constexpr double kLastNormEps = 1e-6;
 constexpr int64_t kMaxSize = int64_t{1} << 20;  // of any field: larger ones are mistakes
 
-int64_t ReadSize(const JsonNode& value) {
-  const int64_t size = value.Integer();
-  if (size < 1 || size > kMaxSize) value.Refuse(fmt::format("must be 1 to {}", kMaxSize));
-  return size;
+// The fields in one form: null means "not given" and goes away, and a sample_size [rows, columns]
+// becomes its rows, which scale the positions of both.
+nlohmann::json InOneForm(const nlohmann::json& config) {
+  nlohmann::json plain = nlohmann::json::object();
+  for (const auto& [name, value] : config.items()) {
+    const bool list = name == "sample_size" && value.is_array() && !value.empty();
+    if (!value.is_null()) plain[name] = list ? value.front() : value;
+  }
+  return plain;
 }
 
-int64_t Size(const JsonNode& config, std::string_view name) { return ReadSize(config.At(name)); }
-
-int64_t Size(const JsonNode& config, std::string_view name, int64_t fallback) {
-  const auto given = config.Given(name);
-  return given ? ReadSize(*given) : fallback;
+int64_t Size(const JsonFields& fields, std::string_view name) {
+  const int64_t value = fields.Integer(name);
+  if (value < 1 || value > kMaxSize) {
+    ThrowUserError(fields.where(), "{} must be 1 to {} but is {}", name, kMaxSize, value);
+  }
+  return value;
 }
 
 // Fields that select other models than this one, and the values that they may have.
-void CheckVariant(const JsonNode& config) {
-  const auto must = [&config](std::string_view name, const auto& value) {
-    const auto given = config.Given(name);
-    if (given && FromJson<std::decay_t<decltype(value)>>(*given) != value) {
-      given->Refuse(fmt::format("must be {}", value));
+void CheckVariant(const JsonFields& fields) {
+  const auto text = [&](std::string_view name, std::string_view must) {
+    const std::string value = fields.String(name, std::string(must));
+    if (value != must) ThrowUserError(fields.where(), "{} must be {} but is {}", name, must, value);
+  };
+  const auto flag = [&](std::string_view name, bool must) {
+    if (fields.Bool(name, must) != must) {
+      ThrowUserError(fields.where(), "{} must be {} but is {}", name, must, !must);
     }
   };
-  must("_class_name", std::string("LatteT2V"));
-  must("norm_type", std::string("ada_norm_single"));
-  must("activation_fn", std::string("gelu-approximate"));
-  must("attention_type", std::string("default"));
-  must("norm_elementwise_affine", false);
-  must("attention_bias", true);
-  must("use_rope", false);
-  must("double_self_attention", false);
-  must("only_cross_attention", false);
-  must("compress_kv_factor", int64_t{1});
-  must("patch_size_t", int64_t{1});
-}
-
-double AboveZero(const JsonNode& value) {
-  const double number = value.Number();
-  if (!(number > 0)) value.Refuse("must be above 0");
-  return number;
+  const auto number = [&](std::string_view name, int64_t must) {
+    const int64_t value = fields.Integer(name, must);
+    if (value != must) ThrowUserError(fields.where(), "{} must be {} but is {}", name, must, value);
+  };
+  text("_class_name", "LatteT2V");
+  text("norm_type", "ada_norm_single");
+  text("activation_fn", "gelu-approximate");
+  text("attention_type", "default");
+  flag("norm_elementwise_affine", false);
+  flag("attention_bias", true);
+  flag("use_rope", false);
+  flag("double_self_attention", false);
+  flag("only_cross_attention", false);
+  number("compress_kv_factor", 1);
+  number("patch_size_t", 1);
 }
 
 // [N, dim] float64.
@@ -76,40 +84,50 @@ std::vector<std::string> LatteT2VConfig::IgnoredKeys() const {
   return {"pos_embed.pos_embed", "temp_pos_embed", "caption_projection.y_embedding"};
 }
 
-LatteT2VConfig ParseLatteT2VConfig(const JsonNode& json) {
-  if (!json.is_object()) json.Refuse("must be an object");
-  CheckVariant(json);
+LatteT2VConfig ParseLatteT2VConfig(const nlohmann::json& json, const std::string& where) {
+  const JsonFields present(json, where);
+  const nlohmann::json plain = InOneForm(json);
+  const JsonFields fields(plain, where);
+  CheckVariant(fields);
   LatteT2VConfig config;
-  config.num_attention_heads = Size(json, "num_attention_heads");
-  config.attention_head_dim = Size(json, "attention_head_dim");
-  config.in_channels = Size(json, "in_channels");
-  config.out_channels = Size(json, "out_channels", config.in_channels);
-  config.num_layers = Size(json, "num_layers");
-  config.patch_size = Size(json, "patch_size");
-  config.caption_channels = Size(json, "caption_channels");
-  config.video_length = Size(json, "video_length", 16);
-  config.norm_eps = AboveZero(json.At("norm_eps"));
-  // [rows, columns]: the rows scale the positions of both.
-  const JsonNode sample_size = json.At("sample_size");
-  config.sample_size = ReadSize(sample_size.is_array() ? sample_size.At(0) : sample_size);
+  config.num_attention_heads = Size(fields, "num_attention_heads");
+  config.attention_head_dim = Size(fields, "attention_head_dim");
+  config.in_channels = Size(fields, "in_channels");
+  config.out_channels =
+      fields.Has("out_channels") ? Size(fields, "out_channels") : config.in_channels;
+  config.num_layers = Size(fields, "num_layers");
+  config.patch_size = Size(fields, "patch_size");
+  config.caption_channels = Size(fields, "caption_channels");
+  config.video_length = fields.Has("video_length") ? Size(fields, "video_length") : 16;
+  config.norm_eps = fields.Number("norm_eps");
+  if (!(config.norm_eps > 0)) ThrowUserError(where, "norm_eps must be above 0");
+  config.sample_size = Size(fields, "sample_size");
   if (config.sample_size < config.patch_size) {
-    sample_size.Refuse(fmt::format("must be at least the patch_size {}", config.patch_size));
+    ThrowUserError(where,
+                   "sample_size must be at least the patch_size {} but is {}",
+                   config.patch_size,
+                   config.sample_size);
   }
   if (config.hidden_size() % 4 != 0) {
-    ThrowUserError(json.Where(),
+    ThrowUserError(where,
                    "num_attention_heads * attention_head_dim must be a multiple of 4 but is {}",
                    config.hidden_size());
   }
-  const auto cross = json.Given("cross_attention_dim");
-  if (cross && cross->Integer() != config.hidden_size()) {
-    cross->Refuse(fmt::format("must be num_attention_heads * attention_head_dim = {}",
-                              config.hidden_size()));
+  if (fields.Integer("cross_attention_dim", config.hidden_size()) != config.hidden_size()) {
+    ThrowUserError(where,
+                   "cross_attention_dim must be num_attention_heads * attention_head_dim = {} but "
+                   "is {}",
+                   config.hidden_size(),
+                   fields.Integer("cross_attention_dim"));
   }
   for (const std::string_view name : {"use_rope", "compress_kv_factor", "interpolation_scale_1d"}) {
-    config.open_sora_plan = config.open_sora_plan || json.Has(name);
+    config.open_sora_plan = config.open_sora_plan || present.Has(name);
   }
-  if (const auto scale = json.Given("interpolation_scale_1d")) {
-    config.interpolation_scale_1d = AboveZero(*scale);
+  if (fields.Has("interpolation_scale_1d")) {
+    config.interpolation_scale_1d = fields.Number("interpolation_scale_1d");
+    if (!(*config.interpolation_scale_1d > 0)) {
+      ThrowUserError(where, "interpolation_scale_1d must be above 0");
+    }
   }
   return config;
 }

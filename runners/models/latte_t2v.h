@@ -3,11 +3,11 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "datasets/base/json.h"
 #include "runners/nn/layers.h"
 #include "runners/nn/parameters.h"
 
@@ -45,10 +45,10 @@ struct LatteT2VConfig {
   std::vector<std::string> IgnoredKeys() const;
 };
 
-// `json`: what config.json holds; null is "not given". Throws UserError for a field that is
-// missing or wrong, and for a variant of the model that is not supported (rotary positions,
+// `config`: what config.json holds; `where` names it in messages. Throws UserError for a field that
+// is missing or wrong, and for a variant of the model that is not supported (rotary positions,
 // compressed keys, other norms).
-LatteT2VConfig ParseLatteT2VConfig(const JsonNode& json);
+LatteT2VConfig ParseLatteT2VConfig(const nlohmann::json& config, const std::string& where);
 
 // Position tables, float64 inside: [sin | cos] of position * 10000^(-k / (dim / 2)).
 // [rows * columns, dim] float32, first half of `dim` from the column; the positions of a grid side

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "datasets/base/archive.h"
 #include "datasets/base/error.h"
 
 namespace teacache {
@@ -37,12 +36,14 @@ at::Tensor RopeFreqs(int64_t head_dim) {
   return at::pow(10000.0, at::arange(0, head_dim, 2, at::kFloat) / head_dim).reciprocal();
 }
 
-StDiT3Config StDiT3Config::FromJson(const JsonNode& json) {
-  const auto type = json.Given("model_type");
-  if (type && type->String() != "STDiT3") type->Refuse("must be STDiT3");
+StDiT3Config StDiT3Config::FromJson(const JsonFields& fields) {
+  const std::string& where = fields.where();
+  const std::string type = fields.String("model_type", "STDiT3");
+  if (type != "STDiT3") ThrowUserError(where, "\"model_type\" must be STDiT3 but is {}", type);
   StDiT3Config config;
-  const auto positive = [&](std::string_view name, int64_t* value) {
-    if (ReadGiven(json, name, value) && *value < 1) json.At(name).Refuse("must be at least 1");
+  const auto positive = [&](const char* name, int64_t* value) {
+    *value = fields.Integer(name, *value);
+    if (*value < 1) ThrowUserError(where, "\"{}\" must be at least 1 but is {}", name, *value);
   };
   positive("depth", &config.depth);
   positive("hidden_size", &config.hidden_size);
@@ -51,19 +52,19 @@ StDiT3Config StDiT3Config::FromJson(const JsonNode& json) {
   positive("caption_channels", &config.caption_channels);
   positive("model_max_length", &config.model_max_length);
   positive("input_sq_size", &config.input_sq_size);
-  ReadGiven(json, "pred_sigma", &config.pred_sigma);
-  ReadGiven(json, "mlp_ratio", &config.mlp_ratio);
-  if (std::vector<int64_t> patch; ReadGiven(json, "patch_size", &patch)) {
+  config.pred_sigma = fields.Bool("pred_sigma", config.pred_sigma);
+  config.mlp_ratio = fields.Number("mlp_ratio", config.mlp_ratio);
+  if (fields.Has("patch_size")) {
+    const std::vector<int64_t> patch = fields.Integers("patch_size");
     if (patch.size() != 3 || std::min({patch[0], patch[1], patch[2]}) < 1) {
-      json.At("patch_size").Refuse("must be three numbers above 0");
+      ThrowUserError(where, "\"patch_size\" must be three numbers above 0");
     }
     std::copy(patch.begin(), patch.end(), config.patch_size.begin());
   }
-  if (const auto norm = json.Given("qk_norm"); norm && !norm->Bool()) norm->Refuse("must be true");
-  if (const auto skip = json.Given("skip_y_embedder"); skip && skip->Bool()) {
-    skip->Refuse("must be false");
+  if (!fields.Bool("qk_norm", true)) ThrowUserError(where, "\"qk_norm\" must be true");
+  if (fields.Bool("skip_y_embedder", false)) {
+    ThrowUserError(where, "\"skip_y_embedder\" must be false");
   }
-  const std::string where = json.Where();
   if (config.hidden_size % (4 * config.num_heads) != 0) {
     ThrowUserError(where,
                    "\"hidden_size\" must be a multiple of 4 \"num_heads\" but is {} with {} heads",

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "datasets/base/json.h"
+#include "datasets/base/json_fields.h"
 #include "runners/nn/layers.h"
 #include "runners/nn/parameters.h"
 
@@ -38,7 +38,7 @@ struct StDiT3Config {
 
   // Of a config.json; fields that are not there keep the values above. Throws UserError for what
   // is wrong or not supported.
-  static StDiT3Config FromJson(const JsonNode& json);
+  static StDiT3Config FromJson(const JsonFields& fields);
 };
 
 // Shift, scale and gate tensors of adaLN-single: [B, M, 1, D] each, M = 1 (one timestep per sample)

@@ -5,6 +5,7 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/base/json_fields.h"
 #include "datasets/tensors/torch_pickle.h"
 
 namespace teacache {
@@ -64,11 +65,12 @@ Checkpoint Checkpoint::Open(const std::string& path) {
   checkpoint.weights_path_ = is_folder ? FindWeights(path) : path;
   const fs::path folder = fs::path(checkpoint.weights_path_).parent_path();
   checkpoint.config_path_ = (folder / "config.json").string();
-  const bool has_config = fs::exists(checkpoint.config_path_, error);
-  checkpoint.config_ = ParsedJson(
-      has_config ? ReadFile(checkpoint.config_path_, kMaxConfigBytes) : std::string("{}"),
-      checkpoint.config_path_);
-  if (!checkpoint.config().is_object()) checkpoint.config().Refuse("must be an object");
+  checkpoint.config_ = nlohmann::json::object();
+  if (fs::exists(checkpoint.config_path_, error)) {
+    checkpoint.config_ =
+        ParseJson(ReadFile(checkpoint.config_path_, kMaxConfigBytes), checkpoint.config_path_);
+    const JsonFields is_object(checkpoint.config_, checkpoint.config_path_);
+  }
   checkpoint.tensors_ = ReadWeightsFile(checkpoint.weights_path_);
   std::ranges::sort(checkpoint.tensors_, {}, &TensorView::name);
   return checkpoint;

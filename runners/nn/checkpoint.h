@@ -4,10 +4,10 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "datasets/base/json.h"
 #include "datasets/tensors/safetensors.h"
 #include "runners/nn/parameters.h"
 
@@ -29,8 +29,8 @@ class Checkpoint {
 
   const std::string& path() const { return path_; }                  // as given
   const std::string& weights_path() const { return weights_path_; }  // the file or index
-  // config.json; an empty object where the file is missing. Lives as long as the checkpoint.
-  JsonNode config() const { return config_.root(); }
+  // config.json; an empty object where there is none. For JsonFields(config(), config_path()).
+  const nlohmann::json& config() const { return config_; }
   const std::string& config_path() const { return config_path_; }
 
   const std::vector<TensorView>& tensors() const { return tensors_; }  // sorted by name
@@ -49,7 +49,7 @@ class Checkpoint {
   std::string path_;
   std::string weights_path_;
   std::string config_path_;
-  ParsedJson config_{"{}", ""};
+  nlohmann::json config_;
   std::vector<TensorView> tensors_;
 };
 

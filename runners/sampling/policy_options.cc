@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/archive.h"
+#include "datasets/base/json_fields.h"
 
 namespace teacache {
 namespace {
@@ -25,12 +26,17 @@ std::vector<double> Resampled(const std::vector<double>& ratios, int calls) {
 }  // namespace
 
 std::vector<double> ReadMagRatios(const std::string& path) {
-  const ParsedJson json(ReadFile(path), path);
-  const auto list = json.root().Given("mag_ratios");
-  if (!list || list->size() == 0) {
+  const auto json = TryParseJson(ReadFile(path));
+  const auto list = json.is_object() ? json.find("mag_ratios") : json.end();
+  if (!json.is_object() || list == json.end() || !list->is_array() || list->empty()) {
     ThrowUserError(path, "must be JSON with a list \"mag_ratios\" (fit-coeffs --emit magcache)");
   }
-  return FromJson<std::vector<double>>(*list);
+  std::vector<double> ratios;
+  for (const auto& ratio : *list) {
+    if (!ratio.is_number()) ThrowUserError(path, "mag_ratios must be numbers but one is not");
+    ratios.push_back(ratio.get<double>());
+  }
+  return ratios;
 }
 
 std::vector<bool> ParseMask(const std::string& text) {

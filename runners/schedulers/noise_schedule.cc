@@ -3,9 +3,10 @@
 #include <ATen/Functions.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "datasets/base/error.h"
-#include "datasets/base/archive.h"
+#include "datasets/base/json_fields.h"
 
 namespace teacache {
 namespace {
@@ -22,33 +23,35 @@ at::Tensor Betas(const NoiseSchedule& schedule) {
 }
 
 // Settings that would make another scheduler.
-void CheckVariant(const JsonNode& config) {
-  const auto prediction = config.Given("prediction_type");
-  if (prediction && prediction->String() != "epsilon") prediction->Refuse("must be epsilon");
-  for (const std::string_view name : {"thresholding", "rescale_betas_zero_snr"}) {
-    const auto flag = config.Given(name);
-    if (flag && flag->Bool()) flag->Refuse("must be false");
+void CheckVariant(const JsonFields& fields) {
+  const std::string prediction = fields.String("prediction_type", "epsilon");
+  if (prediction != "epsilon") {
+    ThrowUserError(fields.where(), "prediction_type must be epsilon but is {}", prediction);
   }
-  if (const auto betas = config.Given("trained_betas")) betas->Refuse("must be null");
+  for (const std::string_view name : {"thresholding", "rescale_betas_zero_snr"}) {
+    if (fields.Bool(name, false)) {
+      ThrowUserError(fields.where(), "{} must be false but is true", name);
+    }
+  }
+  if (fields.Has("trained_betas")) {
+    ThrowUserError(fields.where(), "trained_betas must be null but are given");
+  }
 }
 
-// The value that `name` has in the file; otherwise `value` stays.
+// The value called `name` in the file; `base` when it is not there.
 template <typename T>
-void Choose(const JsonNode& config,
-            std::string_view name,
-            const std::vector<std::pair<std::string, T>>& choices,
-            T* value) {
-  const auto given = config.Given(name);
-  if (!given) return;
+T Choose(const JsonFields& fields,
+         std::string_view name,
+         const std::vector<std::pair<std::string, T>>& choices,
+         T base) {
+  if (!fields.Has(name)) return base;
+  const std::string given = fields.String(name);
   std::string known;
-  for (const auto& [text, choice] : choices) {
-    if (text == given->String()) {
-      *value = choice;
-      return;
-    }
+  for (const auto& [text, value] : choices) {
+    if (text == given) return value;
     known += (known.empty() ? "" : ", ") + text;
   }
-  given->Refuse("must be one of " + known);
+  ThrowUserError(fields.where(), "{} must be one of {} but is {}", name, known, given);
 }
 
 int RoundedToEven(double value) { return static_cast<int>(std::nearbyint(value)); }
@@ -71,31 +74,42 @@ void NoiseSchedule::Validate() const {
   }
 }
 
-NoiseSchedule ParseNoiseSchedule(const JsonNode& config, const NoiseSchedule& base) {
-  if (!config.is_object()) config.Refuse("must be an object");
-  CheckVariant(config);
+NoiseSchedule ParseNoiseSchedule(const nlohmann::json& json,
+                                 const std::string& where,
+                                 const NoiseSchedule& base) {
+  const JsonFields whole(json, where);  // an object
+  nlohmann::json file = nlohmann::json::object();
+  for (const auto& [name, value] : json.items()) {
+    if (!value.is_null()) file[name] = value;  // null is diffusers' "not given"
+  }
+  const JsonFields fields(file, where);
+  CheckVariant(fields);
   NoiseSchedule schedule = base;
-  const auto integer = [&](std::string_view name, int* value) {
-    if (ReadGiven(config, name, value) && (*value < 0 || *value > kMostTimesteps)) {
-      config.At(name).Refuse(fmt::format("must be 0 to {}", kMostTimesteps));
+  const auto integer = [&](std::string_view name, int fallback) {
+    const int64_t value = fields.Integer(name, fallback);
+    if (value < 0 || value > kMostTimesteps) {
+      ThrowUserError(where, "{} must be 0 to {} but is {}", name, kMostTimesteps, value);
     }
+    return static_cast<int>(value);
   };
-  integer("num_train_timesteps", &schedule.num_train_timesteps);
-  integer("steps_offset", &schedule.steps_offset);
-  ReadGiven(config, "beta_start", &schedule.beta_start);
-  ReadGiven(config, "beta_end", &schedule.beta_end);
-  ReadGiven(config, "set_alpha_to_one", &schedule.set_alpha_to_one);
-  Choose(config,
-         "beta_schedule",
-         {{"linear", NoiseSchedule::Betas::kLinear},
-          {"scaled_linear", NoiseSchedule::Betas::kScaledLinear}},
-         &schedule.beta_schedule);
-  Choose(config,
-         "timestep_spacing",
-         {{"leading", NoiseSchedule::Spacing::kLeading},
-          {"linspace", NoiseSchedule::Spacing::kLinspace},
-          {"trailing", NoiseSchedule::Spacing::kTrailing}},
-         &schedule.timestep_spacing);
+  schedule.num_train_timesteps = integer("num_train_timesteps", base.num_train_timesteps);
+  schedule.steps_offset = integer("steps_offset", base.steps_offset);
+  schedule.beta_start = fields.Number("beta_start", base.beta_start);
+  schedule.beta_end = fields.Number("beta_end", base.beta_end);
+  schedule.set_alpha_to_one = fields.Bool("set_alpha_to_one", base.set_alpha_to_one);
+  schedule.beta_schedule =
+      Choose<NoiseSchedule::Betas>(fields,
+                                   "beta_schedule",
+                                   {{"linear", NoiseSchedule::Betas::kLinear},
+                                    {"scaled_linear", NoiseSchedule::Betas::kScaledLinear}},
+                                   base.beta_schedule);
+  schedule.timestep_spacing =
+      Choose<NoiseSchedule::Spacing>(fields,
+                                     "timestep_spacing",
+                                     {{"leading", NoiseSchedule::Spacing::kLeading},
+                                      {"linspace", NoiseSchedule::Spacing::kLinspace},
+                                      {"trailing", NoiseSchedule::Spacing::kTrailing}},
+                                     base.timestep_spacing);
   schedule.Validate();
   return schedule;
 }

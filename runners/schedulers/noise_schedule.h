@@ -2,10 +2,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
-
-#include "datasets/base/json.h"
 
 namespace teacache {
 
@@ -29,10 +28,13 @@ struct NoiseSchedule {
   void Validate() const;  // throws UserError
 };
 
-// `base` with what a scheduler_config.json says; null is "not given". Throws UserError for a setting that is not supported (other predictions than epsilon, given betas,
+// `base` with what a scheduler_config.json says; `where` names the file in messages. Throws
+// UserError for a setting that is not supported (other predictions than epsilon, given betas,
 // thresholding). clip_sample is not looked at: the pipelines that use these schedulers switch it
 // off.
-NoiseSchedule ParseNoiseSchedule(const JsonNode& config, const NoiseSchedule& base = {});
+NoiseSchedule ParseNoiseSchedule(const nlohmann::json& json,
+                                 const std::string& where,
+                                 const NoiseSchedule& base = {});
 
 // alpha_bar_t of every timestep, with what stands for alpha_bar before timestep 0.
 class AlphaBars {

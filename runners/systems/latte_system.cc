@@ -1,11 +1,12 @@
 #include "runners/systems/latte_system.h"
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "calib/published_coefficients.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/json.h"
+#include "datasets/base/json_fields.h"
 #include "runners/schedulers/ddim.h"
 #include "runners/systems/latte_t2v_system.h"
 #include "runners/systems/video_decoder_part.h"
@@ -31,7 +32,7 @@ NoiseSchedule ReadSchedule(const std::string& weights) {
   NoiseSchedule schedule;
   const fs::path path = fs::path(weights) / "scheduler" / "scheduler_config.json";
   if (!weights.empty() && fs::exists(path)) {
-    schedule = ParseNoiseSchedule(ParsedJson(ReadFile(path.string()), path.string()).root());
+    schedule = ParseNoiseSchedule(ParseJson(ReadFile(path.string()), path.string()), path.string());
   }
   const NoiseSchedule pipeline;
   schedule.beta_start = pipeline.beta_start;
@@ -54,7 +55,7 @@ class LatteSystem final : public LatteT2VSystem {
       : LatteT2VSystem(
             options, Folders(), LatteTextRule(options, kMaxTokens), /*open_sora_plan=*/false),
         temporal_(IsTemporal(decoder_checkpoint())) {
-    const JsonNode vae = decoder_checkpoint().config();
+    const JsonFields vae(decoder_checkpoint().config(), decoder_checkpoint().config_path());
     if (temporal_) {
       temporal_config_ = TemporalDecoderConfig::FromJson(vae);
     } else {

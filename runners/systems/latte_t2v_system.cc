@@ -63,7 +63,8 @@ LatteT2VSystem::LatteT2VSystem(const SystemOptions& options,
                                const TextRule& text,
                                bool open_sora_plan)
     : CheckpointSystem(options, folders, text, at::kHalf),
-      config_(ParseLatteT2VConfig(transformer_checkpoint().config())) {
+      config_(ParseLatteT2VConfig(transformer_checkpoint().config(),
+                                  transformer_checkpoint().config_path())) {
   if (config_.open_sora_plan != open_sora_plan) {
     ThrowUserError(transformer_checkpoint().config_path(),
                    "is the transformer of {}: use --model {}",

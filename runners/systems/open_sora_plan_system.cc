@@ -26,7 +26,8 @@ class OpenSoraPlanSystem final : public LatteT2VSystem {
   explicit OpenSoraPlanSystem(const SystemOptions& options)
       : LatteT2VSystem(
             options, Folders(), LatteTextRule(options, kMaxTokens), /*open_sora_plan=*/true),
-        vae_(CausalVaeConfig::FromJson(decoder_checkpoint().config())) {
+        vae_(CausalVaeConfig::FromJson(
+            {decoder_checkpoint().config(), decoder_checkpoint().config_path()})) {
     ChooseSize(vae_.SpaceFactor());
     // The first latent frame is one frame.
     info_.frames = static_cast<int>((config().video_length - 1) * vae_.TimeFactor() + 1);

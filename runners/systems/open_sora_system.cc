@@ -134,8 +134,10 @@ class OpenSoraSystem final : public CheckpointSystem {
  public:
   explicit OpenSoraSystem(const SystemOptions& options)
       : CheckpointSystem(options, Folders(), Text(options), at::kBFloat16),
-        config_(StDiT3Config::FromJson(transformer_checkpoint().config())),
-        vae_(OpenSoraVaeConfig::FromJson(decoder_checkpoint().config())) {
+        config_(StDiT3Config::FromJson(
+            {transformer_checkpoint().config(), transformer_checkpoint().config_path()})),
+        vae_(OpenSoraVaeConfig::FromJson(
+            {decoder_checkpoint().config(), decoder_checkpoint().config_path()})) {
     CheckConfigs();
     const int64_t factor = vae_.spatial.ScaleFactor();
     setting_.size = ChooseSize(options, factor);

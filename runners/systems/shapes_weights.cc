@@ -1,41 +1,20 @@
 #include "runners/systems/shapes_weights.h"
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "datasets/base/archive.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/base/json_fields.h"
 #include "datasets/tensors/safetensors.h"
 #include "datasets/tensors/torch_tensors.h"
 
 namespace teacache {
-
-// Both in the order of the names.
-template <typename Archive>
-void Visit(Archive& archive, ShapesAutoencoderConfig& config) {
-  archive.Required("code_decoder_blocks", config.code_decoder_blocks);
-  archive.Required("code_encoder_blocks", config.code_encoder_blocks);
-  archive.Required("code_size", config.code_size);
-  archive.Required("code_width", config.code_width);
-  archive.Required("latent_channels", config.latent_channels);
-  archive.Required("widths", config.widths);
-}
-
-template <typename Archive>
-void Visit(Archive& archive, ShapesTransformerConfig& config) {
-  archive.Required("channels", config.channels);
-  archive.Required("depth", config.depth);
-  archive.Required("hidden_size", config.hidden_size);
-  archive.Required("num_heads", config.num_heads);
-  archive.Required("patch_frames", config.patch_frames);
-  archive.Required("side", config.side);
-  archive.Required("word_channels", config.word_channels);
-}
-
 namespace {
 
 namespace fs = std::filesystem;
+using nlohmann::json;
 
 constexpr const char* kAutoencoderFile = "autoencoder.safetensors";
 constexpr const char* kTransformerFile = "transformer.safetensors";
@@ -44,6 +23,48 @@ constexpr const char* kConfigKey = "config";
 
 std::string PathIn(const std::string& folder, const std::string& name) {
   return (fs::path(folder) / name).string();
+}
+
+json ToJson(const ShapesAutoencoderConfig& c) {
+  return {{"latent_channels", c.latent_channels},
+          {"widths", c.widths},
+          {"code_size", c.code_size},
+          {"code_width", c.code_width},
+          {"code_encoder_blocks", c.code_encoder_blocks},
+          {"code_decoder_blocks", c.code_decoder_blocks}};
+}
+
+json ToJson(const ShapesTransformerConfig& c) {
+  return {{"depth", c.depth},
+          {"hidden_size", c.hidden_size},
+          {"num_heads", c.num_heads},
+          {"patch_frames", c.patch_frames},
+          {"channels", c.channels},
+          {"side", c.side},
+          {"word_channels", c.word_channels}};
+}
+
+ShapesAutoencoderConfig AutoencoderConfig(const json& j) {
+  ShapesAutoencoderConfig c;
+  j.at("latent_channels").get_to(c.latent_channels);
+  j.at("widths").get_to(c.widths);
+  j.at("code_size").get_to(c.code_size);
+  j.at("code_width").get_to(c.code_width);
+  j.at("code_encoder_blocks").get_to(c.code_encoder_blocks);
+  j.at("code_decoder_blocks").get_to(c.code_decoder_blocks);
+  return c;
+}
+
+ShapesTransformerConfig TransformerConfig(const json& j) {
+  ShapesTransformerConfig c;
+  j.at("depth").get_to(c.depth);
+  j.at("hidden_size").get_to(c.hidden_size);
+  j.at("num_heads").get_to(c.num_heads);
+  j.at("patch_frames").get_to(c.patch_frames);
+  j.at("channels").get_to(c.channels);
+  j.at("side").get_to(c.side);
+  j.at("word_channels").get_to(c.word_channels);
+  return c;
 }
 
 // name -> digest, as sha256sum writes them.
@@ -76,6 +97,7 @@ void CheckDigest(const std::string& folder,
 struct LoadedFile {
   TensorMap tensors;
   std::map<std::string, std::string> metadata;
+  json config;
 };
 
 LoadedFile LoadChecked(const std::string& folder,
@@ -86,6 +108,9 @@ LoadedFile LoadChecked(const std::string& folder,
   LoadedFile file;
   file.metadata = SafetensorsFile::Open(path).metadata();
   file.tensors = LoadTensors(path);
+  file.config = TryParseJson(file.metadata[kConfigKey]);
+  if (!file.config.is_object())
+    ThrowUserError(path, "metadata must hold the model's config as JSON");
   return file;
 }
 
@@ -100,9 +125,15 @@ TensorMap ToHalf(const TensorMap& tensors) {
 template <typename Model, typename Config>
 Model Build(LoadedFile file,
             const std::string& path,
+            Config (*parse)(const json&),
             at::ScalarType dtype,
             at::Device device) {
-  const auto config = FromJson<Config>(file.metadata[kConfigKey], path + ": config");
+  Config config;
+  try {
+    config = parse(file.config);
+  } catch (const json::exception& error) {
+    ThrowUserError(path, "the model's config is not complete: {}", error.what());
+  }
   CheckpointParameters source(std::move(file.tensors), path, dtype, device);
   Model model(&source, config);
   source.Finish();
@@ -132,13 +163,16 @@ ShapesModel LoadShapesModel(const std::string& folder, at::ScalarType dtype, at:
   std::map<std::string, std::string> metadata = transformer.metadata;
   const int64_t parameters = CountElements(transformer.tensors);
   return {
-      Build<ShapesAutoencoder, ShapesAutoencoderConfig>(
-          std::move(autoencoder),
-          PathIn(folder, kAutoencoderFile),
-          at::kFloat,  // decoding is cheap and sets the pictures' exactness
-          device),
-      Build<ShapesTransformer, ShapesTransformerConfig>(
-          std::move(transformer), PathIn(folder, kTransformerFile), dtype, device),
+      Build<ShapesAutoencoder>(std::move(autoencoder),
+                               PathIn(folder, kAutoencoderFile),
+                               &AutoencoderConfig,
+                               at::kFloat,  // decoding is cheap and sets the pictures' exactness
+                               device),
+      Build<ShapesTransformer>(std::move(transformer),
+                               PathIn(folder, kTransformerFile),
+                               &TransformerConfig,
+                               dtype,
+                               device),
       std::move(metadata),
       sums.at(kTransformerFile),
       sums.at(kAutoencoderFile),
@@ -152,14 +186,14 @@ void SaveShapesWeights(const std::string& folder,
                        const ShapesTransformerConfig& transformer_config,
                        const std::map<std::string, std::string>& metadata) {
   MakeFolders(folder);
-  const auto save = [&](const char* name, const TensorMap& tensors, const auto& config) {
+  const auto save = [&](const char* name, const TensorMap& tensors, const json& config) {
     std::map<std::string, std::string> with_config = metadata;
-    with_config[kConfigKey] = ToJson(config, "config");
+    with_config[kConfigKey] = config.dump();
     SaveTensors(PathIn(folder, name), ToHalf(tensors), with_config);
     return Sha256HexOfFile(PathIn(folder, name)) + "  " + name + "\n";
   };
-  const std::string sums = save(kAutoencoderFile, autoencoder, autoencoder_config) +
-                           save(kTransformerFile, transformer, transformer_config);
+  const std::string sums = save(kAutoencoderFile, autoencoder, ToJson(autoencoder_config)) +
+                           save(kTransformerFile, transformer, ToJson(transformer_config));
   AtomicWriteFile(PathIn(folder, kSumsFile), sums);
 }
 

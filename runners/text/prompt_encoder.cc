@@ -22,7 +22,7 @@ PromptEncoder::PromptEncoder(const std::string& encoder_folder,
       rule_(rule),
       dtype_(dtype),
       device_(device),
-      config_(ParseT5Config(checkpoint_.config())) {
+      config_(ParseT5Config(checkpoint_.config(), checkpoint_.config_path())) {
   if (tokenizer_.vocabulary() > config_.vocab_size) {
     ThrowUserError(tokenizer_.path(),
                    "must belong to the text encoder, whose vocabulary is {}, but has {} pieces",

@@ -1,34 +1,51 @@
 #include "runners/text/prompts_file.h"
 
-#include "datasets/base/archive.h"
+#include <nlohmann/json.hpp>
+
 #include "datasets/base/error.h"
+#include "datasets/base/json_fields.h"
 #include "datasets/prompts.h"
 #include "datasets/tensors/torch_tensors.h"
 
 namespace teacache {
-
-template <typename Archive>
-void Visit(Archive& archive, TextSuffix& suffix) {
-  archive.Required("mark", suffix.mark);
-  archive.Required("text", suffix.text);
-}
-
-// In the order of the names, as version 0.1.0 wrote them.
-template <typename Archive>
-void Visit(Archive& archive, TextRule& rule) {
-  archive("has_clip_syntax", rule.has_clip_syntax);
-  archive("has_negative", rule.has_negative);
-  archive.Required("max_tokens", rule.max_tokens);
-  archive("suffixes", rule.suffixes);
-}
-
 namespace {
+
+using nlohmann::json;
 
 constexpr const char* kFormat = "teacache-prompts";
 constexpr const char* kVersion = "1";
 
 std::string CondName(size_t k) { return fmt::format("{}.cond", k); }
 std::string UncondName(size_t k) { return fmt::format("{}.uncond", k); }
+
+std::string RuleText(const TextRule& rule) {
+  json suffixes = json::array();
+  for (const TextSuffix& suffix : rule.suffixes) {
+    suffixes.push_back({{"text", suffix.text}, {"mark", suffix.mark}});
+  }
+  return json({{"max_tokens", rule.max_tokens},
+               {"has_negative", rule.has_negative},
+               {"suffixes", suffixes},
+               {"has_clip_syntax", rule.has_clip_syntax}})
+      .dump();
+}
+
+TextRule ParseRule(const std::string& text, const std::string& where) {
+  const json object = ParseJson(text, where);
+  const JsonFields fields(object, where);
+  TextRule rule;
+  rule.max_tokens = static_cast<int>(fields.Integer("max_tokens"));
+  rule.has_negative = fields.Bool("has_negative", true);
+  rule.has_clip_syntax = fields.Bool("has_clip_syntax", false);
+  if (!fields.Has("suffixes")) return rule;
+  const json& suffixes = fields.At("suffixes");
+  if (!suffixes.is_array()) ThrowUserError(where, "\"suffixes\" must be a list");
+  for (const json& suffix : suffixes) {
+    const JsonFields one(suffix, where + ": suffixes");
+    rule.suffixes.push_back({one.String("text"), one.String("mark")});
+  }
+  return rule;
+}
 
 const std::string& Metadata(const SafetensorsFile& file, const std::string& key) {
   const auto it = file.metadata().find(key);
@@ -41,8 +58,12 @@ const std::string& Metadata(const SafetensorsFile& file, const std::string& key)
 }
 
 std::vector<std::string> ParsePrompts(const SafetensorsFile& file) {
-  auto prompts =
-      FromJson<std::vector<std::string>>(Metadata(file, "prompts"), file.path() + ": prompts");
+  const json list = ParseJson(Metadata(file, "prompts"), file.path() + ": prompts");
+  const auto is_text = [](const json& item) { return item.is_string(); };
+  if (!list.is_array() || !std::all_of(list.begin(), list.end(), is_text)) {
+    ThrowUserError(file.path(), "prompts must be a JSON list of texts");
+  }
+  auto prompts = list.get<std::vector<std::string>>();
   CheckDistinct(prompts, file.path());
   return prompts;
 }
@@ -64,7 +85,7 @@ PromptsFile PromptsFile::Open(const std::string& path) {
   }
   PromptsFile prompts;
   prompts.path_ = path;
-  prompts.info_.rule = FromJson<TextRule>(Metadata(file, "rule"), path + ": rule");
+  prompts.info_.rule = ParseRule(Metadata(file, "rule"), path + ": rule");
   const auto encoder = file.metadata().find("encoder");
   if (encoder != file.metadata().end()) prompts.info_.encoder = encoder->second;
   prompts.prompts_ = ParsePrompts(file);
@@ -111,8 +132,8 @@ void WritePromptsFile(const std::string& path,
               tensors,
               {{"format", kFormat},
                {"version", kVersion},
-               {"prompts", ToJson(prompts, path)},
-               {"rule", ToJson(info.rule, path)},
+               {"prompts", json(prompts).dump()},
+               {"rule", RuleText(info.rule)},
                {"encoder", info.encoder}});
 }
 

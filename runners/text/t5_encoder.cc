@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "datasets/base/error.h"
-#include "datasets/base/archive.h"
+#include "datasets/base/json_fields.h"
 
 namespace teacache {
 namespace {
@@ -35,30 +35,33 @@ at::Tensor CutInfinities(const at::Tensor& x) {
   return x.clamp(-limit, limit);
 }
 
-void ReadPositive(const JsonNode& config, std::string_view name, int64_t* value) {
-  if (ReadGiven(config, name, value) && *value < 1) config.At(name).Refuse("must be at least 1");
+int64_t PositiveField(const JsonFields& fields, const char* name, int64_t fallback) {
+  const int64_t value = fields.Integer(name, fallback);
+  if (value < 1) ThrowUserError(fields.where(), "{} must be at least 1 but is {}", name, value);
+  return value;
 }
 
 }  // namespace
 
-T5Config ParseT5Config(const JsonNode& config) {
-  std::string activation = "relu";
-  ReadGiven(config, "feed_forward_proj", &activation);
+T5Config ParseT5Config(const nlohmann::json& config, const std::string& where) {
+  const JsonFields fields(config, where);
+  const std::string activation = fields.String("feed_forward_proj", "relu");
   if (activation != "gated-gelu") {
-    ThrowUserError(config.Where(),
-                   "must be a T5 v1.1 encoder (feed_forward_proj gated-gelu) but has '{}'",
-                   activation);
+    ThrowUserError(
+        where, "must be a T5 v1.1 encoder (feed_forward_proj gated-gelu) but has '{}'", activation);
   }
   T5Config parsed;
-  ReadPositive(config, "vocab_size", &parsed.vocab_size);
-  ReadPositive(config, "d_model", &parsed.d_model);
-  ReadPositive(config, "d_kv", &parsed.d_kv);
-  ReadPositive(config, "d_ff", &parsed.d_ff);
-  ReadPositive(config, "num_layers", &parsed.num_layers);
-  ReadPositive(config, "num_heads", &parsed.num_heads);
-  ReadPositive(config, "relative_attention_num_buckets", &parsed.relative_attention_num_buckets);
-  ReadPositive(config, "relative_attention_max_distance", &parsed.relative_attention_max_distance);
-  ReadGiven(config, "layer_norm_epsilon", &parsed.layer_norm_epsilon);
+  parsed.vocab_size = PositiveField(fields, "vocab_size", parsed.vocab_size);
+  parsed.d_model = PositiveField(fields, "d_model", parsed.d_model);
+  parsed.d_kv = PositiveField(fields, "d_kv", parsed.d_kv);
+  parsed.d_ff = PositiveField(fields, "d_ff", parsed.d_ff);
+  parsed.num_layers = PositiveField(fields, "num_layers", parsed.num_layers);
+  parsed.num_heads = PositiveField(fields, "num_heads", parsed.num_heads);
+  parsed.relative_attention_num_buckets =
+      PositiveField(fields, "relative_attention_num_buckets", 32);
+  parsed.relative_attention_max_distance =
+      PositiveField(fields, "relative_attention_max_distance", 128);
+  parsed.layer_norm_epsilon = fields.Number("layer_norm_epsilon", parsed.layer_norm_epsilon);
   return parsed;
 }
 

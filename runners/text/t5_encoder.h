@@ -29,7 +29,7 @@ struct T5Config {
 };
 
 // From a config.json. Throws UserError for other activations than gated GELU (T5 before 1.1).
-T5Config ParseT5Config(const JsonNode& config);
+T5Config ParseT5Config(const nlohmann::json& config, const std::string& where);
 
 class T5Encoder {
  public:

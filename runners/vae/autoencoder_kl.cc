@@ -3,32 +3,40 @@
 #include <ATen/Functions.h>
 #include <fmt/format.h>
 
-#include "datasets/base/archive.h"
 #include "datasets/base/error.h"
 #include "runners/vae/config_checks.h"
 
 namespace teacache {
 
-AutoencoderKlConfig AutoencoderKlConfig::FromJson(const JsonNode& json) {
+AutoencoderKlConfig AutoencoderKlConfig::FromJson(const JsonFields& fields) {
+  const std::string& where = fields.where();
   AutoencoderKlConfig config;
-  ReadGiven(json, "block_out_channels", &config.block_out_channels);
-  ReadGiven(json, "layers_per_block", &config.layers_per_block);
-  ReadGiven(json, "latent_channels", &config.latent_channels);
-  ReadGiven(json, "out_channels", &config.out_channels);
-  ReadGiven(json, "norm_num_groups", &config.norm_num_groups);
-  ReadGiven(json, "scaling_factor", &config.scaling_factor);
-  ReadGiven(json, "use_post_quant_conv", &config.use_post_quant_conv);
-  ReadGiven(json, "mid_block_add_attention", &config.mid_block_add_attention);
-  CheckOnly(json, "act_fn", "silu");
-  if (const auto types = json.Given("up_block_types")) {
-    types->ForEachElement([](const JsonNode& type) {
-      if (type.Text() != "UpDecoderBlock2D") type.Refuse("must be UpDecoderBlock2D");
-    });
+  if (fields.Has("block_out_channels")) {
+    config.block_out_channels = fields.Integers("block_out_channels");
   }
-  for (const char* name : {"shift_factor", "latents_mean", "latents_std"}) {
-    if (const auto given = json.Given(name)) given->Refuse("must be null: it is not supported");
+  config.layers_per_block = fields.Integer("layers_per_block", config.layers_per_block);
+  config.latent_channels = fields.Integer("latent_channels", config.latent_channels);
+  config.out_channels = fields.Integer("out_channels", config.out_channels);
+  config.norm_num_groups = fields.Integer("norm_num_groups", config.norm_num_groups);
+  config.scaling_factor = fields.Number("scaling_factor", config.scaling_factor);
+  config.use_post_quant_conv = fields.Bool("use_post_quant_conv", config.use_post_quant_conv);
+  config.mid_block_add_attention =
+      fields.Bool("mid_block_add_attention", config.mid_block_add_attention);
+  CheckOnly(fields, "act_fn", "silu");
+  if (fields.Has("up_block_types")) {
+    for (const std::string& type : fields.Strings("up_block_types")) {
+      if (type != "UpDecoderBlock2D") {
+        ThrowUserError(
+            where, "\"up_block_types\" must all be UpDecoderBlock2D but one is {}", type);
+      }
+    }
   }
-  config.Validate(json.Where());
+  for (const char* field : {"shift_factor", "latents_mean", "latents_std"}) {
+    if (fields.Has(field) && !fields.At(field).is_null()) {
+      ThrowUserError(where, "\"{}\" must be null: it is not supported", field);
+    }
+  }
+  config.Validate(where);
   return config;
 }
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "datasets/base/json.h"
+#include "datasets/base/json_fields.h"
 #include "runners/nn/parameters.h"
 #include "runners/vae/blocks.h"
 #include "runners/vae/video_decoder.h"
@@ -31,7 +31,7 @@ struct AutoencoderKlConfig {
 
   // Of a config.json; fields that are not there keep the values above. Throws UserError for
   // what is wrong or not supported.
-  static AutoencoderKlConfig FromJson(const JsonNode& json);
+  static AutoencoderKlConfig FromJson(const JsonFields& fields);
   // Throws UserError.
   void Validate(const std::string& where) const;
   // Pixels per latent place along a side.

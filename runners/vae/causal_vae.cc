@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "datasets/base/archive.h"
 #include "datasets/base/error.h"
 #include "runners/vae/config_checks.h"
 
@@ -48,25 +47,34 @@ void Blend(const at::Tensor& a, const at::Tensor& b, int64_t dim, int64_t extent
 
 }  // namespace
 
-CausalVaeConfig CausalVaeConfig::FromJson(const JsonNode& json) {
+CausalVaeConfig CausalVaeConfig::FromJson(const JsonFields& fields) {
+  const std::string& where = fields.where();
   CausalVaeConfig config;
-  const auto read = [&json](std::string_view name, auto* value) { ReadGiven(json, name, value); };
-  read("hidden_size", &config.hidden_size);
-  read("z_channels", &config.z_channels);
-  read("embed_dim", &config.embed_dim);
-  read("resolution", &config.resolution);
-  read("num_res_blocks", &config.num_res_blocks);
-  read("hidden_size_mult", &config.hidden_size_mult);
-  read("attn_resolutions", &config.attn_resolutions);
-  read("q_conv", &config.q_conv);
-  read("decoder_conv_in", &config.decoder_conv_in);
-  read("decoder_conv_out", &config.decoder_conv_out);
-  read("decoder_attention", &config.decoder_attention);
-  read("decoder_mid_resnet", &config.decoder_mid_resnet);
-  read("decoder_resnet_blocks", &config.decoder_resnet_blocks);
-  read("decoder_spatial_upsample", &config.decoder_spatial_upsample);
-  read("decoder_temporal_upsample", &config.decoder_temporal_upsample);
-  config.Validate(json.Where());
+  const auto integer = [&](const char* name, int64_t* value) {
+    *value = fields.Integer(name, *value);
+  };
+  const auto kind = [&](const char* name, std::string* value) {
+    *value = fields.String(name, *value);
+  };
+  const auto kinds = [&](const char* name, std::vector<std::string>* value) {
+    if (fields.Has(name)) *value = fields.Strings(name);
+  };
+  integer("hidden_size", &config.hidden_size);
+  integer("z_channels", &config.z_channels);
+  integer("embed_dim", &config.embed_dim);
+  integer("resolution", &config.resolution);
+  integer("num_res_blocks", &config.num_res_blocks);
+  if (fields.Has("hidden_size_mult")) config.hidden_size_mult = fields.Integers("hidden_size_mult");
+  if (fields.Has("attn_resolutions")) config.attn_resolutions = fields.Integers("attn_resolutions");
+  kind("q_conv", &config.q_conv);
+  kind("decoder_conv_in", &config.decoder_conv_in);
+  kind("decoder_conv_out", &config.decoder_conv_out);
+  kind("decoder_attention", &config.decoder_attention);
+  kind("decoder_mid_resnet", &config.decoder_mid_resnet);
+  kinds("decoder_resnet_blocks", &config.decoder_resnet_blocks);
+  kinds("decoder_spatial_upsample", &config.decoder_spatial_upsample);
+  kinds("decoder_temporal_upsample", &config.decoder_temporal_upsample);
+  config.Validate(where);
   return config;
 }
 

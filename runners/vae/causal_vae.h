@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "datasets/base/json.h"
+#include "datasets/base/json_fields.h"
 #include "runners/nn/parameters.h"
 #include "runners/vae/causal_blocks.h"
 #include "runners/vae/video_decoder.h"
@@ -41,7 +41,7 @@ struct CausalVaeConfig {
 
   // Of a config.json; fields that are not there keep the values above. Throws UserError for
   // what is wrong or not supported.
-  static CausalVaeConfig FromJson(const JsonNode& json);
+  static CausalVaeConfig FromJson(const JsonFields& fields);
   void Validate(const std::string& where) const;
   int64_t SpaceFactor() const;  // pixels per latent place along a side
   int64_t TimeFactor() const;   // frames per latent frame but the first

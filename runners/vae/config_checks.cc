@@ -12,9 +12,11 @@ constexpr int64_t kMostWidths = 8;  // 2^7 pixels per latent place are more than
 
 }  // namespace
 
-void CheckOnly(const JsonNode& config, std::string_view name, std::string_view value) {
-  const auto given = config.Given(name);
-  if (given && given->Text() != value) given->Refuse(fmt::format("must be {}", value));
+void CheckOnly(const JsonFields& fields, const std::string& name, const std::string& value) {
+  const std::string actual = fields.String(name, value);
+  if (actual != value) {
+    ThrowUserError(fields.where(), "\"{}\" must be {} but is {}", name, value, actual);
+  }
 }
 
 void CheckWidths(const std::string& where,

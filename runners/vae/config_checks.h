@@ -5,11 +5,10 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "datasets/base/json.h"
+#include "datasets/base/json_fields.h"
 
 namespace teacache {
 
@@ -17,7 +16,7 @@ namespace teacache {
 // beginning with `where`.
 
 // The field, if it is there, must have this value.
-void CheckOnly(const JsonNode& config, std::string_view name, std::string_view value);
+void CheckOnly(const JsonFields& fields, const std::string& name, const std::string& value);
 // At least one width; each above 0 and a multiple of the norms' groups.
 void CheckWidths(const std::string& where,
                  const std::string& name,

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 
-#include "datasets/base/archive.h"
 #include "datasets/base/error.h"
 #include "runners/vae/config_checks.h"
 
@@ -56,17 +55,21 @@ at::Tensor ChannelsToTime(const at::Tensor& x) {
 }
 
 // "vae_temporal" of the config: what is not there keeps its default.
-OpenSoraTemporalConfig TemporalFromJson(const JsonNode& json) {
-  CheckOnly(json, "type", "VAE_Temporal_SD");
+OpenSoraTemporalConfig TemporalFromJson(const JsonFields& fields) {
+  CheckOnly(fields, "type", "VAE_Temporal_SD");
   OpenSoraTemporalConfig config;
-  ReadGiven(json, "in_out_channels", &config.in_out_channels);
-  ReadGiven(json, "latent_embed_dim", &config.latent_embed_dim);
-  ReadGiven(json, "embed_dim", &config.embed_dim);
-  ReadGiven(json, "filters", &config.filters);
-  ReadGiven(json, "num_res_blocks", &config.num_res_blocks);
-  ReadGiven(json, "num_groups", &config.num_groups);
-  ReadGiven(json, "channel_multipliers", &config.channel_multipliers);
-  ReadGiven(json, "temporal_downsample", &config.temporal_downsample);
+  config.in_out_channels = fields.Integer("in_out_channels", config.in_out_channels);
+  config.latent_embed_dim = fields.Integer("latent_embed_dim", config.latent_embed_dim);
+  config.embed_dim = fields.Integer("embed_dim", config.embed_dim);
+  config.filters = fields.Integer("filters", config.filters);
+  config.num_res_blocks = fields.Integer("num_res_blocks", config.num_res_blocks);
+  config.num_groups = fields.Integer("num_groups", config.num_groups);
+  if (fields.Has("channel_multipliers")) {
+    config.channel_multipliers = fields.Integers("channel_multipliers");
+  }
+  if (fields.Has("temporal_downsample")) {
+    config.temporal_downsample = fields.Bools("temporal_downsample");
+  }
   return config;
 }
 
@@ -76,18 +79,21 @@ int64_t OpenSoraTemporalConfig::TimeFactor() const {
   return int64_t{1} << std::count(temporal_downsample.begin(), temporal_downsample.end(), true);
 }
 
-OpenSoraVaeConfig OpenSoraVaeConfig::FromJson(const JsonNode& json) {
-  CheckOnly(json, "model_type", "VideoAutoencoderPipeline");
+OpenSoraVaeConfig OpenSoraVaeConfig::FromJson(const JsonFields& fields) {
+  const std::string& where = fields.where();
+  CheckOnly(fields, "model_type", "VideoAutoencoderPipeline");
   OpenSoraVaeConfig config;
-  ReadGiven(json, "micro_frame_size", &config.micro_frame_size);
-  if (const auto spatial = json.Given("vae_2d")) {
-    config.spatial = AutoencoderKlConfig::FromJson(*spatial);
-    ReadGiven(*spatial, "micro_batch_size", &config.micro_batch_size);
+  config.micro_frame_size = fields.Integer("micro_frame_size", config.micro_frame_size);
+  if (fields.Has("vae_2d")) {
+    const JsonFields spatial(fields.At("vae_2d"), where + ": vae_2d");
+    config.spatial = AutoencoderKlConfig::FromJson(spatial);
+    config.micro_batch_size = spatial.Integer("micro_batch_size", config.micro_batch_size);
   }
-  if (const auto temporal = json.Given("vae_temporal")) {
-    config.temporal = TemporalFromJson(*temporal);
+  if (fields.Has("vae_temporal")) {
+    const JsonFields temporal(fields.At("vae_temporal"), where + ": vae_temporal");
+    config.temporal = TemporalFromJson(temporal);
   }
-  config.Validate(json.Where());
+  config.Validate(where);
   return config;
 }
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "datasets/base/json.h"
+#include "datasets/base/json_fields.h"
 #include "runners/nn/parameters.h"
 #include "runners/vae/autoencoder_kl.h"
 #include "runners/vae/blocks.h"
@@ -40,7 +40,7 @@ struct OpenSoraVaeConfig {
 
   // Of OpenSora-VAE-v1.2's config.json. The published file has no widths: those are the defaults;
   // "vae_2d" and "vae_temporal" may name others. Throws UserError beginning with `where`.
-  static OpenSoraVaeConfig FromJson(const JsonNode& json);
+  static OpenSoraVaeConfig FromJson(const JsonFields& fields);
   void Validate(const std::string& where) const;
 
   // Latent frames of a video.

@@ -3,7 +3,6 @@
 #include <ATen/Functions.h>
 #include <fmt/format.h>
 
-#include "datasets/base/archive.h"
 #include "runners/vae/config_checks.h"
 
 namespace teacache {
@@ -27,14 +26,17 @@ Resnet<Conv3d> MakeTemporalResnet(ParameterSource* source,
 
 }  // namespace
 
-TemporalDecoderConfig TemporalDecoderConfig::FromJson(const JsonNode& json) {
+TemporalDecoderConfig TemporalDecoderConfig::FromJson(const JsonFields& fields) {
+  const std::string& where = fields.where();
   TemporalDecoderConfig config;
-  ReadGiven(json, "block_out_channels", &config.block_out_channels);
-  ReadGiven(json, "layers_per_block", &config.layers_per_block);
-  ReadGiven(json, "latent_channels", &config.latent_channels);
-  ReadGiven(json, "out_channels", &config.out_channels);
-  ReadGiven(json, "scaling_factor", &config.scaling_factor);
-  config.Validate(json.Where());
+  if (fields.Has("block_out_channels")) {
+    config.block_out_channels = fields.Integers("block_out_channels");
+  }
+  config.layers_per_block = fields.Integer("layers_per_block", config.layers_per_block);
+  config.latent_channels = fields.Integer("latent_channels", config.latent_channels);
+  config.out_channels = fields.Integer("out_channels", config.out_channels);
+  config.scaling_factor = fields.Number("scaling_factor", config.scaling_factor);
+  config.Validate(where);
   return config;
 }
 

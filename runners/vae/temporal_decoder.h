@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "datasets/base/json.h"
+#include "datasets/base/json_fields.h"
 #include "runners/nn/parameters.h"
 #include "runners/vae/blocks.h"
 #include "runners/vae/video_decoder.h"
@@ -30,7 +30,7 @@ struct TemporalDecoderConfig {
   double scaling_factor = 0.18215;
 
   // As AutoencoderKlConfig::FromJson.
-  static TemporalDecoderConfig FromJson(const JsonNode& json);
+  static TemporalDecoderConfig FromJson(const JsonFields& fields);
   void Validate(const std::string& where) const;
   // Pixels per latent place along a side.
   int64_t ScaleFactor() const { return int64_t{1} << (block_out_channels.size() - 1); }

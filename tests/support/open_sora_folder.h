@@ -7,7 +7,6 @@
 #include "runners/models/stdit3.h"
 #include "runners/nn/parameters.h"
 #include "tests/support/checkpoint_folder.h"
-#include "tests/support/parsed.h"
 #include "tests/support/shapes_weights.h"
 
 namespace teacache {
@@ -60,7 +59,7 @@ inline nlohmann::json TinyOpenSoraVaeConfig(const GoldenCase& vae) {
 // Weights of a random STDiT3 of this config, none of them zero.
 inline TensorMap RandomStDiT3(const nlohmann::json& config, uint64_t seed) {
   RandomParameters source(seed);
-  const StDiT3 model(&source, StDiT3Config::FromJson(Parsed(config).root()));
+  const StDiT3 model(&source, StDiT3Config::FromJson({config, "config"}));
   TensorMap tensors = Awake(source.tensors(), seed + 1);
   const int64_t head_dim =
       config.at("hidden_size").get<int64_t>() / config.at("num_heads").get<int64_t>();

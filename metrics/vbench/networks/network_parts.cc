@@ -5,10 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "datasets/base/error.h"
-#include "datasets/base/json.h"
+#include "datasets/base/json_fields.h"
 #include "datasets/base/statistics.h"
 #include "metrics/vbench/feature_math.h"
 #include "metrics/vbench/flicker.h"
@@ -262,7 +263,14 @@ class FlowPart : public NetworkPart {
 };
 
 std::string StyleText(const SuiteVideo& video) {
-  return Auxiliary(video).root().At("appearance_style").At("appearance_style").String();
+  const nlohmann::json auxiliary =
+      video.auxiliary.empty() ? nlohmann::json::object() : nlohmann::json::parse(video.auxiliary);
+  const JsonFields all(auxiliary, video.prompt);
+  if (!all.Has("appearance_style")) {
+    ThrowUserError(video.prompt, "must have \"auxiliary_info\" of appearance_style but has none");
+  }
+  return JsonFields(all.At("appearance_style"), video.prompt + ": appearance_style")
+      .String("appearance_style");
 }
 
 bool IsPictureFolder(const VideoInfo& info) { return info.codec == "png" || info.codec == "jpeg"; }

@@ -4,7 +4,6 @@
 
 #include "runners/models/latte_t2v.h"
 #include "tests/runners/models/golden_model.h"
-#include "tests/support/parsed.h"
 
 namespace teacache {
 
@@ -14,7 +13,7 @@ inline LatteT2V LoadLatteT2V(const GoldenTensors& tensors,
                              at::ScalarType dtype = at::kFloat) {
   at::set_num_threads(1);  // more only get in each other's way in models this small
   const LatteT2VConfig config =
-      ParseLatteT2VConfig(Parsed(golden.json.at("config"), golden.name + ".json").root());
+      ParseLatteT2VConfig(golden.json.at("config"), golden.name + ".json");
   CheckpointParameters source(tensors.Weights(), golden.name, dtype);
   for (const std::string& key : config.IgnoredKeys()) source.Ignore(key);
   LatteT2V model(&source, config);

@@ -8,7 +8,6 @@
 #include "datasets/tensors/torch_tensors.h"
 #include "runners/models/stdit3.h"
 #include "tests/support/golden.h"
-#include "tests/support/parsed.h"
 
 namespace teacache {
 
@@ -45,7 +44,7 @@ inline StDiT3 LoadStDiT3(const GoldenTensors& tensors,
                          const GoldenCase& golden,
                          at::ScalarType dtype = at::kFloat) {
   CheckpointParameters source(tensors.Weights(), golden.name, dtype);
-  StDiT3 model(&source, StDiT3Config::FromJson(Parsed(golden.json.at("config"), golden.name).root()));
+  StDiT3 model(&source, StDiT3Config::FromJson(JsonFields(golden.json.at("config"), golden.name)));
   source.Finish();
   return model;
 }

@@ -8,7 +8,6 @@
 
 #include "runners/sampling/relative_l1.h"
 #include "tests/runners/models/golden_latte.h"
-#include "tests/support/parsed.h"
 #include "tests/support/torch_matchers.h"
 
 namespace teacache {
@@ -93,7 +92,7 @@ TEST(LatteT2V, MatchesReferenceWithAResidualOfTheCallBefore) {
 
 TEST(LatteT2V, PositionTablesMatchReference) {
   ForEachCase([](const GoldenCase& golden, const GoldenTensors& tensors) {
-    const LatteT2VConfig config = ParseLatteT2VConfig(Parsed(golden.json.at("config")).root());
+    const LatteT2VConfig config = ParseLatteT2VConfig(golden.json.at("config"), "config");
     const double tolerance = golden.json.at("tolerance").at("tables_max_abs");
     const at::IntArrayRef latent = tensors.In("latent").sizes();
     EXPECT_TRUE(TensorsNear(LatteSpatialPositions(config.hidden_size(),

@@ -12,7 +12,6 @@
 #include "runners/schedulers/ddim.h"
 #include "runners/schedulers/pndm.h"
 #include "runners/systems/latte_run.h"
-#include "tests/support/parsed.h"
 #include "tests/support/torch_matchers.h"
 #include "tests/support/user_error.h"
 
@@ -33,7 +32,7 @@ json TinyConfig() {
 
 std::string ParseError(const json& config) {
   try {
-    ParseLatteT2VConfig(Parsed(config).root());
+    ParseLatteT2VConfig(config, "config.json");
   } catch (const UserError& error) {
     return error.what();
   }
@@ -42,11 +41,11 @@ std::string ParseError(const json& config) {
 
 LatteT2V TinyModel(const json& config) {
   RandomParameters source(7);
-  return LatteT2V(&source, ParseLatteT2VConfig(Parsed(config).root()));
+  return LatteT2V(&source, ParseLatteT2VConfig(config, "config.json"));
 }
 
 TEST(LatteT2VConfig, ReadsBothForms) {
-  const LatteT2VConfig latte = ParseLatteT2VConfig(Parsed(TinyConfig()).root());
+  const LatteT2VConfig latte = ParseLatteT2VConfig(TinyConfig(), "config.json");
   EXPECT_EQ(latte.hidden_size(), 8);
   EXPECT_EQ(latte.video_length, 4);
   EXPECT_FALSE(latte.open_sora_plan);
@@ -55,12 +54,12 @@ TEST(LatteT2VConfig, ReadsBothForms) {
   plan["sample_size"] = {16, 8};
   plan["use_rope"] = false;
   plan["video_length"] = 65;
-  const LatteT2VConfig other = ParseLatteT2VConfig(Parsed(plan).root());
+  const LatteT2VConfig other = ParseLatteT2VConfig(plan, "config.json");
   EXPECT_TRUE(other.open_sora_plan);
   EXPECT_EQ(other.sample_size, 16);
   EXPECT_EQ(other.temporal_scale(), 4);
   plan["interpolation_scale_1d"] = 2.5;
-  EXPECT_EQ(ParseLatteT2VConfig(Parsed(plan).root()).temporal_scale(), 2.5);
+  EXPECT_EQ(ParseLatteT2VConfig(plan, "config.json").temporal_scale(), 2.5);
 }
 
 TEST(LatteT2VConfig, NamesWhatIsWrong) {
@@ -69,17 +68,17 @@ TEST(LatteT2VConfig, NamesWhatIsWrong) {
     config[name] = value;
     return ParseError(config);
   };
-  EXPECT_EQ(with("use_rope", true), "config.json:1:347: use_rope: must be false but is true");
-  EXPECT_THAT(with("compress_kv_factor", 2), HasSubstr("compress_kv_factor: must be 1 but is 2"));
-  EXPECT_THAT(with("norm_type", "layer_norm"), HasSubstr("norm_type: must be ada_norm_single"));
-  EXPECT_THAT(with("_class_name", "STDiT3"), HasSubstr("_class_name: must be LatteT2V"));
-  EXPECT_THAT(with("num_layers", 0), HasSubstr("num_layers: must be 1 to"));
-  EXPECT_THAT(with("num_layers", "28"), HasSubstr("num_layers: must be an integer"));
-  EXPECT_THAT(with("num_layers", nullptr), HasSubstr("num_layers: must be an integer"));
-  EXPECT_THAT(with("cross_attention_dim", 9), HasSubstr("cross_attention_dim: must be"));
+  EXPECT_EQ(with("use_rope", true), "config.json: use_rope must be false but is true");
+  EXPECT_EQ(with("compress_kv_factor", 2), "config.json: compress_kv_factor must be 1 but is 2");
+  EXPECT_THAT(with("norm_type", "layer_norm"), HasSubstr("norm_type must be ada_norm_single"));
+  EXPECT_THAT(with("_class_name", "STDiT3"), HasSubstr("_class_name must be LatteT2V"));
+  EXPECT_THAT(with("num_layers", 0), HasSubstr("num_layers must be 1 to"));
+  EXPECT_THAT(with("num_layers", "28"), HasSubstr("\"num_layers\" must be an integer"));
+  EXPECT_THAT(with("num_layers", nullptr), HasSubstr("must have the field \"num_layers\""));
+  EXPECT_THAT(with("cross_attention_dim", 9), HasSubstr("cross_attention_dim must be"));
   EXPECT_THAT(with("sample_size", json::array()), HasSubstr("sample_size"));
-  EXPECT_THAT(with("norm_eps", 0), HasSubstr("norm_eps: must be above 0"));
-  EXPECT_THAT(ParseError(json::array()), HasSubstr("must be an object"));
+  EXPECT_THAT(with("norm_eps", 0), HasSubstr("norm_eps must be above 0"));
+  EXPECT_THAT(ParseError(json::array()), HasSubstr("must be a JSON object"));
 }
 
 TEST(LatteT2V, RefusesLatentsThatItsPositionsDoNotFit) {
@@ -132,10 +131,9 @@ TEST_F(LatteRunTest, ForcedCallsAreFoundByTimestep) {
 TEST(NoiseSchedule, ReadsAndRefuses) {
   const NoiseSchedule base;
   const NoiseSchedule read = ParseNoiseSchedule(
-      Parsed(
-          json::parse(R"({"beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1,
-                          "trained_betas": null, "set_alpha_to_one": false, "clip_sample": true})"))
-          .root(),
+      json::parse(R"({"beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1,
+                      "trained_betas": null, "set_alpha_to_one": false, "clip_sample": true})"),
+      "scheduler_config.json",
       base);
   EXPECT_EQ(read.beta_end, 0.012);
   EXPECT_EQ(read.beta_start, base.beta_start);
@@ -143,18 +141,17 @@ TEST(NoiseSchedule, ReadsAndRefuses) {
   EXPECT_FALSE(read.set_alpha_to_one);
   EXPECT_EQ(DdimTimesteps({read, 4}), (std::vector<int>{751, 501, 251, 1}));
   const auto error = [](const char* text) {
-    return ErrorOf([&] { ParseNoiseSchedule(Parsed(json::parse(text), "s.json").root()); });
+    return ErrorOf([&] { ParseNoiseSchedule(json::parse(text), "s.json"); });
   };
   EXPECT_EQ(error(R"({"prediction_type": "v_prediction"})"),
-            "s.json:1:20: prediction_type: must be epsilon but is \"v_prediction\"");
+            "s.json: prediction_type must be epsilon but is v_prediction");
   EXPECT_EQ(error(R"({"timestep_spacing": "karras"})"),
-            "s.json:1:21: timestep_spacing: must be one of leading, linspace, trailing but is "
-            "\"karras\"");
-  EXPECT_THAT(error(R"({"thresholding": true})"), HasSubstr("thresholding: must be false"));
+            "s.json: timestep_spacing must be one of leading, linspace, trailing but is karras");
+  EXPECT_THAT(error(R"({"thresholding": true})"), HasSubstr("thresholding must be false"));
   EXPECT_THAT(error(R"({"trained_betas": [0.1]})"), HasSubstr("trained_betas"));
   EXPECT_THAT(error(R"({"beta_schedule": "squaredcos_cap_v2"})"), HasSubstr("beta_schedule"));
   EXPECT_THAT(error(R"({"beta_start": 0.5, "beta_end": 0.1})"), HasSubstr("beta_start"));
-  EXPECT_THAT(error(R"([])"), HasSubstr("must be an object"));
+  EXPECT_THAT(error(R"([])"), HasSubstr("must be a JSON object"));
 }
 
 // As numpy makes them: round(linspace(0, 999, n)), round(arange(1000, 0, -1000 / n)) - 1.

@@ -13,7 +13,6 @@
 #include "runners/vae/causal_vae.h"
 #include "runners/vae/open_sora_vae.h"
 #include "runners/vae/temporal_decoder.h"
-#include "tests/support/parsed.h"
 #include "tests/support/published_model.h"
 #include "tests/support/user_error.h"
 
@@ -57,7 +56,7 @@ int64_t ElementsWithout(const TensorShapes& shapes, const std::vector<std::strin
 
 void ExpectLatte(const std::string& name, bool open_sora_plan, int64_t video_length) {
   const PublishedModel published = PublishedModel::Read(name);
-  const LatteT2VConfig config = ParseLatteT2VConfig(Parsed(published.config).root());
+  const LatteT2VConfig config = ParseLatteT2VConfig(published.config, "config.json");
   ShapeParameters shapes;
   const LatteT2V model(&shapes, config);
   EXPECT_EQ(shapes.elements(), 1'057'246'880);  // 1057.2 M
@@ -84,7 +83,7 @@ TEST(PublishedModels, OpenSoraPlan) { ExpectLatte("open_sora_plan_transformer", 
 TEST(PublishedModels, OpenSora) {
   const PublishedModel published = PublishedModel::Read("open_sora_transformer");
   ShapeParameters source;
-  StDiT3(&source, StDiT3Config::FromJson(Parsed(published.config).root()));
+  StDiT3(&source, StDiT3Config::FromJson({published.config, "config.json"}));
   EXPECT_EQ(source.shapes(), published.shapes);
   EXPECT_EQ(source.elements(), 1'208'872'772);  // 1208.9 M, buffers included
 }
@@ -97,7 +96,7 @@ TEST(PublishedModels, TextEncoder) {
     shapes.erase(left_out);
     CheckpointParameters source = HollowParameters(shapes);
     AdaptT5Source(&source);
-    T5Encoder(&source, ParseT5Config(Parsed(published.config).root()));
+    T5Encoder(&source, ParseT5Config(published.config, "config.json"));
     EXPECT_NO_THROW(source.Finish()) << left_out;
     EXPECT_EQ(source.taken_elements(), 4'762'310'656);
   }
@@ -110,7 +109,7 @@ void ExpectDecoder(const PublishedModel& published,
                    const Make& make) {
   CheckpointParameters source = HollowParameters(published.shapes);
   PrepareDecoderParameters(&source);
-  make(&source, Parsed(published.config).root());
+  make(&source, JsonFields(published.config, "config.json"));
   EXPECT_NO_THROW(source.Finish());
   EXPECT_EQ(source.taken_elements(), ElementsWithout(published.shapes, other_half));
 }
@@ -149,7 +148,7 @@ TEST(PublishedModels, AnotherModelsWeightsAreToldInOneReadableLine) {
   CheckpointParameters source =
       HollowParameters(PublishedModel::Read("open_sora_transformer").shapes);
   LatteT2V(&source,
-           ParseLatteT2VConfig(Parsed(PublishedModel::Read("latte_transformer").config).root()));
+           ParseLatteT2VConfig(PublishedModel::Read("latte_transformer").config, "config.json"));
   const std::string error = ErrorOf([&] { source.Finish(); });
   EXPECT_THAT(
       error,
@@ -170,7 +169,7 @@ TEST(PublishedModels, OtherSizesAreToldInOneReadableLine) {
   smaller["num_attention_heads"] = 8;
   smaller["cross_attention_dim"] = 576;
   CheckpointParameters source = HollowParameters(published.shapes);
-  LatteT2V(&source, ParseLatteT2VConfig(Parsed(smaller).root()));
+  LatteT2V(&source, ParseLatteT2VConfig(smaller, "config.json"));
   const std::string error = ErrorOf([&] { source.Finish(); });
   EXPECT_THAT(error,
               HasSubstr("transformer_blocks.{0..27}.ff.net.2.weight must be [576, 2304] but is "

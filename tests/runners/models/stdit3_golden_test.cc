@@ -5,7 +5,6 @@
 #include "datasets/base/error.h"
 #include "runners/models/stdit3.h"
 #include "tests/runners/models/golden_model.h"
-#include "tests/support/parsed.h"
 #include "tests/support/torch_matchers.h"
 
 namespace teacache {
@@ -166,7 +165,7 @@ TEST(StDiT3, NamesEveryTensorThatDoesNotFit) {
   weights["surplus"] = at::zeros({1});
   CheckpointParameters source(weights, "checkpoint", at::kFloat);
   const StDiT3 model(&source,
-                     StDiT3Config::FromJson(Parsed(cases.front().json.at("config")).root()));
+                     StDiT3Config::FromJson(JsonFields(cases.front().json.at("config"), "config")));
   try {
     source.Finish();
     FAIL() << "must throw";

@@ -6,15 +6,13 @@
 #include "runners/schedulers/ddim.h"
 #include "runners/schedulers/pndm.h"
 #include "tests/runners/models/golden_model.h"
-#include "tests/support/parsed.h"
 #include "tests/support/torch_matchers.h"
 
 namespace teacache {
 namespace {
 
 NoiseSchedule ScheduleOf(const GoldenCase& golden, const std::string& kind) {
-  return ParseNoiseSchedule(
-      Parsed(golden.json.at("scheduler_config").at(kind), golden.name).root());
+  return ParseNoiseSchedule(golden.json.at("scheduler_config").at(kind), golden.name);
 }
 
 std::vector<int> Timesteps(const NoiseSchedule& schedule, const std::string& kind, int steps) {

@@ -11,7 +11,6 @@
 #include "runners/systems/latte_run.h"
 #include "tests/runners/models/golden_latte.h"
 #include "tests/support/matchers.h"
-#include "tests/support/parsed.h"
 #include "tests/support/torch_matchers.h"
 
 namespace teacache {
@@ -21,7 +20,7 @@ constexpr const char* kKinds[] = {"latte_sampling", "osp_sampling"};
 
 std::unique_ptr<Scheduler> SchedulerOf(const GoldenCase& golden, int steps) {
   const NoiseSchedule schedule =
-      ParseNoiseSchedule(Parsed(golden.json.at("scheduler_config"), golden.name).root());
+      ParseNoiseSchedule(golden.json.at("scheduler_config"), golden.name);
   return golden.json.at("scheduler_class") == "DDIMScheduler"
              ? MakeDdimScheduler({schedule, steps})
              : MakePndmScheduler({schedule, steps});

@@ -190,7 +190,7 @@ TEST_P(LatteScheduler, IsTheCheckpointsWithThePipelinesBetas) {
   write(R"({"steps_offset": 1, "beta_end": 0.5})");
   EXPECT_EQ(Load(Options())->MakeScheduler()->TimestepOf(0), 831);
   write(R"({"prediction_type": "v_prediction"})");
-  EXPECT_THAT(MistakeOf(Options()), HasSubstr("prediction_type: must be epsilon"));
+  EXPECT_THAT(MistakeOf(Options()), HasSubstr("prediction_type must be epsilon"));
   write("{");
   EXPECT_THAT(MistakeOf(Options()), HasSubstr("scheduler_config.json"));
 }

@@ -21,7 +21,6 @@
 #include "runners/text/prompt_encoder.h"
 #include "runners/vae/open_sora_vae.h"
 #include "tests/support/open_sora_folder.h"
-#include "tests/support/parsed.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/torch_matchers.h"
 
@@ -126,7 +125,7 @@ TEST_F(OpenSoraSystemTest, WiresThePartsAsTheReference) {
     const nlohmann::json config = ReadJson("OpenSora-STDiT-v3/config.json");
     CheckpointParameters source(
         LoadTensors(File("OpenSora-STDiT-v3/model.safetensors")), "transformer", dtype);
-    const StDiT3 model(&source, StDiT3Config::FromJson(Parsed(config).root()));
+    const StDiT3 model(&source, StDiT3Config::FromJson({config, "config"}));
     PromptEncoder encoder(
         File("t5-v1_1-xxl"), File("t5-v1_1-xxl"), {300, false, {}}, dtype, at::kCPU);
     const at::Tensor rows =
@@ -156,7 +155,7 @@ TEST_F(OpenSoraSystemTest, WiresThePartsAsTheReference) {
         LoadTensors(File("OpenSora-VAE-v1.2/model.safetensors")), "vae", dtype);
     PrepareDecoderParameters(&vae_source);
     const nlohmann::json vae_config = ReadJson("OpenSora-VAE-v1.2/config.json");
-    const OpenSoraVae vae(&vae_source, OpenSoraVaeConfig::FromJson(Parsed(vae_config).root()));
+    const OpenSoraVae vae(&vae_source, OpenSoraVaeConfig::FromJson({vae_config, "config"}));
     const at::Tensor bytes =
         FramesToBytes(vae.Decode(expected.latent, 17), FrameRounding::kNearest);
     ASSERT_EQ(made.video.frames.size(), 17u);
@@ -342,9 +341,9 @@ TEST_F(OpenSoraSystemTest, WrongConfigs) {
   };
   const std::string transformer = "OpenSora-STDiT-v3/config.json";
   with(
-      transformer, [](auto& c) { c["depth"] = 0; }, "depth: must be at least 1");
+      transformer, [](auto& c) { c["depth"] = 0; }, "\"depth\" must be at least 1");
   with(
-      transformer, [](auto& c) { c["depth"] = "two"; }, "depth: must be an integer");
+      transformer, [](auto& c) { c["depth"] = "two"; }, "\"depth\" must be an integer");
   with(
       transformer, [](auto& c) { c["num_heads"] = 5; }, "multiple of 4 \"num_heads\"");
   with(
@@ -352,9 +351,9 @@ TEST_F(OpenSoraSystemTest, WrongConfigs) {
       [](auto& c) {
         c["patch_size"] = {1, 2};
       },
-      "patch_size");
+      "\"patch_size\"");
   with(
-      transformer, [](auto& c) { c["qk_norm"] = false; }, "qk_norm: must be true");
+      transformer, [](auto& c) { c["qk_norm"] = false; }, "\"qk_norm\" must be true");
   with(
       transformer, [](auto& c) { c["in_channels"] = 8; }, "\"in_channels\" must be 4");
   with(
@@ -367,7 +366,7 @@ TEST_F(OpenSoraSystemTest, WrongConfigs) {
   with(
       vae, [](auto& c) { c["vae_2d"]["norm_num_groups"] = 3; }, "multiples of the norms' 3 groups");
   with(
-      vae, [](auto& c) { c["vae_2d"]["act_fn"] = "relu"; }, "vae_2d.act_fn: must be silu but is \"relu\"");
+      vae, [](auto& c) { c["vae_2d"]["act_fn"] = "relu"; }, "\"act_fn\" must be silu but is relu");
   with(
       vae, [](auto& c) { c["vae_temporal"]["temporal_downsample"] = {true}; }, "one entry fewer");
   with(

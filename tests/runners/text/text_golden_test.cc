@@ -10,7 +10,6 @@
 #include "runners/text/t5_tokenizer.h"
 #include "tests/runners/models/golden_model.h"
 #include "tests/support/checkpoint_folder.h"
-#include "tests/support/parsed.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/torch_matchers.h"
 
@@ -53,7 +52,7 @@ TEST(Tokenizer, MatchesReference) {
 T5Encoder LoadEncoder(const GoldenCase& golden) {
   CheckpointParameters source(GoldenWeights(golden), golden.name);
   AdaptT5Source(&source);
-  T5Encoder encoder(&source, ParseT5Config(Parsed(golden.json.at("config"), golden.name).root()));
+  T5Encoder encoder(&source, ParseT5Config(golden.json.at("config"), golden.name));
   source.Finish();
   return encoder;
 }

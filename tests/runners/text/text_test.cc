@@ -18,7 +18,6 @@
 #include "runners/text/t5_tokenizer.h"
 #include "tests/runners/models/golden_model.h"
 #include "tests/support/checkpoint_folder.h"
-#include "tests/support/parsed.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/torch_matchers.h"
 #include "tests/support/user_error.h"
@@ -126,11 +125,11 @@ TEST(T5Tokenizer, DamagedModelsAreRefused) {
 
 TEST(T5Config, OtherEncodersAreRefused) {
   EXPECT_THAT(ErrorOf([] {
-                ParseT5Config(Parsed({{"feed_forward_proj", "relu"}}).root());
+                ParseT5Config({{"feed_forward_proj", "relu"}}, "config.json");
               }),
               AllOf(HasSubstr("T5 v1.1"), HasSubstr("'relu'")));
   EXPECT_THAT(ErrorOf([] {
-                ParseT5Config(Parsed({{"feed_forward_proj", "gated-gelu"}, {"d_model", 0}}).root());
+                ParseT5Config({{"feed_forward_proj", "gated-gelu"}, {"d_model", 0}}, "config.json");
               }),
               HasSubstr("d_model"));
 }
@@ -170,7 +169,7 @@ TEST_F(PromptEncoderTest, HalfPrecisionKeepsOneMatrixInFull) {
   const PromptEmbedding halved = half.Encode("a cat walking");
   EXPECT_EQ(halved.cond.scalar_type(), at::kHalf);
   EXPECT_TRUE(TensorsNearRel(halved.cond, full.cond, 0.01));
-  const T5Config config = ParseT5Config(Parsed(golden_.json.at("config")).root());
+  const T5Config config = ParseT5Config(golden_.json.at("config"), "config");
   const int64_t wo = config.num_layers * config.d_ff * config.d_model;
   EXPECT_EQ(half.plan().memory_bytes, 2 * half.plan().parameters + 2 * wo);
   const PromptEmbedding brain = Make(at::kBFloat16).Encode("a cat walking");

@@ -9,7 +9,6 @@
 #include "runners/vae/open_sora_vae.h"
 #include "runners/vae/temporal_decoder.h"
 #include "tests/runners/models/golden_model.h"
-#include "tests/support/parsed.h"
 #include "tests/support/torch_matchers.h"
 
 namespace teacache {
@@ -61,7 +60,7 @@ TEST(AutoencoderKl, MatchesReference) {
     SCOPED_TRACE(golden.file.string());
     const GoldenTensors tensors(golden);
     const auto config =
-        AutoencoderKlConfig::FromJson(Parsed(golden.json.at("config"), golden.name).root());
+        AutoencoderKlConfig::FromJson(JsonFields(golden.json.at("config"), golden.name));
     const auto decoder = LoadDecoder<AutoencoderKl>(tensors, golden, config);
     const at::Tensor latent = tensors.In("latents");
     CompareFrames(decoder,
@@ -77,7 +76,7 @@ TEST(TemporalDecoder, MatchesReference) {
     SCOPED_TRACE(golden.file.string());
     const GoldenTensors tensors(golden);
     const auto config =
-        TemporalDecoderConfig::FromJson(Parsed(golden.json.at("config"), golden.name).root());
+        TemporalDecoderConfig::FromJson(JsonFields(golden.json.at("config"), golden.name));
     const auto decoder = LoadDecoder<TemporalDecoder>(tensors, golden, config);
     const at::Tensor latent = tensors.In("latents");
     CompareFrames(decoder,
@@ -109,7 +108,7 @@ TEST(CausalVae, MatchesReference) {
     SCOPED_TRACE(golden.file.string());
     const GoldenTensors tensors(golden);
     const auto config =
-        CausalVaeConfig::FromJson(Parsed(golden.json.at("config"), golden.name).root());
+        CausalVaeConfig::FromJson(JsonFields(golden.json.at("config"), golden.name));
     const CausalVaeTiling tiling = TilingFromJson(golden.json.at("tile"));
     const auto decoder = LoadDecoder<CausalVae>(tensors, golden, config, tiling);
     const at::Tensor latent = tensors.In("latents");
@@ -181,7 +180,7 @@ OpenSoraVaeConfig OpenSoraConfigFromJson(const GoldenCase& golden) {
                            {"vae_2d", json.at("spatial_vae_config")},
                            {"vae_temporal", json.at("temporal_vae_config")}};
   config["vae_2d"]["micro_batch_size"] = pipeline.at("micro_batch_size");
-  return OpenSoraVaeConfig::FromJson(Parsed(config, golden.name).root());
+  return OpenSoraVaeConfig::FromJson(JsonFields(config, golden.name));
 }
 
 OpenSoraVae LoadOpenSoraVae(const GoldenTensors& tensors,
