@@ -178,9 +178,8 @@ class RunFolder {
     const std::string videos = (fs::path(options.out) / "videos").string();
     MakeFolders(videos);
     for (const std::string& folder : {options.out, videos}) RemoveStaleTemporaries(folder);
-    journal_.emplace(timing_path_,
-                     "generate-videos",
-                     ToJson(SettingsOf(system.info(), options), timing_path_));
+    journal_.emplace(
+        timing_path_, "generate-videos", ToJson(SettingsOf(system.info(), options), timing_path_));
     WriteRunFile();  // only now: the journal refuses other settings than the folder's
     if (options.record) {
       const std::string path = ShardFile(options.out, "trace.jsonl", options.shard);

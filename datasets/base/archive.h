@@ -117,7 +117,9 @@ concept Custom = requires(const T& value, const JsonNode& node, JsonText* text) 
 template <typename T>
 concept Integer = std::is_integral_v<T> && !std::is_same_v<T, bool>;
 template <typename T>
-concept Tuple = requires { std::tuple_size<T>::value; };
+concept Tuple = requires {
+  std::tuple_size<T>::value;
+};
 template <typename T>
 concept Struct = std::is_class_v<T> && !Custom<T> && !Tuple<T>;
 

@@ -76,8 +76,7 @@ std::string Difference(const std::string& path,
       const auto entry = [i](const JsonNode& list) {
         return i < list.size() ? std::optional(list.At(i)) : std::nullopt;
       };
-      std::string difference =
-          Difference(fmt::format("{}/{}", path, i), entry(*was), entry(*is));
+      std::string difference = Difference(fmt::format("{}/{}", path, i), entry(*was), entry(*is));
       if (!difference.empty()) return difference;
     }
     return "";

@@ -156,7 +156,8 @@ std::vector<std::vector<VideoScore>> ScoreTasks(const std::vector<Task>& tasks,
       names,
       work,
       [&](size_t i) {
-        if (auto scores = journal.Find<std::vector<VideoScore>>(keys[i])) rows[i] = std::move(*scores);
+        if (auto scores = journal.Find<std::vector<VideoScore>>(keys[i]))
+          rows[i] = std::move(*scores);
         if (rows[i].size() != tasks[i].gens.size()) rows[i].clear();
         return !rows[i].empty();
       },

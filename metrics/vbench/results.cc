@@ -125,8 +125,7 @@ void DimensionsJson::WriteJson(JsonText* text) const {
     text->Begin('{');
     JsonWriter row(text);
     row("score", found->second.score);
-    row("pooling",
-        std::string(dimension.pooling == VbenchPooling::kFrames ? "frames" : "videos"));
+    row("pooling", std::string(dimension.pooling == VbenchPooling::kFrames ? "frames" : "videos"));
     VisitNumbers(row, videos);
     text->End('}');
   }

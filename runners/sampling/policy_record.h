@@ -12,16 +12,16 @@ namespace teacache {
 struct PolicyRecord {
   std::string cache;  // the policy's name
   std::optional<double> threshold;
-  std::vector<double> coefficients;          // of teacache
-  std::optional<std::string> teacache_mode;  // of teacache
-  std::optional<std::string> engine;         // of teacache; absent = its own rule
+  std::vector<double> coefficients;                // of teacache
+  std::optional<std::string> teacache_mode;        // of teacache
+  std::optional<std::string> engine;               // of teacache; absent = its own rule
   std::optional<std::pair<double, double>> range;  // of engines that guard it
-  std::optional<int> computed_calls;         // of uniform
-  std::optional<std::string> mask;           // of mask, and in sweeps of magcache
-  std::optional<int> max_skips;              // of magcache
-  std::optional<double> retention;           // of magcache
-  std::vector<double> ratios;                // of magcache
-  std::optional<int> steps;                  // of sweeps' runs with fewer steps
+  std::optional<int> computed_calls;               // of uniform
+  std::optional<std::string> mask;                 // of mask, and in sweeps of magcache
+  std::optional<int> max_skips;                    // of magcache
+  std::optional<double> retention;                 // of magcache
+  std::vector<double> ratios;                      // of magcache
+  std::optional<int> steps;                        // of sweeps' runs with fewer steps
 };
 
 // In the order of the names, which keys of sweeps are digests of.

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "datasets/base/files.h"
 #include "datasets/base/journal.h"
