@@ -25,13 +25,13 @@ DetectedObject ReadObject(const JsonNode& json) {
 // Adds to what other files said.
 void AddFrame(const JsonNode& json, DetectedFrame* frame) {
   if (const auto objects = json.Given("objects")) {
-    if (frame->has_objects) objects->Refuse("must be in one file but is in another already");
+    if (frame->has_objects) objects->Refuse("must be in one file only");
     frame->has_objects = true;
     objects->ForEachElement(
         [&](const JsonNode& object) { frame->objects.push_back(ReadObject(object)); });
   }
   if (const auto caption = json.Given("caption")) {
-    if (frame->has_caption) caption->Refuse("must be in one file but is in another already");
+    if (frame->has_caption) caption->Refuse("must be in one file only");
     frame->has_caption = true;
     frame->caption = caption->String();
   }
@@ -52,7 +52,7 @@ void AddVideo(const JsonNode& json, VideoDetections* video) {
     frames->ForEachElement([&](const JsonNode& row) { AddFrame(row, &*frame++); });
   }
   if (const auto actions = json.Given("actions")) {
-    if (video->has_actions) actions->Refuse("must be in one file but is in another already");
+    if (video->has_actions) actions->Refuse("must be in one file only");
     video->has_actions = true;
     actions->ForEachElement([&](const JsonNode& action) {
       video->actions.push_back({action.At("label").String(), action.At("score").Number()});
