@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 
+#include "datasets/base/archive.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/json_fields.h"
 
 namespace teacache {
 namespace {
@@ -22,15 +21,6 @@ std::string Trim(const std::string& text) {
   const size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string::npos) return "";
   return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
-}
-
-// nlohmann's writer is strict about UTF-8, and every prompt ends in a JSON file.
-bool IsUtf8(const std::string& text) {
-  try {
-    return !nlohmann::json(text).dump().empty();
-  } catch (const nlohmann::json::exception&) {
-    return false;
-  }
 }
 
 // Without the mark that some editors put at the start of UTF-8 files.
@@ -48,6 +38,7 @@ std::vector<std::string> ReadLines(const std::string& path) {
     ++number;
     const std::string prompt = Trim(line);
     if (prompt.empty() || prompt.front() == '#') continue;
+    // Every prompt ends in a JSON file.
     if (!IsUtf8(prompt)) ThrowUserError(path, "line {} must be UTF-8 text but is not", number);
     const auto [it, is_new] = seen.emplace(prompt, number);
     if (!is_new) {
@@ -62,32 +53,18 @@ std::vector<std::string> ReadLines(const std::string& path) {
   return prompts;
 }
 
-bool IsVBenchEntry(const nlohmann::json& item) {
-  return item.is_object() && item.contains("prompt_en") && item["prompt_en"].is_string();
-}
-
-PromptList ReadVBenchList(const nlohmann::json& list) {
+// A list of strings, or VBench's list of objects, in which a prompt may be repeated.
+PromptList ReadJsonList(const std::string& path) {
+  const ParsedJson json(ReadText(path), path);
   PromptList result;
   std::set<std::string> seen;
-  for (const nlohmann::json& item : list) {
-    const std::string prompt = item["prompt_en"];
-    (seen.insert(prompt).second ? result.prompts : result.repeated).push_back(prompt);
-  }
-  return result;
-}
-
-PromptList ReadJsonList(const std::string& path) {
-  const nlohmann::json list = TryParseJson(ReadText(path));
-  if (list.is_array() && !list.empty() && std::all_of(list.begin(), list.end(), IsVBenchEntry)) {
-    return ReadVBenchList(list);
-  }
-  const auto is_text = [](const nlohmann::json& item) { return item.is_string(); };
-  if (!list.is_array() || !std::all_of(list.begin(), list.end(), is_text)) {
-    ThrowUserError(path,
-                   "must be a JSON list of strings, or VBench's list of objects with prompt_en");
-  }
-  PromptList result{list.get<std::vector<std::string>>(), {}};
-  CheckDistinct(result.prompts, path);
+  const bool vbench = json.root().size() > 0 && json.root().At(0).is_object();
+  json.root().ForEachElement([&](const JsonNode& item) {
+    std::string prompt = (vbench ? item.At("prompt_en") : item).String();
+    (!vbench || seen.insert(prompt).second ? result.prompts : result.repeated)
+        .push_back(std::move(prompt));
+  });
+  if (!vbench) CheckDistinct(result.prompts, path);
   return result;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "datasets/base/csv.h"
 #include "datasets/results.h"
 
 namespace teacache {
@@ -33,8 +34,5 @@ MetricSummary MetricSummaryFromJson(const nlohmann::json& json, const std::strin
 // Texts of damaged names must not make a whole file unwritable: bad UTF-8 is replaced. `indent` -1
 // = one line.
 std::string DumpText(const nlohmann::ordered_json& json, int indent);
-
-// A field of a CSV file (RFC 4180).
-std::string CsvField(const std::string& text);
 
 }  // namespace teacache

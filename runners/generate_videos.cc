@@ -4,11 +4,11 @@
 #include <chrono>
 #include <filesystem>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 
 #include "calib/rules/forecast_weights.h"
+#include "datasets/base/archive.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/journal.h"
@@ -21,47 +21,56 @@
 #include "datasets/work/stale_files.h"
 #include "runners/nn/out_of_memory.h"
 #include "runners/record_diffs.h"
+#include "runners/sampling/policy_record.h"
 #include "runners/systems/pixel_key.h"
 #include "runners/systems/system_list.h"
 
 namespace teacache {
+
+template <typename Archive>
+void Visit(Archive& archive, VideoTiming& timing) {
+  archive.Required("prompt", timing.prompt);
+  archive.Required("seed", timing.seed);
+  archive.Required("file", timing.file);
+  archive.Optional("sha256", timing.sha256);
+  archive.Required("calls", CallsText{timing.computed});
+  archive.Required("scene", timing.scene);
+  archive.Required("transformer_seconds", timing.transformer_seconds);
+  archive.Required("decode_seconds", timing.decode_seconds);
+  archive.Required("total_seconds", timing.total_seconds);
+}
+
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-std::string MaskText(const std::vector<bool>& computed) {
-  std::string text;
-  for (const bool c : computed) text += c ? 'C' : 'S';
-  return text;
-}
-
-json PolicyJson(const PolicyOptions& policy) {
-  json j = {{"cache", policy.name}};
+PolicyRecord RecordOf(const PolicyOptions& policy) {
+  PolicyRecord record;
+  record.cache = policy.name;
   if (policy.name == "teacache") {
-    j["threshold"] = policy.threshold;
-    j["coefficients"] = policy.polynomial.coefficients();
-    j["teacache_mode"] = TeaCacheModeName(policy.teacache_mode);
+    record.threshold = policy.threshold;
+    record.coefficients = policy.polynomial.coefficients();
+    record.teacache_mode = TeaCacheModeName(policy.teacache_mode);
     // Absent in run folders that know no engines.
-    if (policy.engine != "teacache") j["engine"] = policy.engine;
+    if (policy.engine != "teacache") record.engine = policy.engine;
     if (FindEngineRule(policy.engine).guards_range && policy.range.width() > 0) {
-      j["range"] = {policy.range.lo, policy.range.hi};
+      record.range.emplace(policy.range.lo, policy.range.hi);
     }
   }
-  if (policy.name == "uniform") j["computed_calls"] = policy.computed_calls;
-  if (policy.name == "mask") j["mask"] = policy.mask;
+  if (policy.name == "uniform") record.computed_calls = policy.computed_calls;
+  if (policy.name == "mask") record.mask = policy.mask;
   if (policy.name == "magcache") {
-    j["threshold"] = policy.threshold;
-    j["max_skips"] = policy.magcache.max_skips;
-    j["retention"] = policy.magcache.retention;
-    j["ratios"] = policy.magcache.ratios;
+    record.threshold = policy.threshold;
+    record.max_skips = policy.magcache.max_skips;
+    record.retention = policy.magcache.retention;
+    record.ratios = policy.magcache.ratios;
   }
-  return j;
+  return record;
 }
 
 std::string CodecName(VideoWriterOptions::Codec codec) {
@@ -89,47 +98,53 @@ std::string Extension(VideoWriterOptions::Codec codec) {
 }
 
 // Runs with other settings may not share a folder.
-json Settings(const SystemInfo& info, const GenerateOptions& options) {
-  json settings = ToJson(MakePixelKey(info, options.threads));
-  settings["policy"] = PolicyJson(options.policy);
-  // Absent in run folders that know no forecasts.
-  if (options.forecast != 0) settings["forecast"] = options.forecast;
-  settings["codec"] = CodecName(options.video.codec);
-  settings["crf"] = options.video.crf;
-  settings["record"] = options.record;
-  return settings;
+struct Settings {
+  PixelKey key;
+  PolicyRecord policy;
+  int forecast = 0;
+  std::string codec;
+  int crf = 0;
+  bool record = false;
+};
+
+template <typename Archive>
+void Visit(Archive& archive, Settings& settings) {
+  Visit(archive, settings.key);
+  archive.Required("policy", settings.policy);
+  archive.Optional("forecast", settings.forecast);  // absent in folders that know no forecasts
+  archive.Required("codec", settings.codec);
+  archive.Required("crf", settings.crf);
+  archive.Required("record", settings.record);
 }
 
-json ToJson(const VideoTiming& timing) {
-  json scene = json::array();
-  for (const auto& [axis, right] : timing.scene) scene.push_back({axis, right});
-  return {{"scene", scene},
-          {"prompt", timing.prompt},
-          {"seed", timing.seed},
-          {"file", timing.file},
-          {"sha256", timing.sha256},
-          {"calls", MaskText(timing.computed)},
-          {"transformer_seconds", timing.transformer_seconds},
-          {"decode_seconds", timing.decode_seconds},
-          {"total_seconds", timing.total_seconds}};
+Settings SettingsOf(const SystemInfo& info, const GenerateOptions& options) {
+  return {MakePixelKey(info, options.threads),
+          RecordOf(options.policy),
+          options.forecast,
+          CodecName(options.video.codec),
+          options.video.crf,
+          options.record};
 }
 
-VideoTiming TimingFromJson(const json& j, const std::string& path) {
-  try {
-    VideoTiming timing;
-    j.at("prompt").get_to(timing.prompt);
-    j.at("seed").get_to(timing.seed);
-    j.at("file").get_to(timing.file);
-    timing.sha256 = j.value("sha256", "");
-    timing.computed = ParseMask(j.at("calls").get<std::string>());
-    j.at("transformer_seconds").get_to(timing.transformer_seconds);
-    j.at("decode_seconds").get_to(timing.decode_seconds);
-    j.at("total_seconds").get_to(timing.total_seconds);
-    for (const json& axis : j.at("scene")) timing.scene.emplace_back(axis.at(0), axis.at(1));
-    return timing;
-  } catch (const json::exception& error) {
-    ThrowUserError(path, "an entry is not a video's timing: {}", error.what());
-  }
+// run.json: everything that is needed to repeat the run.
+struct RunFile {
+  Settings settings;
+  std::vector<std::string> argv;
+  std::vector<std::string> prompts;
+  std::vector<int64_t> seeds;
+  double fps = 0;
+};
+
+template <typename Archive>
+void Visit(Archive& archive, RunFile& run) {
+  archive.Format("teacache-run", 1);
+  std::string tool_version = kVersion;
+  archive("tool_version", tool_version);
+  archive("argv", run.argv);
+  archive.Required("prompts", run.prompts);
+  archive.Required("seeds", run.seeds);
+  archive("fps", run.fps);
+  Visit(archive, run.settings);
 }
 
 // Of a file, or of the pictures of a folder and their names.
@@ -166,7 +181,8 @@ class RunFolder {
     for (const std::string& folder : {options.out, videos}) RemoveStaleTemporaries(folder);
     const std::string trace = ShardFile(options.out, "trace.jsonl", options.shard);
     if (!fs::exists(timing_path_)) CheckNewFolder(trace);
-    journal_.emplace(timing_path_, "generate-videos", Settings(system.info(), options));
+    journal_.emplace(
+        timing_path_, "generate-videos", ToJson(SettingsOf(system.info(), options), timing_path_));
     WriteRunFile();  // only now: the journal refuses other settings than the folder's
     if (options.record) {
       trace_.emplace(trace, MakeTraceHeader(system.info(), options.prompts, options.shard));
@@ -203,7 +219,7 @@ class RunFolder {
   // that of another part.
   void CheckNewFolder(const std::string& trace) const {
     std::vector<std::string> outputs;
-    if (!IsRunFileOurs()) outputs.push_back(RunFile());
+    if (!IsRunFileOurs()) outputs.push_back(RunPath());
     if (options_.record) outputs.push_back(trace);
     int64_t index = 0;
     for (const std::string& prompt : options_.prompts) {
@@ -220,16 +236,18 @@ class RunFolder {
     }
   }
 
-  std::string RunFile() const { return (fs::path(options_.out) / "run.json").string(); }
+  std::string RunPath() const { return (fs::path(options_.out) / "run.json").string(); }
 
   bool IsRunFileOurs() const {
-    if (IsMissing(RunFile())) return true;
-    const json run = TryParseJson(ReadFile(RunFile()));
-    const json settings = Settings(system_.info(), options_);
-    for (auto it = settings.begin(); it != settings.end(); ++it) {
-      if (!run.is_object() || !run.contains(it.key()) || run[it.key()] != *it) return false;
+    const std::string path = RunPath();
+    if (IsMissing(path)) return true;
+    try {
+      const ParsedJson json(ReadFile(path), path);
+      return ToJson(FromJson<RunFile>(json.root()).settings, path) ==
+             ToJson(SettingsOf(system_.info(), options_), path);
+    } catch (const UserError&) {
+      return false;
     }
-    return true;
   }
 
   void Keep(const MadeVideo& item) {
@@ -240,7 +258,7 @@ class RunFolder {
       trace_->Append(item.rows);
       recorded_.insert(key);
     }
-    journal_->Append(ToJson(item.timing));
+    journal_->Append(ToJson(item.timing, timing_path_));
     done_[key] = item.timing;
   }
 
@@ -253,11 +271,11 @@ class RunFolder {
   }
 
   void ReadJournal() {
-    for (const json& entry : journal_->entries()) {
-      VideoTiming timing = TimingFromJson(entry, timing_path_);
+    journal_->contents().ForEachEntry([this](const JsonNode& entry) {
+      auto timing = FromJson<VideoTiming>(entry);
       const Key key(timing.prompt, timing.seed);
       done_[key] = std::move(timing);  // the last one counts
-    }
+    });
     std::erase_if(done_, [&](const auto& done) { return !IsWhole(done.second); });
   }
 
@@ -323,15 +341,12 @@ class RunFolder {
   }
 
   void WriteRunFile() const {
-    json run = Settings(system_.info(), options_);
-    run["format"] = "teacache-run";
-    run["version"] = 1;
-    run["tool_version"] = kVersion;
-    run["argv"] = options_.argv;
-    run["prompts"] = options_.prompts;
-    run["seeds"] = options_.seeds;
-    run["fps"] = system_.info().fps;
-    AtomicWriteFile(RunFile(), run.dump(2) + "\n");
+    const RunFile run = {SettingsOf(system_.info(), options_),
+                         options_.argv,
+                         options_.prompts,
+                         options_.seeds,
+                         system_.info().fps};
+    AtomicWriteFile(RunPath(), ToJson(run, RunPath(), /*indent=*/2) + "\n");
   }
 
   // Whether a video is a folder of pictures.

@@ -90,6 +90,11 @@ void JsonText::Value(std::string_view value) {
   }
 }
 
+void JsonText::Json(std::string_view value) {
+  BeginValue();
+  Append(value);
+}
+
 void JsonText::Null() {
   BeginValue();
   Append("null");
@@ -110,6 +115,8 @@ void NumberOrNull::WriteJson(JsonText* text) const {
   }
 }
 
+void JsonAsText::ReadJson(const JsonNode& node) const { text = ToJson(node, "JSON"); }
+
 void CallsText::ReadJson(const JsonNode& node) const {
   const std::string_view text = node.Text();
   computed.clear();
@@ -125,6 +132,38 @@ void CallsText::WriteJson(JsonText* text) const {
   std::string calls;
   for (const bool call : computed) calls += letters[call ? 0 : 1];
   text->Value(calls);
+}
+
+void json_values::Write(JsonText* text, const JsonNode& value) {
+  if (value.is_object()) {
+    text->Begin('{');
+    value.ForEachMember([text](std::string_view name, const JsonNode& member) {
+      text->Name(name);
+      Write(text, member);
+    });
+    text->End('}');
+  } else if (value.is_array()) {
+    text->Begin('[');
+    value.ForEachElement([text](const JsonNode& element) { Write(text, element); });
+    text->End(']');
+  } else if (value.is_string()) {
+    text->Value(value.Text());
+  } else if (value.is_bool()) {
+    text->Value(value.Bool());
+  } else if (value.is_integer()) {
+    text->Value(value.Integer());
+  } else if (value.is_number()) {
+    text->Value(value.Number());
+  } else {
+    text->Null();
+  }
+}
+
+JsonCursor json_values::ListOf(const JsonNode& node, size_t length) {
+  if (!node.is_array() || node.size() != length) {
+    node.Refuse(fmt::format("must be a list of {}", length));
+  }
+  return JsonCursor(node);
 }
 
 JsonReader::JsonReader(const JsonNode& object) : object_(object), last_(object) {

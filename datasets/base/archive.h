@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -27,7 +28,8 @@ namespace teacache {
 //   }
 //
 // Archive is a JsonReader or a JsonWriter. Values are bool, integers, double, std::string,
-// std::optional (none = null), std::vector, std::map by name, structs with a Visit, and types with
+// std::optional (none = null), std::vector, std::array, std::pair and std::tuple (lists of their
+// lengths), std::map by name, structs with a Visit, JsonNode (only to be written), and types with
 //   void ReadJson(const JsonNode& node) const;
 //   void WriteJson(JsonText* text) const;
 // such as NumberOrNull{value}. Reading is strict: unknown fields, a field that is there twice,
@@ -56,6 +58,7 @@ class JsonText {
   void Value(int64_t value);
   void Value(double value);  // throws UserError for NaN and infinities
   void Value(std::string_view value);
+  void Json(std::string_view value);  // as it is
   void Null();
 
   // Throws UserError "where: NAME MUST but is VALUE" of the value that was written last.
@@ -87,6 +90,14 @@ struct NumberOrNull {
   void WriteJson(JsonText* text) const;
 };
 
+// A text that is JSON itself, as it is kept where its content does not matter.
+struct JsonAsText {
+  std::string& text;
+
+  void ReadJson(const JsonNode& node) const;
+  void WriteJson(JsonText* json) const { json->Json(text); }
+};
+
 // Calls of a run as a text of two letters, "CCSC".
 struct CallsText {
   std::vector<bool>& computed;
@@ -106,7 +117,11 @@ concept Custom = requires(const T& value, const JsonNode& node, JsonText* text) 
 template <typename T>
 concept Integer = std::is_integral_v<T> && !std::is_same_v<T, bool>;
 template <typename T>
-concept Struct = std::is_class_v<T> && !Custom<T>;
+concept Tuple = requires {
+  std::tuple_size<T>::value;
+};
+template <typename T>
+concept Struct = std::is_class_v<T> && !Custom<T> && !Tuple<T>;
 
 inline void Read(const JsonNode& node, bool& value) { value = node.Bool(); }
 inline void Read(const JsonNode& node, double& value) { value = node.Number(); }
@@ -119,6 +134,8 @@ template <typename T>
 void Read(const JsonNode& node, std::optional<T>& value);
 template <typename T>
 void Read(const JsonNode& node, std::vector<T>& values);
+template <Tuple T>
+void Read(const JsonNode& node, T& values);
 template <typename T>
 void Read(const JsonNode& node, std::map<std::string, T>& values);
 template <Struct T>
@@ -127,6 +144,7 @@ void Read(const JsonNode& node, T& value);
 inline void Write(JsonText* text, bool value) { text->Value(value); }
 inline void Write(JsonText* text, double value) { text->Value(value); }
 inline void Write(JsonText* text, const std::string& value) { text->Value(value); }
+void Write(JsonText* text, const JsonNode& value);
 template <Integer T>
 void Write(JsonText* text, const T& value);
 template <Custom T>
@@ -135,8 +153,10 @@ template <typename T>
 void Write(JsonText* text, const std::optional<T>& value);
 template <typename T>
 void Write(JsonText* text, const std::vector<T>& values);
-template <typename T>
-void Write(JsonText* text, const std::map<std::string, T>& values);
+template <Tuple T>
+void Write(JsonText* text, const T& values);
+template <typename Name, typename T>
+void Write(JsonText* text, const std::map<Name, T>& values);
 template <Struct T>
 void Write(JsonText* text, const T& value);
 
@@ -267,13 +287,28 @@ std::string ToJson(const T& value,
   return text.text();
 }
 
+// Reads a value of any of these types.
+template <typename T>
+T FromJson(const JsonNode& node) {
+  T value{};
+  json_values::Read(node, value);
+  return value;
+}
+
 // Throws UserError naming `where`, the file. `text`: as ReadFile returns it, or it is copied.
 template <typename T>
 T FromJson(const std::string& text, const std::string& where) {
   const JsonDocument document(text, where);
-  T value{};
-  json_values::Read(document.root(), value);
-  return value;
+  return FromJson<T>(document.root());
+}
+
+// For files of other tools, of whose fields few matter: reads a member, where it is given (see
+// JsonNode::Given), and returns whether it is.
+template <typename T>
+bool ReadGiven(const JsonNode& object, std::string_view name, T* value) {
+  const std::optional<JsonNode> given = object.Given(name);
+  if (given) json_values::Read(*given, *value);
+  return given.has_value();
 }
 
 namespace json_values {
@@ -304,6 +339,19 @@ void Read(const JsonNode& node, std::vector<T>& values) {
     Read(element, value);
     values.push_back(std::move(value));
   });
+}
+
+// A list of so many values.
+JsonCursor ListOf(const JsonNode& node, size_t length);
+
+template <Tuple T>
+void Read(const JsonNode& node, T& values) {
+  JsonCursor cursor = ListOf(node, std::tuple_size_v<T>);
+  const auto read = [&cursor](auto& value) {
+    Read(cursor.value(), value);
+    cursor.Next();
+  };
+  std::apply([&read](auto&... value) { (read(value), ...); }, values);
 }
 
 template <typename T>
@@ -349,8 +397,15 @@ void Write(JsonText* text, const std::vector<T>& values) {
   text->End(']');
 }
 
-template <typename T>
-void Write(JsonText* text, const std::map<std::string, T>& values) {
+template <Tuple T>
+void Write(JsonText* text, const T& values) {
+  text->Begin('[');
+  std::apply([text](const auto&... value) { (Write(text, value), ...); }, values);
+  text->End(']');
+}
+
+template <typename Name, typename T>
+void Write(JsonText* text, const std::map<Name, T>& values) {
   text->Begin('{');
   for (const auto& [name, value] : values) {
     text->Name(name);

@@ -4,32 +4,40 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <mutex>
 #include <optional>
 #include <string_view>
 #include <system_error>
 
+#include "datasets/base/archive.h"
 #include "datasets/base/error.h"
 #include "datasets/base/file_lock.h"
 #include "datasets/base/files.h"
-#include "datasets/base/json_fields.h"
 
 namespace teacache {
 namespace {
 
 constexpr uint64_t kMaxJournalBytes = uint64_t{4} << 30;
-constexpr int kVersion = 1;
 constexpr std::string_view kBegin = R"({"format":"teacache-journal",)";
 
-std::string HeaderLine(const std::string& kind, const nlohmann::json& settings) {
-  nlohmann::ordered_json header;
-  header["format"] = "teacache-journal";
-  header["version"] = kVersion;
-  header["kind"] = kind;
-  header["digest"] = Sha256Hex(std::string_view(settings.dump()));
-  header["settings"] = settings;
-  return header.dump() + "\n";
+// The first line.
+struct Header {
+  std::string kind;
+  std::string settings;
+
+  std::string Digest() const { return Sha256Hex(std::string_view(settings)); }
+};
+
+template <typename Archive>
+void Visit(Archive& archive, Header& header) {
+  archive.Format("teacache-journal", 1);
+  archive.Required("kind", header.kind);
+  std::string digest = header.Digest();
+  archive.Required("digest", digest);
+  archive.Required("settings", JsonAsText{header.settings});
+  archive.Check(digest == header.Digest(), "must fit the digest (edited by hand?)");
 }
 
 std::string Shorten(std::string text) {
@@ -40,19 +48,43 @@ std::string Shorten(std::string text) {
   return text;
 }
 
-// The first place where two settings differ: "/metrics/0 was 1 and is 2".
-std::string FirstDifference(const nlohmann::json& was, const nlohmann::json& is) {
-  const nlohmann::json patch = nlohmann::json::diff(was, is);
-  if (patch.empty()) {
-    return "the digest";
+std::string Shown(const std::optional<JsonNode>& value) {
+  return value ? Shorten(ToJson(*value, "settings")) : std::string("not given");
+}
+
+std::optional<JsonNode> Member(const JsonNode& object, std::string_view name) {
+  return object.Has(name) ? std::optional(object.At(name)) : std::nullopt;
+}
+
+// The first place where two settings differ, in the order of the names: "metrics/0 was 1 and is 2".
+// "" = none: the order of fields does not count.
+std::string Difference(const std::string& path,
+                       const std::optional<JsonNode>& was,
+                       const std::optional<JsonNode>& is) {
+  if (was && is && was->is_object() && is->is_object()) {
+    auto names = was->Members();
+    names.merge(is->Members());
+    for (const auto& item : names) {
+      const std::string at = fmt::format("{}{}{}", path, path.empty() ? "" : "/", item.first);
+      std::string difference = Difference(at, Member(*was, item.first), Member(*is, item.first));
+      if (!difference.empty()) return difference;
+    }
+    return "";
   }
-  const std::string path = patch[0]["path"].get<std::string>();
-  const nlohmann::json::json_pointer pointer(path);
-  const auto text = [&](const nlohmann::json& json) {
-    return json.contains(pointer) ? Shorten(json[pointer].dump()) : std::string("not given");
-  };
-  return fmt::format(
-      "{} was {} and is {}", path.empty() ? "all" : path.substr(1), text(was), text(is));
+  if (was && is && was->is_array() && is->is_array()) {
+    for (size_t i = 0; i < std::max(was->size(), is->size()); ++i) {
+      const auto entry = [i](const JsonNode& list) {
+        return i < list.size() ? std::optional(list.At(i)) : std::nullopt;
+      };
+      std::string difference = Difference(fmt::format("{}/{}", path, i), entry(*was), entry(*is));
+      if (!difference.empty()) return difference;
+    }
+    return "";
+  }
+  const std::string before = Shown(was);
+  const std::string now = Shown(is);
+  if (was && is && ToJson(*was, "settings") == ToJson(*is, "settings")) return "";
+  return fmt::format("{} was {} and is {}", path.empty() ? "all" : path, before, now);
 }
 
 struct Parsed {
@@ -62,34 +94,33 @@ struct Parsed {
 };
 
 void ParseHeader(const std::string& path, std::string_view line, JournalContents* contents) {
-  const nlohmann::json header = TryParseJson(line);
-  if (!header.is_object() || header.value("format", nlohmann::json()) != "teacache-journal") {
+  JsonDocument document(path);
+  try {
+    const JsonNode root = document.Parse(line);
+    if (root.At("format").Text() != "teacache-journal") root.Refuse("must be a header");
+  } catch (const UserError&) {
     ThrowUserError(
         path,
         "must be a journal of this program but line 1 is not its header; remove the file to start "
         "over");
   }
-  if (header.value("version", nlohmann::json()) != kVersion) {
-    ThrowUserError(path,
-                   "journal version must be {} but is {}",
-                   kVersion,
-                   Shorten(header.value("version", nlohmann::json()).dump()));
+  auto header = FromJson<Header>(document.root());
+  contents->kind = std::move(header.kind);
+  contents->settings = std::move(header.settings);
+}
+
+bool IsObject(JsonDocument* document, std::string_view line) {
+  try {
+    return document->Parse(line).is_object();
+  } catch (const UserError&) {
+    return false;
   }
-  const auto kind = header.find("kind");
-  const auto settings = header.find("settings");
-  if (kind == header.end() || !kind->is_string() || settings == header.end()) {
-    ThrowUserError(path, "line 1 must have kind and settings");
-  }
-  const std::string digest = Sha256Hex(std::string_view(settings->dump()));
-  if (header.value("digest", nlohmann::json()) != digest) {
-    ThrowUserError(path, "line 1: the digest must fit the settings but does not (edited by hand?)");
-  }
-  contents->kind = kind->get<std::string>();
-  contents->settings = *settings;
 }
 
 Parsed Parse(const std::string& path, std::string_view bytes) {
   Parsed parsed;
+  parsed.contents.path = path;
+  JsonDocument document(path);
   size_t begin = 0;
   for (int number = 1; begin < bytes.size(); ++number) {
     const size_t newline = bytes.find('\n', begin);
@@ -101,8 +132,7 @@ Parsed Parse(const std::string& path, std::string_view bytes) {
       ParseHeader(path, line, &parsed.contents);
       parsed.has_header = true;
     } else {
-      nlohmann::json entry = TryParseJson(line);
-      if (!entry.is_object()) {
+      if (!IsObject(&document, line)) {
         // The end of a file may be garbage after a power failure; the middle may not.
         if (newline + 1 == bytes.size()) {
           break;
@@ -111,7 +141,7 @@ Parsed Parse(const std::string& path, std::string_view bytes) {
                        "line {} must be a JSON object but is not; remove the file to start over",
                        number);
       }
-      parsed.contents.entries.push_back(std::move(entry));
+      parsed.contents.entries.emplace_back(line);
     }
     begin = newline + 1;
   }
@@ -159,6 +189,11 @@ struct Journal::State {
   }
 };
 
+JsonNode JournalContents::Parse(size_t i, JsonDocument* document) const {
+  const std::string& entry = entries.at(i);
+  return document->Parse(entry, entry.capacity() - entry.size(), static_cast<int64_t>(i) + 2);
+}
+
 JournalContents ReadJournal(const std::string& path) {
   Parsed parsed = Parse(path, ReadFile(path, kMaxJournalBytes));
   if (!parsed.has_header) {
@@ -167,7 +202,7 @@ JournalContents ReadJournal(const std::string& path) {
   return std::move(parsed.contents);
 }
 
-Journal::Journal(const std::string& path, const std::string& kind, const nlohmann::json& settings)
+Journal::Journal(const std::string& path, const std::string& kind, const std::string& settings)
     : state_(std::make_unique<State>()) {
   state_->path = path;
   state_->fd = open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
@@ -181,11 +216,14 @@ Journal::Journal(const std::string& path, const std::string& kind, const nlohman
     if (state_->contents.kind != kind) {
       ThrowUserError(path, "must be a journal of {} but is one of {}", kind, state_->contents.kind);
     }
-    if (state_->contents.settings != settings) {
+    const ParsedJson was(state_->contents.settings, path);
+    const ParsedJson is(settings, path);
+    const std::string difference = Difference("", was.root(), is.root());
+    if (!difference.empty()) {
       ThrowUserError(path,
                      "must be of the same settings to go on but {}; remove the file to start over "
                      "(--overwrite does)",
-                     FirstDifference(state_->contents.settings, settings));
+                     difference);
     }
   }
   state_->size = parsed.whole_bytes;
@@ -193,7 +231,7 @@ Journal::Journal(const std::string& path, const std::string& kind, const nlohman
     ThrowUserError(path, "cannot be cut: {}", std::generic_category().message(errno));
   }
   if (!parsed.has_header) {
-    state_->AppendLine(HeaderLine(kind, settings));
+    state_->AppendLine(ToJson(Header{kind, settings}, path) + "\n");
   }
 }
 
@@ -201,20 +239,13 @@ Journal::~Journal() = default;
 Journal::Journal(Journal&&) noexcept = default;
 Journal& Journal::operator=(Journal&&) noexcept = default;
 
-const std::vector<nlohmann::json>& Journal::entries() const { return state_->contents.entries; }
-const std::vector<std::string>& Journal::warnings() const { return state_->contents.warnings; }
+const JournalContents& Journal::contents() const { return state_->contents; }
 
-void Journal::Append(const nlohmann::json& entry) {
-  if (!entry.is_object()) {
-    throw std::invalid_argument("Journal::Append: an entry must be a JSON object");
+void Journal::Append(const std::string& entry) {
+  if (!entry.starts_with('{') || entry.find('\n') != std::string::npos) {
+    throw std::invalid_argument("Journal::Append: an entry must be a JSON object in one line");
   }
-  std::string line;
-  try {
-    line = entry.dump() + "\n";
-  } catch (const nlohmann::json::exception&) {
-    ThrowUserError(state_->path, "entries must be UTF-8 but one is not");
-  }
-  state_->AppendLine(line);
+  state_->AppendLine(entry + "\n");
 }
 
 }  // namespace teacache

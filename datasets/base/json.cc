@@ -273,6 +273,20 @@ JsonNode JsonNode::At(size_t index) const {
   return cursor.value();
 }
 
+std::optional<JsonNode> JsonNode::Given(std::string_view name) const {
+  JsonNode value = *this;
+  if (!Find(name, &value) || value.is_null()) return std::nullopt;
+  return value;
+}
+
+std::map<std::string_view, JsonNode> JsonNode::Members() const {
+  std::map<std::string_view, JsonNode> members;
+  ForEachMember([&](std::string_view name, const JsonNode& member) {
+    if (!members.emplace(name, member).second) member.Refuse("must be there once");
+  });
+  return members;
+}
+
 bool JsonNode::Bool() const {
   if (!is_bool()) Refuse("must be true or false");
   return type() == 't';
@@ -395,6 +409,21 @@ std::string JsonDocument::Shown(const JsonNode& node) const {
   walker.PassValue();
   return Shortened(text_.substr(begin, walker.at() - begin));
 }
+
+struct ParsedJson::Content {
+  Content(std::string given, std::string where)
+      : text(std::move(given)), document(text, std::move(where)) {}
+
+  std::string text;
+  JsonDocument document;
+};
+
+ParsedJson::ParsedJson(std::string text, std::string where)
+    : content_(std::make_shared<const Content>(std::move(text), std::move(where))) {}
+
+JsonNode ParsedJson::root() const { return content_->document.root(); }
+
+bool IsUtf8(std::string_view text) { return simdjson::validate_utf8(text.data(), text.size()); }
 
 JsonLines::JsonLines(const std::string& text, std::string where)
     : text_(&text), document_(std::move(where)) {}

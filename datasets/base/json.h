@@ -3,7 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <fstream>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,6 +25,7 @@ class JsonNode {
   bool is_null() const { return type() == 'n'; }
   bool is_bool() const { return type() == 't' || type() == 'f'; }
   bool is_number() const { return type() == 'd' || type() == 'l' || type() == 'u'; }
+  bool is_integer() const { return type() == 'l'; }  // of 64 bits with a sign
   bool is_string() const { return type() == '"'; }
   bool is_array() const { return type() == '['; }
   bool is_object() const { return type() == '{'; }
@@ -34,6 +37,10 @@ class JsonNode {
   JsonNode At(std::string_view name) const;
   // Throws UserError where this is no list of that length.
   JsonNode At(size_t index) const;
+  // A member; none where it is absent or null, which other tools write for "not given".
+  std::optional<JsonNode> Given(std::string_view name) const;
+  // All members by name. Throws UserError where this is no object or a name is there twice.
+  std::map<std::string_view, JsonNode> Members() const;
 
   // This value; throws UserError where it is of another type.
   bool Bool() const;
@@ -127,6 +134,20 @@ class JsonDocument {
   int64_t line_ = 1;
   std::unique_ptr<State> state_;
 };
+
+// A text that is kept with its values. Copies share both.
+class ParsedJson {
+ public:
+  // Throws UserError as JsonDocument does.
+  ParsedJson(std::string text, std::string where);
+  JsonNode root() const;
+
+ private:
+  struct Content;
+  std::shared_ptr<const Content> content_;
+};
+
+bool IsUtf8(std::string_view text);
 
 // The values of a text of JSON lines. Blank lines are not JSON.
 class JsonLines {

@@ -5,13 +5,11 @@
 #include <bit>
 #include <cstring>
 #include <filesystem>
-#include <nlohmann/json.hpp>
-#include <optional>
 #include <set>
 
+#include "datasets/base/archive.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/json_fields.h"
 #include "datasets/tensors/mapped_file.h"
 
 namespace teacache {
@@ -55,54 +53,13 @@ static_assert(std::ranges::all_of(kDTypes,
 
 const DTypeRow& RowOf(DType dtype) { return kDTypes.at(static_cast<size_t>(dtype)); }
 
-DType ParseDType(const std::string& where, const std::string& name) {
+DType ParseDType(const JsonNode& name) {
   for (const DTypeRow& row : kDTypes) {
-    if (row.name == name) {
+    if (row.name == name.Text()) {
       return row.dtype;
     }
   }
-  ThrowUserError(where, "dtype must be a known one (F32, BF16, ...) but is {}", ShownText(name));
-}
-
-// Parses JSON that must be an object in which no name appears twice.
-nlohmann::json ParseStrictObject(const std::string& path, std::string_view text) {
-  std::vector<std::set<std::string>> names;
-  std::optional<std::string> duplicate;
-  const auto watch = [&](int, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
-    using Event = nlohmann::json::parse_event_t;
-    if (event == Event::object_start) {
-      names.emplace_back();
-    } else if (event == Event::object_end) {
-      names.pop_back();
-    } else if (event == Event::key && !names.back().insert(parsed.get<std::string>()).second) {
-      duplicate = parsed.get<std::string>();
-    }
-    return true;
-  };
-  nlohmann::json json = ParseJson(text, path + ": header", watch);
-  if (duplicate) {
-    ThrowUserError(
-        path, "header must name each entry once but has {} twice", ShownText(*duplicate));
-  }
-  if (!json.is_object()) {
-    ThrowUserError(path, "header must be a JSON object");
-  }
-  return json;
-}
-
-std::map<std::string, std::string> ParseMetadata(const std::string& path,
-                                                 const nlohmann::json& json) {
-  std::map<std::string, std::string> metadata;
-  if (!json.is_object()) {
-    ThrowUserError(path, "__metadata__ must be an object of strings");
-  }
-  for (const auto& [key, value] : json.items()) {
-    if (!value.is_string()) {
-      ThrowUserError(path, "__metadata__ must be an object of strings but \"{}\" is not one", key);
-    }
-    metadata[key] = value.get<std::string>();
-  }
-  return metadata;
+  name.Refuse("must be a known one (F32, BF16, ...)");
 }
 
 // Checks that the number of values, and with it every stride, fits; returns the number of bytes.
@@ -121,39 +78,27 @@ int64_t BytesOfShape(const std::string& where, const std::vector<int64_t>& shape
   return empty ? 0 : strides;
 }
 
-std::vector<int64_t> ParseUnsigned(const std::string& where,
-                                   const nlohmann::json& entry,
-                                   const char* key) {
-  const auto it = entry.find(key);
-  if (it == entry.end() || !it->is_array()) {
-    ThrowUserError(where, "must have an array \"{}\"", key);
-  }
+std::vector<int64_t> ParseUnsigned(const JsonNode& list) {
   std::vector<int64_t> values;
-  for (const auto& value : *it) {
-    if (!value.is_number_unsigned() || value.get<uint64_t>() > INT64_MAX) {
-      ThrowUserError(
-          where, "\"{}\" must hold whole numbers from 0 but has {}", key, ShownJson(value));
-    }
-    values.push_back(static_cast<int64_t>(value.get<uint64_t>()));
-  }
+  list.ForEachElement([&values](const JsonNode& value) {
+    values.push_back(value.Integer());
+    if (values.back() < 0) value.Refuse("must not be negative");
+  });
   return values;
 }
 
 TensorView ParseTensor(const std::string& path,
-                       const std::string& name,
-                       const nlohmann::json& entry,
+                       std::string_view name,
+                       const JsonNode& entry,
                        std::span<const std::byte> buffer) {
-  const std::string where = path + ": tensor \"" + name + "\"";
-  if (!entry.is_object() || entry.size() != 3 || !entry.contains("dtype") ||
-      !entry["dtype"].is_string()) {
-    ThrowUserError(where, "must have exactly dtype, shape and data_offsets");
-  }
+  const std::string where = fmt::format("{}: tensor \"{}\"", path, name);
   TensorView tensor;
   tensor.name = name;
-  tensor.dtype = ParseDType(where, entry["dtype"].get<std::string>());
-  tensor.shape = ParseUnsigned(where, entry, "shape");
+  tensor.dtype = ParseDType(entry.At("dtype"));
+  tensor.shape = ParseUnsigned(entry.At("shape"));
+  const std::vector<int64_t> offsets = ParseUnsigned(entry.At("data_offsets"));
+  if (entry.size() != 3) entry.Refuse("must have exactly dtype, shape and data_offsets");
   const int64_t bytes = BytesOfShape(where, tensor.shape, DTypeSize(tensor.dtype));
-  const std::vector<int64_t> offsets = ParseUnsigned(where, entry, "data_offsets");
   if (offsets.size() != 2 || offsets[0] > offsets[1]) {
     ThrowUserError(where, "data_offsets must be [begin, end] with begin <= end");
   }
@@ -226,11 +171,11 @@ Shard OpenShard(const std::string& path) {
   if (!text.starts_with('{')) {
     ThrowUserError(path, "header must begin with '{{' but does not");
   }
-  const nlohmann::json json = ParseStrictObject(path, text);
+  JsonDocument json(path + ": header");
   Shard shard;
-  for (const auto& [name, entry] : json.items()) {  // sorted by name
+  for (const auto& [name, entry] : json.Parse(text, buffer.size()).Members()) {
     if (name == "__metadata__") {
-      shard.metadata = ParseMetadata(path, entry);
+      shard.metadata = FromJson<std::map<std::string, std::string>>(entry);
     } else {
       shard.tensors.push_back(ParseTensor(path, name, entry, buffer));
       shard.tensors.back().owner = mapping;
@@ -299,17 +244,10 @@ Shard OpenIndex(const std::string& path) {
 }  // namespace
 
 std::map<std::string, std::string> ReadShardIndex(const std::string& path) {
-  const nlohmann::json json = ParseStrictObject(path, ReadFile(path, kMaxIndexBytes));
-  const auto map = json.find("weight_map");
-  if (map == json.end() || !map->is_object()) {
-    ThrowUserError(path, "must have an object \"weight_map\"");
-  }
+  const ParsedJson json(ReadFile(path, kMaxIndexBytes), path);
   std::map<std::string, std::string> shards;
-  for (const auto& [name, file] : map->items()) {
-    if (!file.is_string()) {
-      ThrowUserError(path, "weight_map must give a file name for \"{}\"", name);
-    }
-    shards[name] = ShardPath(path, file.get<std::string>());
+  for (const auto& [name, file] : json.root().At("weight_map").Members()) {
+    shards.emplace(name, ShardPath(path, file.String()));
   }
   CheckShardsAreThere(path, shards);
   return shards;
@@ -369,24 +307,23 @@ void WriteSafetensors(const std::string& path,
     return x != y ? x > y : a->name < b->name;
   });
 
-  nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!metadata.empty()) {
-    header["__metadata__"] = metadata;
-  }
+  JsonText header(path, /*indent=*/-1, BadUtf8::kRefuse);
+  header.Begin('{');
+  JsonWriter members(&header);
+  members.OptionalUnless(metadata.empty(), "__metadata__", metadata);
   size_t offset = 0;
   for (const TensorView* tensor : order) {
     const size_t end = offset + tensor->data.size();
-    header[tensor->name] = {{"dtype", DTypeName(tensor->dtype)},
-                            {"shape", tensor->shape},
-                            {"data_offsets", {offset, end}}};
+    header.Name(tensor->name);
+    header.Begin('{');
+    members("dtype", std::string(DTypeName(tensor->dtype)));
+    members("shape", tensor->shape);
+    members("data_offsets", std::array{offset, end});
+    header.End('}');
     offset = end;
   }
-  std::string text;
-  try {
-    text = header.dump();
-  } catch (const nlohmann::json::exception&) {
-    ThrowUserError(path, "names and metadata must be UTF-8 but are not");
-  }
+  header.End('}');
+  std::string text = header.text();
   text.resize((text.size() + 7) / 8 * 8, ' ');
   const uint64_t size = text.size();
 

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -136,11 +135,6 @@ class Loop {
   std::map<size_t, Finished> waiting_;  // for earlier ones to be committed
 };
 
-// Names of files need not be UTF-8, but JSON must.
-nlohmann::json AsUtf8(const nlohmann::json& json) {
-  return nlohmann::json::parse(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-}
-
 std::string InterruptedText(const WorkSummary& summary, const std::string& unit, bool resumable) {
   return fmt::format("after {} of {} {}{}",
                      summary.resumed + summary.done,
@@ -175,39 +169,39 @@ void ThrowIfInterrupted(const WorkSummary& summary, const std::string& unit, boo
 
 struct ResultJournal::State {
   Journal journal;
-  std::map<std::string, const nlohmann::json*> results;  // of digests of keys
+  std::map<std::string, size_t> entries;  // by digest of the key; the last one counts
 
-  State(const std::string& path, const std::string& program, const nlohmann::json& settings)
+  State(const std::string& path, const std::string& program, const std::string& settings)
       : journal(path, program, settings) {
-    for (const nlohmann::json& entry : journal.entries()) {
-      const auto key = entry.find("key");
-      const auto result = entry.find("result");
-      if (key == entry.end() || !key->is_string() || result == entry.end()) continue;
-      results[key->get<std::string>()] = &*result;
-    }
+    size_t number = 0;
+    journal.contents().ForEachEntry(
+        [&](const JsonNode& entry) { entries[entry.At("key").String()] = number++; });
   }
 };
 
 ResultJournal::ResultJournal(const std::string& path,
                              const std::string& program,
-                             const nlohmann::json& settings) {
-  if (!path.empty()) state_ = std::make_unique<State>(path, program, AsUtf8(settings));
+                             const std::string& settings)
+    : path_(path) {
+  if (!path.empty()) state_ = std::make_unique<State>(path, program, settings);
 }
 
 ResultJournal::~ResultJournal() = default;
 
-const nlohmann::json* ResultJournal::Find(const std::string& key) const {
-  if (!state_) return nullptr;
-  const auto found = state_->results.find(Sha256Hex(std::string_view(key)));
-  return found == state_->results.end() ? nullptr : found->second;
+std::string ResultJournal::DigestOf(const std::string& key) {
+  return Sha256Hex(std::string_view(key));
 }
 
-void ResultJournal::Keep(const std::string& key,
-                         const std::string& name,
-                         const nlohmann::json& result) {
-  if (!state_) return;
-  state_->journal.Append(
-      AsUtf8({{"key", Sha256Hex(std::string_view(key))}, {"name", name}, {"result", result}}));
+std::optional<JsonNode> ResultJournal::FindEntry(const std::string& key,
+                                                 JsonDocument* document) const {
+  if (!state_) return std::nullopt;
+  const auto found = state_->entries.find(DigestOf(key));
+  if (found == state_->entries.end()) return std::nullopt;
+  return state_->journal.contents().Parse(found->second, document);
+}
+
+void ResultJournal::Append(const std::string& entry) {
+  if (state_) state_->journal.Append(entry);
 }
 
 std::string FileStamp(const std::string& path) {

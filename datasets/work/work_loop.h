@@ -4,10 +4,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "datasets/base/archive.h"
 #include "datasets/base/progress.h"
 #include "datasets/base/shard.h"
 
@@ -70,24 +71,62 @@ std::string SummaryText(const WorkSummary& summary, const std::string& unit, boo
 // Throws Interruption with that text where the work was interrupted.
 void ThrowIfInterrupted(const WorkSummary& summary, const std::string& unit, bool resumable);
 
+// A result with what it is found by.
+template <typename Result>
+struct JournalResult {
+  std::string key;   // its digest
+  std::string name;  // of the item, for people
+  Result result;
+};
+
+template <typename Archive, typename Result>
+void Visit(Archive& archive, JournalResult<Result>& entry) {
+  archive.Required("key", entry.key);
+  archive("name", entry.name);
+  archive.Required("result", entry.result);
+}
+
 // Results of finished items by key, in a journal, so that they are kept when the work goes on. A
-// key names everything that the result depends on, such as paths and FileStamps.
+// key names everything that the result depends on, such as paths and FileStamps. Bytes of names
+// that are not UTF-8 are replaced.
 class ResultJournal {
  public:
-  // `path` "" = remembers nothing. Throws UserError, as Journal does.
-  ResultJournal(const std::string& path,
-                const std::string& program,
-                const nlohmann::json& settings);
+  // `path` "" = remembers nothing. `settings`: of archive.h's types. Throws UserError, as Journal
+  // does.
+  template <typename Settings>
+  ResultJournal(const std::string& path, const std::string& program, const Settings& settings)
+      : ResultJournal(path, program, Text(settings)) {}
   ~ResultJournal();
   ResultJournal(const ResultJournal&) = delete;
   ResultJournal& operator=(const ResultJournal&) = delete;
 
-  // nullptr = not finished.
-  const nlohmann::json* Find(const std::string& key) const;
-  void Keep(const std::string& key, const std::string& name, const nlohmann::json& result);
+  // None = not finished. Throws UserError for a result of another type.
+  template <typename Result>
+  std::optional<Result> Find(const std::string& key) const {
+    JsonDocument document(path_);
+    const std::optional<JsonNode> entry = FindEntry(key, &document);
+    if (!entry) return std::nullopt;
+    return std::move(FromJson<JournalResult<Result>>(*entry).result);
+  }
+  template <typename Result>
+  void Keep(const std::string& key, const std::string& name, const Result& result) {
+    Append(Text(JournalResult<Result>{DigestOf(key), name, result}));
+  }
 
  private:
   struct State;
+
+  ResultJournal(const std::string& path, const std::string& program, const std::string& settings);
+
+  template <typename T>
+  static std::string Text(const T& value) {
+    return ToJson(value, "journal", /*indent=*/-1, BadUtf8::kReplace);
+  }
+  static std::string DigestOf(const std::string& key);
+  std::optional<JsonNode> FindEntry(const std::string& key, JsonDocument* document) const;
+  void Append(const std::string& entry);
+
+  std::string path_;
   std::unique_ptr<State> state_;
 };
 

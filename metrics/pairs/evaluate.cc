@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "datasets/base/error.h"
+#include "datasets/results_fields.h"
 #include "datasets/work/parts.h"
 #include "datasets/work/work_loop.h"
 #include "metrics/frames/psnr.h"
@@ -30,18 +30,36 @@ struct Task {
   std::vector<std::pair<size_t, std::string>> gens;  // index of the folder, path
 };
 
-nlohmann::json JournalSettings(const EvaluateOptions& options) {
-  nlohmann::json settings = Definitions(options.score, options.pooling);
-  settings.erase("ci95");  // other resamplings change no score
-  settings["gt"] = fs::absolute(options.gt).lexically_normal().string();
+// What decides about the scores of a journal.
+struct JournalSettings {
+  std::map<std::string, std::string> definitions;
+  std::vector<std::string> gens;
+  bool per_frame = false;
+  bool teacache = false;
+};
+
+template <typename Archive>
+void Visit(Archive& archive, JournalSettings& settings) {
+  for (auto& [name, text] : settings.definitions) archive(name, text);
+  archive("gens", settings.gens);
+  archive("per_frame", settings.per_frame);
+  archive("teacache", settings.teacache);
+}
+
+JournalSettings SettingsOf(const EvaluateOptions& options) {
+  JournalSettings settings;
+  std::map<std::string, std::string>& texts = settings.definitions;
+  texts = Definitions(options.score, options.pooling);
+  texts.erase("ci95");  // other resamplings change no score
+  texts["gt"] = fs::absolute(options.gt).lexically_normal().string();
+  texts["metrics"] = NamesOf(options.score.metrics);
+  texts["decoder"] = fmt::format("{}", static_cast<int>(options.reader.decoder));
+  texts["shard"] = fmt::format("{}/{}", options.shard.index, options.shard.count);
   for (const std::string& gen : options.gens) {
-    settings["gens"].push_back(fs::absolute(gen).lexically_normal().string());
+    settings.gens.push_back(fs::absolute(gen).lexically_normal().string());
   }
-  settings["metrics"] = NamesOf(options.score.metrics);
-  settings["per_frame"] = options.score.per_frame;
-  settings["decoder"] = static_cast<int>(options.reader.decoder);
-  settings["teacache"] = options.teacache;
-  settings["shard"] = fmt::format("{}/{}", options.shard.index, options.shard.count);
+  settings.per_frame = options.score.per_frame;
+  settings.teacache = options.teacache;
   return settings;
 }
 
@@ -113,28 +131,6 @@ std::vector<VideoScore> FailedRows(const Task& task, const std::string& error) {
   return rows;
 }
 
-// Null unless all of it succeeded: an error may be mended before the next run.
-nlohmann::json ToJournal(const std::vector<VideoScore>& rows) {
-  nlohmann::json scores = nlohmann::json::array();
-  for (const VideoScore& row : rows) {
-    if (!row.ok()) return nullptr;
-    scores.push_back(nlohmann::json::parse(VideoScoreToJson(row)));
-  }
-  return scores;
-}
-
-// Empty where the entry is not of this task.
-std::vector<VideoScore> FromJournal(const nlohmann::json& scores,
-                                    const Task& task,
-                                    const std::string& journal) {
-  std::vector<VideoScore> rows;
-  if (!scores.is_array() || scores.size() != task.gens.size()) return rows;
-  for (const nlohmann::json& score : scores) {
-    rows.push_back(VideoScoreFromJson(score.dump(), journal));
-  }
-  return rows;
-}
-
 // rows[task][i] belongs to tasks[task].gens[i]; those of other shards stay empty.
 std::vector<std::vector<VideoScore>> ScoreTasks(const std::vector<Task>& tasks,
                                                 const EvaluateOptions& options) {
@@ -145,7 +141,7 @@ std::vector<std::vector<VideoScore>> ScoreTasks(const std::vector<Task>& tasks,
     names.push_back(task.name);
     keys.push_back(Key(task));
   }
-  ResultJournal journal(options.journal, "eval-metrics", JournalSettings(options));
+  ResultJournal journal(options.journal, "eval-metrics", SettingsOf(options));
   WorkOptions work;
   work.task = "scoring";
   work.unit = kUnit;
@@ -157,16 +153,19 @@ std::vector<std::vector<VideoScore>> ScoreTasks(const std::vector<Task>& tasks,
       names,
       work,
       [&](size_t i) {
-        const nlohmann::json* scores = journal.Find(keys[i]);
-        if (scores) rows[i] = FromJournal(*scores, tasks[i], options.journal);
+        if (auto scores = journal.Find<std::vector<VideoScore>>(keys[i]))
+          rows[i] = std::move(*scores);
+        if (rows[i].size() != tasks[i].gens.size()) rows[i].clear();
         return !rows[i].empty();
       },
       [&](size_t i) {
         std::vector<VideoScore> scores = Score(tasks[i], options);
         return [&, i, scores = std::move(scores)] {
           rows[i] = scores;
-          const nlohmann::json result = ToJournal(scores);
-          if (!result.is_null()) journal.Keep(keys[i], names[i], result);
+          // An error may be mended before the next run.
+          if (std::ranges::all_of(scores, &VideoScore::ok)) {
+            journal.Keep(keys[i], names[i], scores);
+          }
         };
       });
   ThrowIfInterrupted(summary, kUnit, !options.journal.empty());

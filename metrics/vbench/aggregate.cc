@@ -8,7 +8,7 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/json_fields.h"
+#include "datasets/base/json.h"
 #include "datasets/base/version.h"
 #include "metrics/vbench/dimensions.h"
 
@@ -55,12 +55,13 @@ double GroupScore(const VbenchTotals& totals, bool quality) {
 void CheckFullInfo(const fs::path& folder, const std::string& results) {
   const std::string stem = results.substr(0, results.size() - std::string(kResultsEnding).size());
   const std::string path = (folder / (stem + kInfoEnding)).string();
-  const nlohmann::json info = ParseJson(ReadFile(path), path);
-  if (!info.is_array() || info.empty() || !info[0].is_object() || !info[0].contains("video_list") ||
-      !info[0]["video_list"].is_array()) {
+  const ParsedJson info(ReadFile(path), path);
+  const JsonNode root = info.root();
+  if (root.size() == 0 || !root.is_array() || !root.At(0).Has("video_list") ||
+      !root.At(0).At("video_list").is_array()) {
     ThrowUserError(path, "must be a list of prompts with \"video_list\" (as VBench writes it)");
   }
-  if (info[0]["video_list"].empty()) {
+  if (root.At(0).At("video_list").size() == 0) {
     ThrowUserError(path,
                    "its first prompt must have a video (cal_vbench.py wants it) but has none");
   }
@@ -69,25 +70,23 @@ void CheckFullInfo(const fs::path& folder, const std::string& results) {
 void ReadScoresFile(const std::string& path,
                     std::map<std::string, double>* scores,
                     std::map<std::string, std::string>* sources) {
-  const nlohmann::json json = ParseJson(ReadFile(path), path);
-  if (!json.is_object()) {
+  const ParsedJson json(ReadFile(path), path);
+  if (!json.root().is_object()) {
     ThrowUserError(path, "must be {{dimension: [score, [videos]], ...}} as VBench writes it");
   }
-  for (const auto& [key, value] : json.items()) {
+  for (const auto& [key, value] : json.root().Members()) {
     const VbenchDimension* dimension = FindVbenchDimension(key);
     if (dimension == nullptr) {
       ThrowUserError(path, "must name VBench's dimensions but has \"{}\"", key);
     }
-    const bool number =
-        value.is_array() && !value.empty() && (value[0].is_number() || value[0].is_boolean());
-    if (!number) ThrowUserError(path, "\"{}\" must be [score, [videos]] but is not", key);
+    if (!value.is_array() || value.size() == 0) value.Refuse("must be [score, [videos]]");
+    const JsonNode score = value.At(0);
     const std::string name(dimension->name);
     const auto [source, is_new] = sources->emplace(name, path);
     if (!is_new) {
       ThrowUserError(path, "{} must be in one file only but is also in {}", name, source->second);
     }
-    (*scores)[name] =
-        value[0].is_boolean() ? (value[0].get<bool>() ? 1.0 : 0.0) : value[0].get<double>();
+    (*scores)[name] = score.is_bool() ? static_cast<double>(score.Bool()) : score.Number();
   }
 }
 

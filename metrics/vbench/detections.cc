@@ -1,10 +1,9 @@
 // Reading of detections files (see rules.h).
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
+#include "datasets/base/archive.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/json_fields.h"
 #include "metrics/vbench/rules.h"
 
 namespace teacache {
@@ -12,70 +11,52 @@ namespace {
 
 constexpr const char* kFormat = "teacache-detections";
 
-const nlohmann::json& List(const JsonFields& fields, const char* name) {
-  const nlohmann::json& list = fields.At(name);
-  if (!list.is_array()) ThrowUserError(fields.where(), "\"{}\" must be a list", name);
-  return list;
-}
-
-DetectedObject ReadObject(const nlohmann::json& json, const std::string& where) {
-  const JsonFields fields(json, where);
+DetectedObject ReadObject(const JsonNode& json) {
   DetectedObject object;
-  object.label = fields.String("label");
-  object.caption = fields.String("caption", "");
-  if (!fields.Has("box")) return object;
-  const std::vector<double> box = fields.Numbers("box");
-  if (box.size() != 4 || !(box[0] < box[2]) || !(box[1] < box[3])) {
-    ThrowUserError(where, "\"box\" must be [x0, y0, x1, y1] with x0 < x1 and y0 < y1");
+  object.label = json.At("label").String();
+  ReadGiven(json, "caption", &object.caption);
+  object.has_box = ReadGiven(json, "box", &object.box);
+  if (object.has_box && !(object.box[0] < object.box[2] && object.box[1] < object.box[3])) {
+    json.At("box").Refuse("must be [x0, y0, x1, y1] with x0 < x1 and y0 < y1");
   }
-  std::copy(box.begin(), box.end(), object.box.begin());
-  object.has_box = true;
   return object;
 }
 
 // Adds to what other files said.
-void AddFrame(const nlohmann::json& json, const std::string& where, DetectedFrame* frame) {
-  const JsonFields fields(json, where);
-  if (fields.Has("objects")) {
-    if (frame->has_objects) ThrowUserError(where, "\"objects\" are in another file already");
+void AddFrame(const JsonNode& json, DetectedFrame* frame) {
+  if (const auto objects = json.Given("objects")) {
+    if (frame->has_objects) objects->Refuse("must be in one file only");
     frame->has_objects = true;
-    const nlohmann::json& objects = List(fields, "objects");
-    for (size_t i = 0; i < objects.size(); ++i) {
-      frame->objects.push_back(ReadObject(objects[i], fmt::format("{}: objects[{}]", where, i)));
-    }
+    objects->ForEachElement(
+        [&](const JsonNode& object) { frame->objects.push_back(ReadObject(object)); });
   }
-  if (fields.Has("caption")) {
-    if (frame->has_caption) ThrowUserError(where, "\"caption\" is in another file already");
+  if (const auto caption = json.Given("caption")) {
+    if (frame->has_caption) caption->Refuse("must be in one file only");
     frame->has_caption = true;
-    frame->caption = fields.String("caption");
+    frame->caption = caption->String();
   }
 }
 
-void AddVideo(const JsonFields& fields, VideoDetections* video) {
-  if (fields.Has("frames")) {
-    const nlohmann::json& frames = List(fields, "frames");
-    if (frames.empty()) ThrowUserError(fields.where(), "\"frames\" must not be empty");
-    if (!video->frames.empty() && video->frames.size() != frames.size()) {
-      ThrowUserError(fields.where(),
+void AddVideo(const JsonNode& json, VideoDetections* video) {
+  if (const auto frames = json.Given("frames")) {
+    const size_t count = frames->size();
+    if (count == 0) frames->Refuse("must be a list with entries");
+    if (!video->frames.empty() && video->frames.size() != count) {
+      ThrowUserError(frames->Where(),
                      "must have {} frames as in another file but has {}",
                      video->frames.size(),
-                     frames.size());
+                     count);
     }
-    video->frames.resize(frames.size());
-    for (size_t i = 0; i < frames.size(); ++i) {
-      AddFrame(frames[i], fmt::format("{}: frames[{}]", fields.where(), i), &video->frames[i]);
-    }
+    video->frames.resize(count);
+    auto frame = video->frames.begin();
+    frames->ForEachElement([&](const JsonNode& row) { AddFrame(row, &*frame++); });
   }
-  if (fields.Has("actions")) {
-    if (video->has_actions) {
-      ThrowUserError(fields.where(), "\"actions\" are in another file already");
-    }
+  if (const auto actions = json.Given("actions")) {
+    if (video->has_actions) actions->Refuse("must be in one file only");
     video->has_actions = true;
-    const nlohmann::json& actions = List(fields, "actions");
-    for (size_t i = 0; i < actions.size(); ++i) {
-      const JsonFields action(actions[i], fmt::format("{}: actions[{}]", fields.where(), i));
-      video->actions.push_back({action.String("label"), action.Number("score")});
-    }
+    actions->ForEachElement([&](const JsonNode& action) {
+      video->actions.push_back({action.At("label").String(), action.At("score").Number()});
+    });
   }
 }
 
@@ -84,17 +65,15 @@ void AddVideo(const JsonFields& fields, VideoDetections* video) {
 std::map<std::string, VideoDetections> ReadDetections(const std::vector<std::string>& files) {
   std::map<std::string, VideoDetections> detections;
   for (const std::string& path : files) {
-    const nlohmann::json json = ParseJson(ReadFile(path), path);
-    const JsonFields fields(json, path);
-    if (fields.String("format", "") != kFormat || fields.Integer("version", 0) != 1) {
+    const ParsedJson json(ReadFile(path), path);
+    const JsonNode root = json.root();
+    if (root.String("format", "") != kFormat || root.Integer("version", 0) != 1) {
       ThrowUserError(path, "must be a detections file (\"format\": \"{}\", version 1)", kFormat);
     }
-    const nlohmann::json& videos = List(fields, "videos");
-    for (size_t i = 0; i < videos.size(); ++i) {
-      const JsonFields video(videos[i], fmt::format("{}: videos[{}]", path, i));
-      const std::string name = std::filesystem::path(video.String("video")).stem().string();
+    root.At("videos").ForEachElement([&](const JsonNode& video) {
+      const std::string name = std::filesystem::path(video.At("video").String()).stem().string();
       AddVideo(video, &detections[name]);
-    }
+    });
   }
   return detections;
 }

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "datasets/base/error.h"
 #include "datasets/base/version.h"
 #include "datasets/work/parts.h"
 #include "datasets/work/work_loop.h"
+#include "metrics/vbench/results_fields.h"
 
 namespace teacache {
 namespace {
@@ -39,12 +39,12 @@ std::map<std::string, std::string> Context(const VbenchOptions& options) {
   return context;
 }
 
-nlohmann::json JournalSettings(const VbenchOptions& options) {
-  nlohmann::json settings = Context(options);
+std::map<std::string, std::string> JournalSettings(const VbenchOptions& options) {
+  std::map<std::string, std::string> settings = Context(options);
   settings.erase("ci95");  // other resamplings change no score
   settings["videos"] = fs::absolute(options.videos).lexically_normal().string();
-  settings["recursive"] = options.recursive;
-  settings["decoder"] = static_cast<int>(options.reader.decoder);
+  settings["recursive"] = fmt::format("{}", options.recursive);
+  settings["decoder"] = fmt::format("{}", static_cast<int>(options.reader.decoder));
   return settings;
 }
 
@@ -241,18 +241,15 @@ std::vector<VbenchVideoScore> ScoreAll(const std::vector<SuiteVideo>& videos,
       names,
       work,
       [&](size_t i) {
-        const nlohmann::json* found = journal.Find(Key(videos[i]));
-        if (found) scores[i] = VbenchVideoFromJson(found->dump(), options.journal);
-        return found != nullptr;
+        scores[i] = journal.Find<VbenchVideoScore>(Key(videos[i]));
+        return scores[i].has_value();
       },
       [&](size_t i) {
         VbenchVideoScore score = ScoreVbenchVideo(options, videos[i]);
         return [&, i, score = std::move(score)] {
           scores[i] = score;
           // An error may be mended before the next run.
-          if (score.ok()) {
-            journal.Keep(Key(videos[i]), names[i], nlohmann::json::parse(VbenchVideoToJson(score)));
-          }
+          if (score.ok()) journal.Keep(Key(videos[i]), names[i], score);
         };
       });
   ThrowIfInterrupted(summary, kUnit, !options.journal.empty());

@@ -6,18 +6,16 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "datasets/base/csv.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/json_fields.h"
 #include "datasets/base/shard.h"
-#include "datasets/results_json.h"
+#include "metrics/vbench/results_fields.h"
 
 namespace teacache {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr const char* kFormat = "teacache-vbench";
 
 // From a video's value to the scale of the score.
 double Scale(const VbenchDimension& dimension) {
@@ -49,60 +47,6 @@ VbenchSummary Summarized(const VbenchDimension& dimension,
   summary.score = dimension.pooling == VbenchPooling::kFrames ? summary.videos.frame_weighted_mean
                                                               : summary.videos.mean;
   return summary;
-}
-
-Json VideoToJson(const VbenchVideoScore& video) {
-  Json json;
-  json["name"] = video.name;
-  json["prompt"] = video.prompt;
-  if (!video.auxiliary.empty()) json["auxiliary_info"] = Json::parse(video.auxiliary);
-  json["dimensions"] = video.dimensions;
-  json["frames"] = video.frames;
-  Json& scores = json["scores"] = Json::object();
-  for (const auto& [name, score] : video.scores) {
-    Json& row = scores[name];
-    row["value"] = score.value;
-    row["weight"] = score.weight;
-    if (!score.frames.empty()) row["frames"] = score.frames;
-  }
-  json["video"] = VideoInfoToJson(video.info);
-  if (!video.errors.empty()) json["errors"] = video.errors;
-  return json;
-}
-
-VbenchScore ScoreFromJson(const nlohmann::json& json, const std::string& where) {
-  const JsonFields fields(json, where);
-  VbenchScore score;
-  score.value = fields.Number("value");
-  score.weight = fields.Integer("weight");
-  if (fields.Has("frames")) score.frames = fields.Numbers("frames");
-  return score;
-}
-
-VbenchVideoScore VideoFromJson(const nlohmann::json& json, const std::string& where) {
-  const JsonFields fields(json, where);
-  VbenchVideoScore video;
-  video.name = fields.String("name");
-  video.prompt = fields.String("prompt", "");
-  if (fields.Has("auxiliary_info")) video.auxiliary = fields.At("auxiliary_info").dump();
-  video.dimensions = StringList(json, "dimensions", where);
-  video.frames = fields.Integer("frames", 0);
-  if (fields.Has("video")) video.info = VideoInfoFromJson(fields.At("video"), where + ": video");
-  const nlohmann::json& scores = fields.At("scores");
-  if (!scores.is_object()) ThrowUserError(where, "\"scores\" must be an object");
-  for (const auto& [name, score] : scores.items()) {
-    if (FindVbenchDimension(name) == nullptr) {
-      ThrowUserError(where, "\"scores\" must name VBench's dimensions but has {}", ShownText(name));
-    }
-    video.scores[name] = ScoreFromJson(score, where + ": " + name);
-  }
-  if (fields.Has("errors")) {
-    const JsonFields errors(fields.At("errors"), where + ": errors");
-    for (const auto& item : fields.At("errors").items()) {
-      video.errors[item.key()] = errors.String(item.key());
-    }
-  }
-  return video;
 }
 
 // Upstream's row of one video.
@@ -171,6 +115,23 @@ void AddNew(const std::vector<std::string>& from, std::vector<std::string>* to) 
 
 }  // namespace
 
+void DimensionsJson::WriteJson(JsonText* text) const {
+  text->Begin('{');
+  for (const VbenchDimension& dimension : VbenchDimensions()) {
+    const auto found = summary.find(std::string(dimension.name));
+    if (found == summary.end()) continue;
+    MetricSummary videos = found->second.videos;
+    text->Name(dimension.name);
+    text->Begin('{');
+    JsonWriter row(text);
+    row("score", found->second.score);
+    row("pooling", std::string(dimension.pooling == VbenchPooling::kFrames ? "frames" : "videos"));
+    VisitNumbers(row, videos);
+    text->End('}');
+  }
+  text->End('}');
+}
+
 int64_t VbenchResults::NumErrors() const {
   return std::count_if(videos.begin(), videos.end(), [](const auto& v) { return !v.ok(); });
 }
@@ -227,61 +188,12 @@ VbenchResults MergeVbench(const std::vector<VbenchResults>& shards,
   return merged;
 }
 
-std::string VbenchVideoToJson(const VbenchVideoScore& video) {
-  return DumpText(VideoToJson(video), -1);
-}
-
-VbenchVideoScore VbenchVideoFromJson(const std::string& text, const std::string& where) {
-  return VideoFromJson(ParseJson(text, where), where);
-}
-
 std::string VbenchResultsToJson(const VbenchResults& results) {
-  Json json;
-  json["format"] = kFormat;
-  json["version"] = VbenchResults::kVersion;
-  json["context"] = results.context;
-  Json& dimensions = json["dimensions"] = Json::object();
-  for (const VbenchDimension& dimension : VbenchDimensions()) {
-    const auto found = results.summary.find(std::string(dimension.name));
-    if (found == results.summary.end()) continue;
-    Json row;
-    row["score"] = found->second.score;
-    row["pooling"] = dimension.pooling == VbenchPooling::kFrames ? "frames" : "videos";
-    row.update(MetricSummaryToJson(found->second.videos));
-    row.erase("identical");
-    dimensions[std::string(dimension.name)] = std::move(row);
-  }
-  Json& videos = json["videos"] = Json::array();
-  for (const VbenchVideoScore& video : results.videos) videos.push_back(VideoToJson(video));
-  json["missing"] = results.missing;
-  json["extra"] = results.extra;
-  json["warnings"] = results.warnings;
-  return DumpText(json, 1) + "\n";
+  return ToJson(results, "results", /*indent=*/1, BadUtf8::kReplace) + "\n";
 }
 
 VbenchResults ReadVbenchResults(const std::string& path) {
-  const nlohmann::json json = ParseJson(ReadFile(path), path);
-  const JsonFields fields(json, path);
-  if (fields.String("format", "") != kFormat) {
-    ThrowUserError(path, "must be results of vbench-score (\"format\": \"{}\")", kFormat);
-  }
-  if (fields.Integer("version") != VbenchResults::kVersion) {
-    ThrowUserError(path, "version must be {}", VbenchResults::kVersion);
-  }
-  VbenchResults results;
-  const JsonFields context(fields.At("context"), path + ": context");
-  for (const auto& item : fields.At("context").items()) {
-    results.context[item.key()] = context.String(item.key());
-  }
-  const nlohmann::json& videos = fields.At("videos");
-  if (!videos.is_array()) ThrowUserError(path, "\"videos\" must be a list");
-  for (size_t i = 0; i < videos.size(); ++i) {
-    results.videos.push_back(VideoFromJson(videos[i], fmt::format("{}: videos[{}]", path, i)));
-  }
-  results.missing = StringList(json, "missing", path);
-  results.extra = StringList(json, "extra", path);
-  results.warnings = StringList(json, "warnings", path);
-  return results;
+  return FromJson<VbenchResults>(ReadFile(path), path);
 }
 
 std::string VbenchEvalResults(const VbenchResults& results) {
@@ -298,7 +210,7 @@ std::string VbenchEvalResults(const VbenchResults& results) {
     }
     json[name] = Json::array({summary->second.score, std::move(rows)});
   }
-  return DumpText(json, 4);
+  return json.dump(4, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string VbenchFullInfo(const VbenchResults& results) {
@@ -316,7 +228,7 @@ std::string VbenchFullInfo(const VbenchResults& results) {
     }
     json[found->second]["video_list"].push_back(video.info.path);
   }
-  return DumpText(json, 4);
+  return json.dump(4, ' ', false, Json::error_handler_t::replace);
 }
 
 std::string VbenchCsv(const VbenchResults& results) {

@@ -53,11 +53,6 @@ VbenchResults MergeVbench(const std::vector<VbenchResults>& shards,
                           const PoolingOptions& pooling,
                           bool allow_missing_parts = false);
 
-// One line of JSON for one video: what journals and "videos" hold.
-std::string VbenchVideoToJson(const VbenchVideoScore& video);
-// Throws UserError naming `where`.
-VbenchVideoScore VbenchVideoFromJson(const std::string& text, const std::string& where);
-
 std::string VbenchResultsToJson(const VbenchResults& results);
 VbenchResults ReadVbenchResults(const std::string& path);
 

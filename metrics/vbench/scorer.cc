@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
-#include <nlohmann/json.hpp>
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/json_fields.h"
+#include "datasets/base/json.h"
 #include "metrics/vbench/flicker.h"
 #include "metrics/vbench/rules.h"
 
@@ -55,26 +54,20 @@ class FlickerScorer : public VbenchScorer {
 RuleQuery QueryOf(const SuiteVideo& video, const std::string& dimension) {
   RuleQuery query;
   if (dimension == "human_action") return query;
-  const std::string where = video.prompt;
-  const nlohmann::json all =
-      video.auxiliary.empty() ? nlohmann::json::object() : nlohmann::json::parse(video.auxiliary);
-  const JsonFields auxiliary(all, where);
-  if (!auxiliary.Has(dimension)) {
-    ThrowUserError(where, "must have \"auxiliary_info\" of {} but has none", dimension);
-  }
-  const JsonFields fields(auxiliary.At(dimension), where + ": " + dimension);
+  const ParsedJson auxiliary = Auxiliary(video);
+  const JsonNode fields = auxiliary.root().At(dimension);
   if (dimension == "object_class" || dimension == "multiple_objects") {
-    query.object = fields.String("object");
+    query.object = fields.At("object").String();
   } else if (dimension == "color") {
-    query.color = fields.String("color");
+    query.color = fields.At("color").String();
     query.object = ColorObject(video.prompt, query.color);
   } else if (dimension == "scene") {
-    query.scene = JsonFields(fields.At("scene"), where + ": scene").String("scene");
+    query.scene = fields.At("scene").At("scene").String();
   } else {
-    const JsonFields relation(fields.At("spatial_relationship"), where + ": spatial_relationship");
-    query.object_a = relation.String("object_a");
-    query.object_b = relation.String("object_b");
-    query.relationship = relation.String("relationship");
+    const JsonNode relation = fields.At("spatial_relationship");
+    query.object_a = relation.At("object_a").String();
+    query.object_b = relation.At("object_b").String();
+    query.relationship = relation.At("relationship").String();
   }
   return query;
 }

@@ -3,40 +3,30 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include "datasets/base/archive.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/json_fields.h"
 #include "datasets/prompts.h"
 
 namespace teacache {
 namespace {
 
-SuitePrompt ReadEntry(const nlohmann::json& json, const std::string& where) {
-  const JsonFields fields(json, where);
+SuitePrompt ReadEntry(const JsonNode& json) {
   SuitePrompt entry;
-  entry.prompt = fields.String("prompt_en");
-  if (entry.prompt.empty()) ThrowUserError(where, "\"prompt_en\" must not be empty");
-  const nlohmann::json& names = fields.At("dimension");
-  if (!names.is_array() || names.empty()) {
-    ThrowUserError(where, "\"dimension\" must be a list of names");
-  }
-  for (const nlohmann::json& name : names) {
-    const VbenchDimension* dimension =
-        name.is_string() ? FindVbenchDimension(name.get<std::string>()) : nullptr;
-    if (dimension == nullptr) {
-      ThrowUserError(
-          where, "\"dimension\" must name VBench's dimensions but has {}", ShownJson(name));
-    }
+  entry.prompt = json.At("prompt_en").String();
+  if (entry.prompt.empty()) json.At("prompt_en").Refuse("must not be empty");
+  const JsonNode names = json.At("dimension");
+  if (names.size() == 0) names.Refuse("must be a list of names");
+  names.ForEachElement([&entry](const JsonNode& name) {
+    const VbenchDimension* dimension = FindVbenchDimension(name.Text());
+    if (dimension == nullptr) name.Refuse("must be one of VBench's dimensions");
     entry.dimensions.push_back(dimension);
-  }
-  if (fields.Has("auxiliary_info")) {
-    if (!fields.At("auxiliary_info").is_object()) {
-      ThrowUserError(where, "\"auxiliary_info\" must be an object");
-    }
-    entry.auxiliary = fields.At("auxiliary_info").dump();
+  });
+  if (const auto auxiliary = json.Given("auxiliary_info")) {
+    if (!auxiliary->is_object()) auxiliary->Refuse("must be an object");
+    entry.auxiliary = ToJson(*auxiliary, "auxiliary_info");
   }
   return entry;
 }
@@ -50,11 +40,15 @@ void SortUnique(std::vector<const VbenchDimension*>* dimensions) {
 void Join(const SuitePrompt& from, SuitePrompt* to) {
   to->dimensions.insert(to->dimensions.end(), from.dimensions.begin(), from.dimensions.end());
   SortUnique(&to->dimensions);
-  if (from.auxiliary.empty()) return;
-  nlohmann::json joined =
-      to->auxiliary.empty() ? nlohmann::json::object() : nlohmann::json::parse(to->auxiliary);
-  joined.update(nlohmann::json::parse(from.auxiliary));
-  to->auxiliary = joined.dump();
+  if (from.auxiliary.empty() || to->auxiliary.empty()) {
+    to->auxiliary += from.auxiliary;
+    return;
+  }
+  const ParsedJson before(to->auxiliary, "auxiliary_info");
+  const ParsedJson added(from.auxiliary, "auxiliary_info");
+  std::map<std::string_view, JsonNode> joined = added.root().Members();
+  joined.merge(before.root().Members());
+  to->auxiliary = ToJson(joined, "auxiliary_info");
 }
 
 std::vector<const VbenchDimension*> Common(const std::vector<const VbenchDimension*>& a,
@@ -69,15 +63,15 @@ std::vector<const VbenchDimension*> Common(const std::vector<const VbenchDimensi
 }  // namespace
 
 Suite ReadSuite(const std::string& path) {
-  const nlohmann::json json = ParseJson(ReadFile(path), path);
-  if (!json.is_array() || json.empty()) {
+  const ParsedJson json(ReadFile(path), path);
+  if (!json.root().is_array() || json.root().size() == 0) {
     ThrowUserError(path, "must be a list of prompts as VBench_full_info.json but is not");
   }
   Suite suite;
   std::map<std::string, size_t> index;
   std::vector<std::string> twice;
-  for (size_t i = 0; i < json.size(); ++i) {
-    SuitePrompt entry = ReadEntry(json[i], fmt::format("{}[{}]", path, i));
+  json.root().ForEachElement([&](const JsonNode& row) {
+    SuitePrompt entry = ReadEntry(row);
     SortUnique(&entry.dimensions);
     const auto [found, is_new] = index.emplace(entry.prompt, suite.prompts.size());
     if (is_new) {
@@ -88,12 +82,16 @@ Suite ReadSuite(const std::string& path) {
         twice.push_back(entry.prompt);
       }
     }
-  }
+  });
   for (const std::string& prompt : twice) {
     suite.warnings.push_back(fmt::format(
         "the prompt \"{}\" occurs more than once; its entries share their videos", prompt));
   }
   return suite;
+}
+
+ParsedJson Auxiliary(const SuiteVideo& video) {
+  return {video.auxiliary.empty() ? "{}" : video.auxiliary, video.prompt + ": auxiliary_info"};
 }
 
 SuitePairing PairSuite(const Suite& suite,
@@ -157,10 +155,7 @@ SuitePairing PairCustom(const std::vector<NamedVideo>& videos,
 }
 
 std::map<std::string, std::string> ReadPromptFile(const std::string& path) {
-  const nlohmann::json json = ParseJson(ReadFile(path), path);
-  const JsonFields fields(json, path);
-  std::map<std::string, std::string> prompts;
-  for (const auto& item : json.items()) prompts[item.key()] = fields.String(item.key());
+  const auto prompts = FromJson<std::map<std::string, std::string>>(ReadFile(path), path);
   if (prompts.empty()) ThrowUserError(path, "must hold at least one prompt");
   return prompts;
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "datasets/base/json.h"
 #include "metrics/pairs/pairing.h"
 #include "metrics/vbench/dimensions.h"
 
@@ -37,6 +38,9 @@ struct SuiteVideo {
   std::vector<const VbenchDimension*> dimensions;  // asked for, and of the prompt
   std::string auxiliary;
 };
+
+// "auxiliary_info" of its prompt; an empty object where there is none.
+ParsedJson Auxiliary(const SuiteVideo& video);
 
 struct SuitePairing {
   std::vector<SuiteVideo> videos;    // in the order of the prompts, then of the numbers

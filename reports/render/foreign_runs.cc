@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <string_view>
 
+#include "datasets/base/archive.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/journal.h"
@@ -19,7 +19,6 @@ namespace teacache {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 
 std::string StemOf(const std::string& file) { return fs::path(file).stem().string(); }
 
@@ -68,7 +67,7 @@ double ParseNumber(const std::string& text, const std::string& where, std::strin
 }
 
 // One field of a measurement, as text: the same for both kinds of files.
-void SetField(const std::string& key,
+void SetField(std::string_view key,
               const std::string& value,
               const std::string& where,
               ForeignTime* time) {
@@ -161,20 +160,19 @@ std::vector<ForeignTime> ReadTimingCsv(const std::string& path) {
   return times;
 }
 
-std::string TextOf(const json& value) {
-  return value.is_string() ? value.get<std::string>() : value.is_null() ? "" : value.dump();
-}
-
-ForeignTime TimeFromJson(const json& entry, const std::string& where) {
-  if (!entry.is_object()) ThrowUserError(where, "must be a JSON object but is not");
+ForeignTime TimeFromJson(const JsonNode& entry, const std::string& where) {
   ForeignTime time;
-  for (const auto& [key, value] : entry.items()) {
+  entry.ForEachMember([&](std::string_view key, const JsonNode& value) {
     if (key == "scene") {
-      for (const json& axis : value) time.shows.push_back({axis.at(0), axis.at(1)});
+      for (auto& [axis, right] : FromJson<std::vector<std::pair<std::string, bool>>>(value)) {
+        time.shows.push_back({std::move(axis), right});
+      }
+    } else if (value.is_null()) {
+      SetField(key, "", where, &time);
     } else {
-      SetField(key, TextOf(value), where, &time);
+      SetField(key, value.is_string() ? value.String() : ToJson(value, where), where, &time);
     }
-  }
+  });
   CheckTime(time, where);
   return time;
 }
@@ -182,21 +180,22 @@ ForeignTime TimeFromJson(const json& entry, const std::string& where) {
 // Lines of objects, or the journal of generate-videos, which has a line in front.
 std::vector<ForeignTime> ReadTimingJsonl(const std::string& path) {
   const std::string text = ReadFile(path);
+  JsonDocument document(path);
   std::vector<ForeignTime> times;
   size_t begin = 0;
   for (int number = 1; begin < text.size(); ++number) {
     const size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string line = text.substr(begin, end - begin);
+    const std::string_view line = std::string_view(text).substr(begin, end - begin);
     begin = end + 1;
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const std::string where = fmt::format("{}: line {}", path, number);
-    const json entry = TryParseJson(line);
-    if (entry.is_discarded()) {
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    try {
+      document.Parse(line, text.capacity() - end, number);
+    } catch (const UserError&) {
       if (begin >= text.size()) break;  // a cut last line: a run that was interrupted
-      ThrowUserError(where, "must be JSON but is not");
+      throw;
     }
-    if (number == 1 && entry.is_object() && entry.contains("format")) continue;
-    times.push_back(TimeFromJson(entry, where));
+    if (number == 1 && document.root().Has("format")) continue;
+    times.push_back(TimeFromJson(document.root(), fmt::format("{}:{}", path, number)));
   }
   return times;
 }
@@ -234,58 +233,37 @@ void GuessFromName(const std::string& name, ForeignSetting* setting) {
 }
 
 void ReadSettingFile(const std::string& path, ForeignSetting* setting) {
-  const json j = TryParseJson(ReadFile(path));
-  if (!j.is_object()) ThrowUserError(path, "must be a JSON object but is not");
-  const auto number = [&](const std::string& key, const json& value) {
-    if (!value.is_number())
-      ThrowUserError(path, "{} must be a number but is {}", key, ShownJson(value));
-    return value.get<double>();
-  };
-  const auto text = [&](const std::string& key, const json& value) {
-    if (!value.is_string())
-      ThrowUserError(path, "{} must be text but is {}", key, ShownJson(value));
-    return value.get<std::string>();
-  };
-  for (const auto& [key, value] : j.items()) {
-    if (key == "model")
-      setting->model = text(key, value);
-    else if (key == "policy")
-      setting->policy = text(key, value);
-    else if (key == "label")
-      setting->label = text(key, value);
-    else if (key == "coefficients")
-      setting->fit = text(key, value);
-    else if (key == "matches")
-      setting->matches = Slug(text(key, value));
-    else if (key == "threshold")
-      setting->threshold = number(key, value);
-    else if (key == "computed_calls")
-      setting->computed_target = number(key, value);
-    else if (key == "calls")
-      setting->calls = static_cast<int>(number(key, value));
-    else {
-      ThrowUserError(path,
-                     "knows model, policy, label, coefficients, matches, threshold, computed_calls "
-                     "and calls but has {}",
-                     ShownText(key));
-    }
-  }
+  const ParsedJson json(ReadFile(path), path);
+  JsonReader reader(json.root());
+  reader("model", setting->model);
+  reader("policy", setting->policy);
+  reader("label", setting->label);
+  reader("coefficients", setting->fit);
+  if (reader.Take("matches")) setting->matches = Slug(reader.value().String());
+  reader("threshold", setting->threshold);
+  reader("computed_calls", setting->computed_target);
+  reader("calls", setting->calls);
+  reader.Finish();
 }
 
-// What generate-videos wrote about its run.
+// What generate-videos wrote about its run. Files of that name by other programs say nothing.
 void ReadRunFile(const std::string& path, ForeignSetting* setting) {
-  const json j = TryParseJson(ReadFile(path));
-  if (!j.is_object() || j.value("format", "") != "teacache-run") return;
-  setting->model = j.value("model", "");
-  const json policy = j.value("policy", json::object());
-  setting->policy = policy.value("cache", setting->policy);
+  std::optional<ParsedJson> json;
+  try {
+    json.emplace(ReadFile(path), path);
+  } catch (const UserError&) {
+    return;
+  }
+  const JsonNode run = json->root();
+  std::string format;
+  if (!run.is_object() || !ReadGiven(run, "format", &format) || format != "teacache-run") return;
+  ReadGiven(run, "model", &setting->model);
   setting->threshold.reset();
-  if (policy.contains("threshold") && setting->policy == "teacache") {
-    setting->threshold = policy.at("threshold").get<double>();
-  }
-  if (policy.contains("computed_calls")) {
-    setting->computed_target = policy.at("computed_calls").get<double>();
-  }
+  const auto policy = run.Given("policy");
+  if (!policy) return;
+  ReadGiven(*policy, "cache", &setting->policy);
+  if (setting->policy == "teacache") ReadGiven(*policy, "threshold", &setting->threshold);
+  ReadGiven(*policy, "computed_calls", &setting->computed_target);
 }
 
 ForeignSetting ReadSetting(const std::string& folder) {

@@ -2,13 +2,13 @@
 
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "calib/rules/cache_policy.h"
 #include "reports/sweep/sweep.h"
 #include "reports/sweep/sweep_calibration.h"
+#include "runners/sampling/policy_record.h"
 #include "runners/sampling/sampler.h"
 #include "runners/sampling/teacache_mode.h"
 #include "runners/systems/system.h"
@@ -35,7 +35,7 @@ struct SweepMethod {
   std::shared_ptr<const CachePolicy> policy;
   const System* system = nullptr;  // with fewer steps another one than the sweep's
   SampleOptions sampling;
-  nlohmann::json spec;  // everything of the policy that decides about pixels
+  PolicyRecord spec;
 };
 
 // Makes the methods of settings; keeps the systems with fewer steps and MagCache's settings.

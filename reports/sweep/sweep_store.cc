@@ -1,22 +1,21 @@
 #include "reports/sweep/sweep_store.h"
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <system_error>
+#include <tuple>
 
+#include "datasets/base/archive.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/work/stale_files.h"
-#include "runners/sampling/policy_options.h"
 
 namespace teacache {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 
 // Whatever the options of a sweep are, its finished work can be told by keys.
-const json kSettings = {{"layout", 2}};
+constexpr const char* kSettings = R"({"layout":2})";
 
 std::string JournalPath(const std::string& folder) {
   MakeFolders(folder);
@@ -24,58 +23,120 @@ std::string JournalPath(const std::string& folder) {
   return (fs::path(folder) / "sweep.jsonl").string();
 }
 
-std::string CallsText(const std::vector<bool>& computed) {
-  std::string text;
-  for (const bool call : computed) text += call ? 'C' : 'S';
-  return text;
-}
+// [["shape", true], ...].
+struct AxesJson {
+  std::vector<ReportRight>& axes;
 
-json OptionalNumber(const std::optional<double>& value) {
-  return value ? json(*value) : json(nullptr);
-}
-std::optional<double> NumberOrNone(const json& j) {
-  return j.is_null() ? std::nullopt : std::optional<double>(j.get<double>());
-}
+  void ReadJson(const JsonNode& node) const {
+    axes.clear();
+    for (auto& [axis, right] : FromJson<std::vector<std::pair<std::string, bool>>>(node)) {
+      axes.push_back({std::move(axis), right});
+    }
+  }
+  void WriteJson(JsonText* text) const {
+    std::vector<std::pair<std::string, bool>> pairs;
+    for (const ReportRight& axis : axes) pairs.emplace_back(axis.axis, axis.right);
+    json_values::Write(text, pairs);
+  }
+};
 
-json ToJson(const StoredVideo& stored) {
-  const ReportVideo& v = stored.video;
-  json shows = json::array();
-  for (const ReportRight& axis : v.shows) shows.push_back({axis.axis, axis.right});
-  return {{"entry", "video"},
-          {"key", stored.key},
-          {"path", v.path},
-          {"scored_path", v.scored_path},
-          {"calls", CallsText(v.computed)},
-          {"codec", stored.codec},
-          {"bytes", stored.bytes},
-          {"shows", shows},
-          {"scene_iou", OptionalNumber(v.scene_iou)}};
-}
-
-StoredVideo VideoFromJson(const json& j) {
+// The kinds of lines of the journal: a finished video, one whose files are in kept/, the seconds of
+// runs (key, transformer, decoding), scores against another video, and scores by itself.
+struct VideoEntry {
+  static constexpr const char* kKind = "video";
   StoredVideo stored;
-  j.at("key").get_to(stored.key);
-  j.at("path").get_to(stored.video.path);
-  j.at("scored_path").get_to(stored.video.scored_path);
-  stored.video.computed = ParseMask(j.at("calls").get<std::string>());
-  j.at("codec").get_to(stored.codec);
-  j.at("bytes").get_to(stored.bytes);
-  for (const json& axis : j.at("shows")) stored.video.shows.push_back({axis.at(0), axis.at(1)});
-  stored.video.scene_iou = NumberOrNone(j.at("scene_iou"));
-  return stored;
+};
+
+template <typename Archive>
+void Visit(Archive& archive, VideoEntry& entry) {
+  ReportVideo& video = entry.stored.video;
+  archive.Required("key", entry.stored.key);
+  archive.Required("path", video.path);
+  archive.Required("scored_path", video.scored_path);
+  archive.Required("calls", CallsText{video.computed});
+  archive.Required("codec", entry.stored.codec);
+  archive.Required("bytes", entry.stored.bytes);
+  archive.Required("shows", AxesJson{video.shows});
+  archive.Required("scene_iou", video.scene_iou);
 }
 
-ReportVideo ScoresFromJson(const json& j) {
-  ReportVideo v;
-  j.at("identical").get_to(v.identical);
-  if (const auto scores = j.find("scores"); scores != j.end()) {
-    scores->get_to(v.scores);
-    return v;
+struct AsideEntry {
+  static constexpr const char* kKind = "aside";
+  std::string key;
+};
+
+template <typename Archive>
+void Visit(Archive& archive, AsideEntry& entry) {
+  archive.Required("key", entry.key);
+}
+
+struct TimesEntry {
+  static constexpr const char* kKind = "times";
+  std::string machine;
+  std::vector<std::tuple<std::string, double, double>> runs;
+};
+
+template <typename Archive>
+void Visit(Archive& archive, TimesEntry& entry) {
+  archive.Required("machine", entry.machine);
+  archive.Required("runs", entry.runs);
+}
+
+struct ScoresEntry {
+  static constexpr const char* kKind = "scores";
+  std::string key;
+  std::string reference;
+  std::string definition;
+  bool identical = false;
+  std::map<std::string, double> scores;
+};
+
+template <typename Archive>
+void Visit(Archive& archive, ScoresEntry& entry) {
+  archive.Required("key", entry.key);
+  archive.Required("reference", entry.reference);
+  archive.Required("definition", entry.definition);
+  archive.Required("identical", entry.identical);
+  if constexpr (Archive::kReads) {
+    for (const std::string& name : UndescribedMetrics()) {  // an entry of 0.1.0
+      std::optional<double> value;
+      archive(name, value);
+      if (value) entry.scores[name] = *value;
+    }
   }
-  for (const std::string& name : UndescribedMetrics()) {  // an entry of 0.1.0
-    if (const auto value = NumberOrNone(j.at(name))) v.scores[name] = *value;
-  }
-  return v;
+  archive("scores", entry.scores);
+}
+
+struct ExtraEntry {
+  static constexpr const char* kKind = "extra";
+  std::string key;
+  std::string definition;
+  std::map<std::string, double> scores;
+};
+
+template <typename Archive>
+void Visit(Archive& archive, ExtraEntry& entry) {
+  archive.Required("key", entry.key);
+  archive.Required("definition", entry.definition);
+  archive.Required("scores", entry.scores);
+}
+
+// A line: "entry", its kind, and the fields of that kind.
+template <typename Content>
+struct Line {
+  Content content;
+};
+
+template <typename Archive, typename Content>
+void Visit(Archive& archive, Line<Content>& line) {
+  std::string kind = Content::kKind;
+  archive.Required("entry", kind);
+  Visit(archive, line.content);
+}
+
+template <typename Content>
+std::string ToLine(const Content& content) {
+  return ToJson(Line<Content>{content}, "sweep.jsonl");
 }
 
 std::string ScoresKey(const std::string& key,
@@ -106,33 +167,34 @@ SweepStore::SweepStore(const std::string& folder, const std::string& machine)
 }
 
 void SweepStore::Load() {
-  try {
-    for (const json& entry : journal_.entries()) {
-      const std::string kind = entry.at("entry");
-      if (kind == "times") {
-        if (entry.at("machine") != machine_) continue;
-        for (const json& run : entry.at("runs"))
-          times_[run.at(0)].push_back({run.at(1), run.at(2)});
-        continue;
+  journal_.contents().ForEachEntry([this](const JsonNode& node) {
+    const std::string kind = node.At("entry").String();
+    const auto read = [&]<typename Content>(Content* content) {
+      if (kind != Content::kKind) return false;
+      *content = FromJson<Line<Content>>(node).content;
+      return true;
+    };
+    if (TimesEntry times; read(&times)) {
+      if (times.machine != machine_) return;
+      for (const auto& [key, transformer, decode] : times.runs) {
+        times_[key].push_back({transformer, decode});
       }
-      const std::string key = entry.at("key");
-      if (kind == "video") {
-        StoredVideo stored = VideoFromJson(entry);
-        owner_[stored.video.scored_path] = key;
-        videos_[key] = std::move(stored);
-      } else if (kind == "aside") {
-        std::erase_if(owner_, [&key](const auto& item) { return item.second == key; });
-      } else if (kind == "scores") {
-        scores_[ScoresKey(key, entry.at("reference"), entry.at("definition"))] =
-            ScoresFromJson(entry);
-      } else if (kind == "extra") {
-        extra_[{key, entry.at("definition")}] =
-            entry.at("scores").get<std::map<std::string, double>>();
-      }
+    } else if (VideoEntry video; read(&video)) {
+      StoredVideo& stored = video.stored;
+      owner_[stored.video.scored_path] = stored.key;
+      videos_[stored.key] = std::move(stored);
+    } else if (AsideEntry aside; read(&aside)) {
+      std::erase_if(owner_, [&aside](const auto& item) { return item.second == aside.key; });
+    } else if (ScoresEntry scores; read(&scores)) {
+      ReportVideo& known = scores_[ScoresKey(scores.key, scores.reference, scores.definition)];
+      known.identical = scores.identical;
+      known.scores = std::move(scores.scores);
+    } else if (ExtraEntry extra; read(&extra)) {
+      extra_[{extra.key, extra.definition}] = std::move(extra.scores);
+    } else {
+      node.At("entry").Refuse("must be a known kind");
     }
-  } catch (const json::exception& error) {
-    ThrowUserError(JournalPath(folder_), "an entry is not one of a sweep: {}", error.what());
-  }
+  });
 }
 
 std::string SweepStore::Path(const std::string& relative) const {
@@ -166,7 +228,7 @@ void SweepStore::PutAside(const StoredVideo& video) {
     Move(Path(file), AsidePath(video.key, file));
   }
   owner_.erase(video.video.scored_path);
-  journal_.Append({{"entry", "aside"}, {"key", video.key}});
+  journal_.Append(ToLine(AsideEntry{video.key}));
 }
 
 void SweepStore::FreePlace(const std::string& key, const ReportVideo& want) {
@@ -196,12 +258,12 @@ const StoredVideo* SweepStore::Claim(const std::string& key, const ReportVideo& 
   stored.video.path = want.path;
   stored.video.scored_path = want.scored_path;
   owner_[want.scored_path] = key;
-  journal_.Append(ToJson(stored));
+  journal_.Append(ToLine(VideoEntry{stored}));
   return &stored;
 }
 
 const StoredVideo& SweepStore::Add(StoredVideo video) {
-  journal_.Append(ToJson(video));
+  journal_.Append(ToLine(VideoEntry{video}));
   used_.insert(video.key);
   owner_[video.video.scored_path] = video.key;
   const std::string key = video.key;
@@ -220,9 +282,11 @@ void SweepStore::AddTime(const std::string& key, const TimedRun& run) {
 
 void SweepStore::WriteTimes() {
   if (unwritten_.empty()) return;
-  json runs = json::array();
-  for (const auto& [key, run] : unwritten_) runs.push_back({key, run.transformer, run.decode});
-  journal_.Append({{"entry", "times"}, {"machine", machine_}, {"runs", runs}});
+  TimesEntry times{machine_, {}};
+  for (const auto& [key, run] : unwritten_) {
+    times.runs.emplace_back(key, run.transformer, run.decode);
+  }
+  journal_.Append(ToLine(times));
   unwritten_.clear();
 }
 
@@ -237,12 +301,7 @@ void SweepStore::AddScores(const std::string& key,
                            const std::string& reference,
                            const std::string& definition,
                            const ReportVideo& scores) {
-  journal_.Append({{"entry", "scores"},
-                   {"key", key},
-                   {"reference", reference},
-                   {"definition", definition},
-                   {"identical", scores.identical},
-                   {"scores", scores.scores}});
+  journal_.Append(ToLine(ScoresEntry{key, reference, definition, scores.identical, scores.scores}));
   scores_[ScoresKey(key, reference, definition)] = scores;
 }
 
@@ -256,8 +315,7 @@ const std::map<std::string, double>& SweepStore::AddExtra(
     const std::string& key,
     const std::string& definition,
     const std::map<std::string, double>& extra) {
-  journal_.Append(
-      {{"entry", "extra"}, {"key", key}, {"definition", definition}, {"scores", extra}});
+  journal_.Append(ToLine(ExtraEntry{key, definition, extra}));
   return extra_[{key, definition}] = extra;
 }
 

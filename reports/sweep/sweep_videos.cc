@@ -4,9 +4,10 @@
 #include <cmath>
 #include <filesystem>
 #include <memory>
-#include <nlohmann/json.hpp>
+#include <tuple>
 #include <utility>
 
+#include "datasets/base/archive.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/prompts.h"
@@ -19,17 +20,23 @@ namespace teacache {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
 
 // Videos that are open at the same time: each has its decoder and two frames in memory.
 constexpr size_t kScoredTogether = 8;
 
 // What decides about the pixels of every setting.
-json SystemSettings(const SystemInfo& info, const SweepOptions& options) {
-  json settings = ToJson(MakePixelKey(info, options.threads));
-  settings["codec"] = options.lossy ? "h264" : "ffv1";
-  settings["crf"] = options.crf;
-  return settings;
+struct SystemSettings {
+  std::string codec;
+  int crf = 0;
+  PixelKey key;
+};
+
+// In the order of the names, as keys are digests of the text.
+template <typename Archive>
+void Visit(Archive& archive, SystemSettings& settings) {
+  archive.Required("codec", settings.codec);
+  archive.Required("crf", settings.crf);
+  Visit(archive, settings.key);
 }
 
 // What went wrong, "" = nothing.
@@ -111,9 +118,12 @@ std::string SweepVideos::KeyOf(const SweepSetting& setting,
                                const SweepMethod& method,
                                int prompt,
                                int64_t seed) const {
-  const json spec = {
-      setting.id, SystemSettings(system_.info(), options_), method.spec, prompts_[prompt], seed};
-  return Sha256Hex(std::string_view(spec.dump())).substr(0, 16);
+  const SystemSettings system = {options_.lossy ? "h264" : "ffv1",
+                                 options_.crf,
+                                 MakePixelKey(system_.info(), options_.threads)};
+  const std::string spec =
+      ToJson(std::tie(setting.id, system, method.spec, prompts_[prompt], seed), "sweep");
+  return Sha256Hex(std::string_view(spec)).substr(0, 16);
 }
 
 const StoredVideo& SweepVideos::Make(const SweepMethod& method,

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "calib/rules/cache_policy.h"
+#include "datasets/base/archive.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "runners/sampling/sampler.h"
@@ -22,7 +22,7 @@ TraceHeader StoreHeader(const System& system) {
 }
 
 std::string StoreName(const PixelKey& key) {
-  return "trace-" + Sha256Hex(std::string_view(ToJson(key).dump())).substr(0, 12) + ".jsonl";
+  return "trace-" + Sha256Hex(ToJson(key, "trace store")).substr(0, 12) + ".jsonl";
 }
 
 using RunKey = std::pair<std::string, int64_t>;

@@ -1,7 +1,5 @@
 #include "runners/systems/pixel_key.h"
 
-#include <nlohmann/json.hpp>
-
 #include "datasets/base/files.h"
 #include "datasets/base/version.h"
 
@@ -22,24 +20,6 @@ PixelKey MakePixelKey(const SystemInfo& info, int threads) {
           .frames = info.frames,
           .prompt_suffix = info.prompt_suffix,
           .threads = threads};
-}
-
-nlohmann::json ToJson(const PixelKey& key) {
-  nlohmann::json j = {{"model", key.model},
-                      {"weights_sha256", key.weights_sha256},
-                      {"scheduler", key.scheduler},
-                      {"steps", key.steps},
-                      {"guidance", key.guidance},
-                      {"dtype", key.dtype},
-                      {"device", key.device},
-                      {"width", key.width},
-                      {"height", key.height},
-                      {"frames", key.frames},
-                      {"prompt_suffix", key.prompt_suffix},
-                      {"threads", key.threads}};
-  if (!key.text_encoder_sha256.empty()) j["text_encoder_sha256"] = key.text_encoder_sha256;
-  if (!key.decoder_sha256.empty()) j["decoder_sha256"] = key.decoder_sha256;
-  return j;
 }
 
 TraceHeader MakeTraceHeader(const SystemInfo& info,

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -13,7 +12,7 @@ namespace teacache {
 // Everything of a system that decides about the pixels of a video, apart from prompt, seed and
 // policy. Work made under two keys that differ must not be mixed: run folders, sweeps, trace stores
 // and trace headers all compare this one list. A new fact of SystemInfo that changes pixels becomes
-// a field here and a line in pixel_key.cc.
+// a field here, a line in pixel_key.cc and one in Visit.
 struct PixelKey {
   std::string model;
   std::string weights_sha256;       // of the transformer; "" = unknown
@@ -35,8 +34,25 @@ struct PixelKey {
 
 PixelKey MakePixelKey(const SystemInfo& info, int threads);
 
-// An object with one member per field. Digests that are unknown are left out.
-nlohmann::json ToJson(const PixelKey& key);
+// One member per field, in the order of the names: names of trace stores and keys of sweeps are
+// digests of the text. Digests that are unknown are left out.
+template <typename Archive>
+void Visit(Archive& archive, PixelKey& key) {
+  archive.Optional("decoder_sha256", key.decoder_sha256);
+  archive.Required("device", key.device);
+  archive.Required("dtype", key.dtype);
+  archive.Required("frames", key.frames);
+  archive.Required("guidance", key.guidance);
+  archive.Required("height", key.height);
+  archive.Required("model", key.model);
+  archive.Required("prompt_suffix", key.prompt_suffix);
+  archive.Required("scheduler", key.scheduler);
+  archive.Required("steps", key.steps);
+  archive.Optional("text_encoder_sha256", key.text_encoder_sha256);
+  archive.Required("threads", key.threads);
+  archive.Required("weights_sha256", key.weights_sha256);
+  archive.Required("width", key.width);
+}
 
 // The header of traces recorded with a system; `prompts` are those of all shards.
 TraceHeader MakeTraceHeader(const SystemInfo& info,

@@ -116,7 +116,7 @@ TEST_F(ReadPromptsTest, WhatIsNoListOfPrompts) {
   EXPECT_THAT(ErrorIn("p.txt", "# nothing\n\n"), HasSubstr("at least one prompt"));
   EXPECT_THAT(ErrorIn("p.json", "[]"), HasSubstr("at least one prompt"));
   for (const char* text : {"[1]", "{}", "[\"a\"", "", "[\"a\", null]"}) {
-    EXPECT_THAT(ErrorIn("p.json", text), HasSubstr("JSON list of strings")) << text;
+    EXPECT_THAT(ErrorIn("p.json", text), HasSubstr("p.json:1:")) << text;
   }
   EXPECT_THAT(ErrorOf([&] { ReadPrompts(folder_ / "absent.txt"); }), HasSubstr("absent.txt"));
 }

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "datasets/base/files.h"
 #include "datasets/base/journal.h"
@@ -27,10 +28,9 @@ class PipelineTest : public ProgramTest {
   json Coefficients(const std::string& name) const { return json::parse(ReadFile(folder_ / name)); }
   int ComputedCalls(const std::string& run) const {
     int computed = 0;
-    for (const json& entry : ReadJournal(folder_ / (run + "/timing.jsonl")).entries) {
-      const std::string calls = entry.at("calls");
-      computed += static_cast<int>(std::count(calls.begin(), calls.end(), 'C'));
-    }
+    ReadJournal(folder_ / (run + "/timing.jsonl")).ForEachEntry([&](const JsonNode& entry) {
+      computed += static_cast<int>(std::ranges::count(entry.At("calls").String(), 'C'));
+    });
     return computed;
   }
 };

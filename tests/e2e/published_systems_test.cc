@@ -61,7 +61,9 @@ class PublishedSystem : public ::testing::TestWithParam<Published> {
     ASSERT_EQ(result.exit_code, 0) << program << ": " << result.err << result.out;
   }
   std::string Calls(const std::string& run) const {
-    return ReadJournal(folder_ / (run + "/timing.jsonl")).entries.at(0).at("calls");
+    const JournalContents journal = ReadJournal(folder_ / (run + "/timing.jsonl"));
+    JsonDocument document(run);
+    return journal.Parse(0, &document).At("calls").String();
   }
 
   TempDir folder_;

@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "datasets/base/files.h"
 #include "datasets/base/journal.h"
@@ -139,10 +140,10 @@ TEST_F(ResumeTest, KilledInTheMiddle) {
   ASSERT_LT(there, 16);
   // Videos of the journal are finished; remember when they were written.
   std::map<std::string, fs::file_time_type> finished;
-  for (const auto& entry : ReadJournal(folder_ / "killed/timing.jsonl").entries) {
-    const std::string file = folder_ / ("killed/" + entry.at("file").get<std::string>());
+  ReadJournal(folder_ / "killed/timing.jsonl").ForEachEntry([&](const JsonNode& entry) {
+    const std::string file = folder_ / ("killed/" + entry.At("file").String());
     finished[file] = fs::last_write_time(file);
-  }
+  });
   EXPECT_GE(finished.size(), 2u);
   const ProcessResult again = RunTool("generate-videos", Generate("killed"));
   ASSERT_EQ(again.exit_code, 0) << again.err;

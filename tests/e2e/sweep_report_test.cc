@@ -6,6 +6,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <regex>
 
 #include "datasets/base/files.h"
@@ -59,7 +60,8 @@ class SweepReportTest : public ProgramTest {
   // Entries of the journal of one kind.
   std::vector<json> Entries(const std::string& out, const std::string& kind) const {
     std::vector<json> entries;
-    for (const json& entry : ReadJournal(folder_ / (out + "/sweep.jsonl")).entries) {
+    for (const std::string& text : ReadJournal(folder_ / (out + "/sweep.jsonl")).entries) {
+      const json entry = json::parse(text);
       if (entry.at("entry") == kind) entries.push_back(entry);
     }
     return entries;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "datasets/base/files.h"
 #include "datasets/base/journal.h"
@@ -17,6 +18,7 @@
 #include "runners/systems/system_list.h"
 #include "runners/text/prompt_encoder.h"
 #include "tests/support/matchers.h"
+#include "tests/support/paths.h"
 #include "tests/support/shapes_weights.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/user_error.h"
@@ -130,6 +132,22 @@ TEST_F(RunFolder, HoldsVideosRunAndTiming) {
   const Trace trace = ReadTrace(folder_ / "run/trace.jsonl");
   EXPECT_EQ(trace.rows.size(), 6u * 12);
   EXPECT_EQ(trace.header.model, "shapes");
+}
+
+// A run folder of version 0.1.0 (tests/golden/compat), whose settings know no digest of a decoder.
+TEST_F(RunFolder, OfVersion010IsRefusedInOneLine) {
+  MakeFolders(folder_ / "run");
+  for (const char* file : {"run.json", "timing.jsonl"}) {
+    fs::copy_file(SourceDir() + "/tests/golden/compat/" + file,
+                  folder_ / ("run/" + std::string(file)));
+  }
+  const std::string before = ReadFile(folder_ / "run/run.json");
+  const std::string error = ErrorOf([&] { GenerateVideos(*system_, TeaCache("run", 0.25)); });
+  EXPECT_THAT(error,
+              AllOf(HasSubstr("timing.jsonl"),
+                    HasSubstr("must be of the same settings to go on but "),
+                    ::testing::Not(HasSubstr("\n"))));
+  EXPECT_EQ(ReadFile(folder_ / "run/run.json"), before);
 }
 
 TEST_F(RunFolder, Threshold0EqualsUncachedBitForBit) {

@@ -212,6 +212,47 @@ TEST(JsonLines, NamesLinesAndFindsACut) {
   EXPECT_FALSE(lines.Next());
 }
 
+TEST(Archive, ListsOfAKnownLength) {
+  using Pairs = std::vector<std::pair<std::string, bool>>;
+  EXPECT_EQ(FromJson<Pairs>(R"([["a",true],["b",false]])", "l"),
+            (Pairs{{"a", true}, {"b", false}}));
+  EXPECT_EQ(ToJson(Pairs{{"a", true}}, "l"), R"([["a",true]])");
+  EXPECT_EQ((FromJson<std::array<int, 3>>("[1,2,3]", "l")), (std::array{1, 2, 3}));
+  EXPECT_EQ(ToJson(std::array{1, 2}, "l"), "[1,2]");
+  EXPECT_EQ(ToJson(std::tuple<std::string, double, int>("a", 0.5, 1), "l"), R"(["a",0.5,1])");
+  for (const char* text : {"[1]", "[1,2,3]", "{}", "3"}) {
+    EXPECT_THAT([&] { (FromJson<std::array<int, 2>>(text, "l")); },
+                ThrowsMessage<UserError>(HasSubstr("l:1:1: must be a list of 2 but is")))
+        << text;
+  }
+}
+
+TEST(Archive, WritesWhatWasParsed) {
+  const std::string text =
+      R"({"a":[1,-2.5,1e+22,true,null],"b":{"\u0001":"é"},"c":[],"d":9223372036854775807})";
+  EXPECT_EQ(ToJson(ParsedJson(text, "t").root(), "t"), text);
+}
+
+TEST(JsonNode, FieldsOfOtherToolsMayBeNull) {
+  const ParsedJson json(R"({"a":1,"b":null,"twice":{"x":1,"x":2}})", "f.json");
+  const JsonNode root = json.root();
+  int value = 7;
+  EXPECT_TRUE(ReadGiven(root, "a", &value));
+  EXPECT_EQ(value, 1);
+  EXPECT_FALSE(ReadGiven(root, "b", &value));
+  EXPECT_FALSE(ReadGiven(root, "c", &value));
+  EXPECT_EQ(value, 1);
+  EXPECT_TRUE(root.Has("b"));
+  EXPECT_THAT(root.Members(), testing::SizeIs(3));
+  EXPECT_THAT([&] { root.At("twice").Members(); },
+              ThrowsMessage<UserError>("f.json:1:36: twice.x: must be there once but is 2"));
+}
+
+TEST(Json, Utf8) {
+  EXPECT_TRUE(IsUtf8("é"));
+  EXPECT_FALSE(IsUtf8("\xff"));
+}
+
 // Whatever is done to a text, it is read or refused, and the message finds its place.
 TEST(Archive, DamagedTextsAreReadOrRefused) {
   const std::string good =

@@ -9,7 +9,6 @@
 #include <filesystem>
 #include <mutex>
 #include <new>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -223,25 +222,27 @@ TEST(WorkLoop, AnInterruptionFinishesWhatIsInWork) {
 TEST(ResultJournal, KeepsResultsByKey) {
   const TempDir folder;
   const std::string path = folder / "journal";
-  const nlohmann::json settings = {{"a", 1}};
+  const std::map<std::string, int> settings = {{"a", 1}};
+  using Lists = std::map<std::string, std::vector<int>>;
   {
     ResultJournal journal(path, "tests", settings);
-    EXPECT_EQ(journal.Find("key one"), nullptr);
+    EXPECT_EQ(journal.Find<double>("key one"), std::nullopt);
     journal.Keep("key one", "one", 1.5);
-    journal.Keep("key two\nwith lines", "two", {{"x", {1, 2}}});
+    journal.Keep("key two\nwith lines", "two\xff", Lists{{"x", {1, 2}}});
   }
   const ResultJournal again(path, "tests", settings);
-  ASSERT_NE(again.Find("key one"), nullptr);
-  EXPECT_EQ(*again.Find("key one"), 1.5);
-  EXPECT_EQ(again.Find("key two\nwith lines")->at("x").at(1), 2);
-  EXPECT_EQ(again.Find("key three"), nullptr);
-  EXPECT_EQ(ReadJournal(path).entries.front().at("name"), "one");
+  EXPECT_EQ(again.Find<double>("key one"), 1.5);
+  EXPECT_EQ(again.Find<Lists>("key two\nwith lines"), (Lists{{"x", {1, 2}}}));
+  EXPECT_EQ(again.Find<double>("key three"), std::nullopt);
+  EXPECT_THAT([&] { again.Find<double>("key two\nwith lines"); },
+              testing::ThrowsMessage<UserError>(HasSubstr("journal:3:")));
+  EXPECT_THAT(ReadJournal(path).entries.front(), HasSubstr(R"("name":"one")"));
 }
 
 TEST(ResultJournal, WithoutAFileRemembersNothing) {
-  ResultJournal journal("", "tests", {});
+  ResultJournal journal("", "tests", std::map<std::string, int>());
   journal.Keep("key", "name", 1);
-  EXPECT_EQ(journal.Find("key"), nullptr);
+  EXPECT_EQ(journal.Find<int>("key"), std::nullopt);
 }
 
 TEST(FileStamp, ChangesWithTheFileAndTheFolder) {

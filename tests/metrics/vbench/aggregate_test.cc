@@ -133,9 +133,10 @@ TEST_F(VbenchScoresTest, Mistakes) {
   Write("b_eval_results.json", R"({"colour": [0.5, []]})");
   EXPECT_THAT(ErrorOf(VbenchCompat::kNone), HasSubstr("\"colour\""));
   Write("b_eval_results.json", R"({"scene": ["0.5", []]})");
-  EXPECT_THAT(ErrorOf(VbenchCompat::kNone), HasSubstr("\"scene\" must be [score"));
+  EXPECT_THAT(ErrorOf(VbenchCompat::kNone), HasSubstr("scene[0]: must be a finite number"));
   Write("b_eval_results.json", R"({"scene": [NaN, []]})");
-  EXPECT_THAT(ErrorOf(VbenchCompat::kNone), HasSubstr("b_eval_results.json: must be valid JSON"));
+  EXPECT_THAT(ErrorOf(VbenchCompat::kNone),
+              HasSubstr("b_eval_results.json:1:12: must be valid JSON"));
   Write("b_eval_results.json", "[1]");
   EXPECT_THAT(ErrorOf(VbenchCompat::kNone), HasSubstr("must be {dimension"));
 }

@@ -164,18 +164,19 @@ TEST_F(DetectionsFileTest, SeveralFilesAreJoined) {
   EXPECT_EQ(video.frames[0].objects[0].box, (std::array<double, 4>{0, 1, 2, 3}));
   EXPECT_EQ(video.frames[1].caption, "y");
   EXPECT_TRUE(video.has_actions);
-  EXPECT_THAT(ErrorOf({captions, captions}), HasSubstr("in another file already"));
+  EXPECT_THAT(ErrorOf({captions, captions}),
+              HasSubstr("frames[0].caption: must be in one file only"));
 }
 
 TEST_F(DetectionsFileTest, Mistakes) {
   AtomicWriteFile(folder_ / "x.json", "{}");
   EXPECT_THAT(ErrorOf({folder_ / "x.json"}), HasSubstr("must be a detections file"));
-  EXPECT_THAT(ErrorOf({Write("a.json", "3")}), HasSubstr("\"videos\" must be a list"));
+  EXPECT_THAT(ErrorOf({Write("a.json", "3")}), HasSubstr("videos: must be a list"));
   EXPECT_THAT(ErrorOf({Write("a.json", R"([{"frames": []}])")}), HasSubstr("\"video\""));
   EXPECT_THAT(ErrorOf({Write("a.json",
                              R"([{"video": "x.mp4", "frames": [{"objects": [{"label": "x",
                           "box": [2, 0, 1, 1]}]}]}])")}),
-              HasSubstr("videos[0]: frames[0]: objects[0]: \"box\" must be"));
+              HasSubstr("videos[0].frames[0].objects[0].box: must be"));
   EXPECT_THAT(ErrorOf({Write("a.json", R"([{"video": "x.mp4", "frames": [{}]},
                                            {"video": "x.mp4", "frames": [{}, {}]}])")}),
               HasSubstr("must have 1 frames"));

@@ -87,8 +87,9 @@ TEST_F(VbenchSuiteTest, PromptsThatNoFileSystemHolds) {
 TEST_F(VbenchSuiteTest, Mistakes) {
   EXPECT_THAT(ErrorOf("{}"), HasSubstr("must be a list of prompts"));
   EXPECT_THAT(ErrorOf("[]"), HasSubstr("must be a list of prompts"));
-  EXPECT_THAT(ErrorOf(R"([{"dimension": ["color"]}])"), HasSubstr("info.json[0]: must have"));
-  EXPECT_THAT(ErrorOf(R"([{"prompt_en": "x", "dimension": []}])"), HasSubstr("\"dimension\""));
+  EXPECT_THAT(ErrorOf(R"([{"dimension": ["color"]}])"), HasSubstr("info.json:1:2: [0]: must have"));
+  EXPECT_THAT(ErrorOf(R"([{"prompt_en": "x", "dimension": []}])"),
+              HasSubstr("[0].dimension: must"));
   EXPECT_THAT(ErrorOf(R"([{"prompt_en": "x", "dimension": ["colour"]}])"), HasSubstr("\"colour\""));
 }
 

@@ -238,7 +238,7 @@ TEST_F(RenderTest, MistakesAreNamed) {
   EXPECT_THAT(with("timing.csv", "video,seconds\na-0\n"), HasSubstr("2 fields"));
   EXPECT_THAT(with("timing.csv", "video,second\na-0,1\n"), HasSubstr("\"second\""));
   EXPECT_THAT(with("timing.csv", "seconds\n1\n"), HasSubstr("name its video"));
-  EXPECT_THAT(with("timing.jsonl", "{}\n{}\n"), HasSubstr("line 1"));
+  EXPECT_THAT(with("timing.jsonl", "{}\n{}\n"), HasSubstr("timing.jsonl:1: "));
   EXPECT_THAT(with("timing.jsonl", R"({"video": "a", "calls": "CX"})"), HasSubstr("calls"));
 }
 

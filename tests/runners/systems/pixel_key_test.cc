@@ -6,6 +6,8 @@
 #include <set>
 #include <string>
 
+#include "datasets/base/archive.h"
+
 namespace teacache {
 namespace {
 
@@ -47,12 +49,12 @@ TEST(PixelKey, EveryFactThatDecidesMakesAnotherKey) {
                             [](SystemInfo* i) { i->prompt_suffix = ""; }};
   const PixelKey key = MakePixelKey(Info(), 1);
   EXPECT_EQ(MakePixelKey(Info(), 1), key);
-  std::set<std::string> different = {ToJson(key).dump(), ToJson(MakePixelKey(Info(), 2)).dump()};
+  std::set<std::string> different = {ToJson(key, "key"), ToJson(MakePixelKey(Info(), 2), "key")};
   for (const Change& change : changes) {
     SystemInfo info = Info();
     change(&info);
     EXPECT_NE(MakePixelKey(info, 1), key);
-    different.insert(ToJson(MakePixelKey(info, 1)).dump());
+    different.insert(ToJson(MakePixelKey(info, 1), "key"));
   }
   EXPECT_EQ(different.size(), 2 + std::size(changes));
 }
