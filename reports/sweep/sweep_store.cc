@@ -4,10 +4,10 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "calib/rules/policy_options.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/work/stale_files.h"
-#include "runners/sampling/policy_options.h"
 
 namespace teacache {
 namespace {

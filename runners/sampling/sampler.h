@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "calib/rules/cache_policy.h"
+#include "calib/rules/teacache_mode.h"
 #include "datasets/trace/trace.h"
 #include "runners/sampling/denoising_run.h"
-#include "runners/sampling/teacache_mode.h"
 #include "runners/schedulers/scheduler.h"
 
 namespace teacache {

@@ -9,8 +9,8 @@
 #include <cmath>
 #include <limits>
 
+#include "calib/rules/policy_options.h"
 #include "datasets/base/error.h"
-#include "runners/sampling/policy_options.h"
 #include "runners/sampling/relative_l1.h"
 #include "runners/sampling/weighted_sum.h"
 #include "tests/runners/sampling/fake_run.h"

@@ -6,7 +6,7 @@
 
 #include "calib/fit/polynomial.h"
 #include "calib/rules/cache_policy.h"
-#include "runners/sampling/teacache_mode.h"
+#include "calib/rules/teacache_mode.h"
 
 namespace teacache {
 

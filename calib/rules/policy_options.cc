@@ -1,4 +1,4 @@
-#include "runners/sampling/policy_options.h"
+#include "calib/rules/policy_options.h"
 
 #include <algorithm>
 #include <cmath>
