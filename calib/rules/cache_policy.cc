@@ -60,12 +60,6 @@ class TeaCachePolicy : public CachePolicy {
       StepSkipRule(MakeSkipCall(options_.rule, kind, 0), options_.threshold, limits_, &state->skip);
       return Position(true);
     }
-    if (!std::isfinite(call.r)) {
-      ThrowUserError("teacache",
-                     "relative change of the modulated input must be finite but is {} at call {}",
-                     call.r,
-                     call.call);
-    }
     const double value = SkipValue(call.r, options_.rule, options_.polynomial, options_.range);
     const SkipStep step = StepSkipRule({value, false}, options_.threshold, limits_, &state->skip);
     return {!step.skip, false, std::isnan(value) ? 0 : value, step.sum};

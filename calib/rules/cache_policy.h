@@ -20,7 +20,9 @@ namespace teacache {
 struct PolicyCall {
   int call = 0;   // 0-based
   int calls = 0;  // calls of the whole run
-  double r = 0;   // relative L1 change of the modulated input; not looked at in forced calls
+  // Relative L1 change of the modulated input; not looked at in forced calls. NaN = unknown, as in
+  // the first call or where the input before was 0: the call is computed.
+  double r = 0;
   // Whether the model's reference implementation, which compares timesteps by value, computes this
   // call for sure. Without a value the rule decides by the call's position.
   std::optional<bool> forced = std::nullopt;
@@ -48,8 +50,8 @@ class CachePolicy {
   // The engine's rule, which also says how r is measured (RelativeChange) and how the branches of a
   // call are joined (SkipTogether); null = plainly, and each branch by its own decision.
   virtual const EngineRule* rule() const { return nullptr; }
-  // Decides and updates `state`. Call 0 is always computed. Throws UserError for a call outside the
-  // run and for a signal that is looked at and is not finite.
+  // Decides and updates `state`. Call 0 is always computed, and so is a call whose signal is looked
+  // at and is not finite. Throws UserError for a call outside the run.
   virtual PolicyDecision Decide(const PolicyCall& call, PolicyState* state) const = 0;
 };
 

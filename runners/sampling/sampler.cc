@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <deque>
+#include <limits>
 #include <optional>
 
 #include "calib/rules/forecast_weights.h"
@@ -177,8 +178,9 @@ class SamplingLoop {
                         const at::Tensor& modulated,
                         BranchState* state,
                         CallRecord* record) const {
+    const bool known = modulated.defined() && state->modulated.defined();
     if (modulated.defined()) {
-      if (state->modulated.defined()) {
+      if (known) {
         L1Sums sums;
         if (options_.record || !reference()) sums = MeasureL1(modulated, state->modulated);
         if (options_.record) record->mod = sums;
@@ -189,7 +191,8 @@ class SamplingLoop {
       state->modulated = modulated;
     }
     const int calls = scheduler_->num_calls();
-    PolicyCall position{call, calls, record->r};
+    const double signal = known ? record->r : std::numeric_limits<double>::quiet_NaN();
+    PolicyCall position{call, calls, signal};
     if (reference()) position.forced = run_->IsFirst(call, calls) || run_->IsLast(call, calls);
     return policy_.Decide(position, &state->policy);
   }

@@ -39,7 +39,9 @@ struct CallRecord {
   int step = 0;
   double timestep = 0;
   int branch = 0;
-  double r = 0;  // relative L1 change of the signal; 0 where it was not looked at
+  // Relative L1 change of the signal: 0 where it was not looked at, not finite where the signal
+  // before was 0 or one of them is not finite.
+  double r = 0;
   // `compute` as joined with the other branches of the call, the rest of this branch alone.
   PolicyDecision decision;
   // With SampleOptions::record, against the call before; residual and output only where both calls

@@ -131,6 +131,23 @@ TEST(LiveRules, BranchesDecideAsInTheReplay) {
   }
 }
 
+// A signal that is 0 in a whole call, by every rule.
+TEST(LiveRules, ASignalOfZeroDecidesAsInTheReplay) {
+  for (const EngineRule& rule : EngineRules()) {
+    FakeBranch branch{"batched", std::vector<float>(kCalls, 1), std::vector<float>(kCalls, 1)};
+    branch.signal[11] = branch.signal[12] = 0;
+    FakeRun run({branch});
+    FakeScheduler scheduler(kCalls);
+    const ReplayOptions options{rule, Polynomial({1, 0}), 1e30, {}};
+    const SampleResult live = Cached(&run, &scheduler, at::ones({1}), options);
+    const std::string schedule = LiveSchedules(live, 1);
+    EXPECT_EQ(schedule, ReplayedSchedules(TraceOf(live, {"batched"}), options)) << rule.name;
+    // 0 -> 0 and 0 -> 1 have a size only with an epsilon in the denominator.
+    const bool sized = rule.epsilon_kind != EngineRule::Epsilon::kNone;
+    EXPECT_EQ(schedule.substr(11, 3), sized ? "SSS" : "SCC") << rule.name << " " << schedule;
+  }
+}
+
 // What a fit must not take for the change from one call to the next.
 TEST(LiveRules, ResidualsOfCachedRunsAreMeasuredBetweenComputedCallsOnly) {
   FakeRun run({{"batched", std::vector<float>(6, 1), {1, 2, 3, 5, 8, 13}}});

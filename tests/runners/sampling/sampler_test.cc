@@ -234,11 +234,21 @@ TEST(Sample, OneCallIsComputed) {
   EXPECT_EQ(Sample(&run, &scheduler, *policy, One()).ComputedCount(), 1);
 }
 
-TEST(Sample, ASignalThatIsNoNumberIsRefused) {
-  FakeRun run({Branch({1, std::numeric_limits<float>::quiet_NaN(), 1}, {1, 1, 1})});
-  FakeScheduler scheduler(3);
-  const auto policy = MakeTeaCachePolicy({0.5, Polynomial({1, 0})});
-  EXPECT_THROW(Sample(&run, &scheduler, *policy, One()), UserError);
+// A change from 0, or from or to what is no number, has no size: the call is computed.
+TEST(Sample, CallsWhoseSignalHasNoChangeAreComputed) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const float odd : {0.0F, nan}) {
+    for (const auto mode : {TeaCacheMode::kStrict, TeaCacheMode::kReference}) {
+      FakeRun run({Branch({1, 1, odd, 1, 1, 1}, {1, 1, 1, 1, 1, 1})});
+      FakeScheduler scheduler(6);
+      SampleOptions options;
+      options.teacache_mode = mode;
+      const SampleResult result =
+          Sample(&run, &scheduler, *MakeTeaCachePolicy({5, Polynomial({1, 0})}), One(), options);
+      // 1 -> 0 is a change by 1 and is skipped; 1 -> NaN is not.
+      EXPECT_THAT(result.Computed(), ElementsAre(true, false, odd != 0, true, false, true)) << odd;
+    }
+  }
 }
 
 TEST(Sample, RecordsEveryCall) {
