@@ -40,26 +40,10 @@ std::string MaskText(const std::vector<bool>& computed) {
   return text;
 }
 
-json PolicyJson(const PolicyOptions& policy) {
-  json j = {{"cache", policy.name}};
-  if (policy.name == "teacache") {
-    j["threshold"] = policy.threshold;
-    j["coefficients"] = policy.polynomial.coefficients();
-    j["teacache_mode"] = TeaCacheModeName(policy.teacache_mode);
-    // Absent in run folders that know no engines.
-    if (policy.engine != "teacache") j["engine"] = policy.engine;
-    if (FindEngineRule(policy.engine).guards_range && policy.range.width() > 0) {
-      j["range"] = {policy.range.lo, policy.range.hi};
-    }
-  }
-  if (policy.name == "uniform") j["computed_calls"] = policy.computed_calls;
-  if (policy.name == "mask") j["mask"] = policy.mask;
-  if (policy.name == "magcache") {
-    j["threshold"] = policy.threshold;
-    j["max_skips"] = policy.magcache.max_skips;
-    j["retention"] = policy.magcache.retention;
-    j["ratios"] = policy.magcache.ratios;
-  }
+json PolicyJson(const PolicyOptions& options) {
+  json j = {{"cache", PolicyName(options)}};
+  const auto set = [&j](const char* name, const auto& value) { j[name] = value; };
+  std::visit([&set](const auto& policy) { policy.VisitFields(set); }, options);
   return j;
 }
 
@@ -156,7 +140,7 @@ class RunFolder {
   RunFolder(const System& system, const GenerateOptions& options)
       : system_(system),
         options_(options),
-        policy_(options.policy.Make(system.info().calls)),
+        policy_(MakePolicy(options.policy, system.info().calls)),
         timing_path_(ShardFile(options.out, "timing.jsonl", options.shard)) {
     options.Check(system);
     CheckForecastOrder(options.forecast);
@@ -244,7 +228,9 @@ class RunFolder {
     sample_options.record = options_.record;
     sample_options.forecast = options_.forecast;
     sample_options.on_call = on_call;
-    sample_options.teacache_mode = options_.policy.teacache_mode;
+    if (const auto* teacache = std::get_if<TeaCache>(&options_.policy)) {
+      sample_options.teacache_mode = teacache->mode;
+    }
     const GeneratedVideo made =
         GenerateVideo(system_, *policy_, item.prompt, item.seed, sample_options);
     MadeVideo finished;

@@ -36,7 +36,6 @@ PolicyDecision Position(bool compute) { return {compute, true, 0, 0}; }
 
 class NoCachePolicy : public CachePolicy {
  public:
-  std::string name() const override { return "none"; }
   bool needs_signal() const override { return false; }
   PolicyDecision Decide(const PolicyCall& call, PolicyState*) const override {
     CheckPosition(call);
@@ -49,7 +48,6 @@ class TeaCachePolicy : public CachePolicy {
   explicit TeaCachePolicy(TeaCacheOptions options)
       : options_(std::move(options)), limits_(LimitsOf(options_.rule)) {}
 
-  std::string name() const override { return "teacache"; }
   bool needs_signal() const override { return true; }
   const EngineRule* rule() const override { return &options_.rule; }
 
@@ -79,7 +77,6 @@ class UniformPolicy : public CachePolicy {
  public:
   explicit UniformPolicy(int computed_calls) : computed_calls_(computed_calls) {}
 
-  std::string name() const override { return "uniform"; }
   bool needs_signal() const override { return false; }
 
   PolicyDecision Decide(const PolicyCall& call, PolicyState*) const override {
@@ -104,7 +101,6 @@ class MaskPolicy : public CachePolicy {
  public:
   explicit MaskPolicy(std::vector<bool> mask) : mask_(std::move(mask)) {}
 
-  std::string name() const override { return "mask"; }
   bool needs_signal() const override { return false; }
 
   PolicyDecision Decide(const PolicyCall& call, PolicyState*) const override {
@@ -126,7 +122,6 @@ class MagCachePolicy : public CachePolicy {
  public:
   explicit MagCachePolicy(MagCacheOptions options) : options_(std::move(options)) {}
 
-  std::string name() const override { return "magcache"; }
   bool needs_signal() const override { return false; }
 
   PolicyDecision Decide(const PolicyCall& call, PolicyState* state) const override {

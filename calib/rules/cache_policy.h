@@ -43,8 +43,6 @@ struct PolicyDecision {
 class CachePolicy {
  public:
   virtual ~CachePolicy() = default;
-  // "none", "teacache", "uniform", "mask", "magcache"
-  virtual std::string name() const = 0;
   // Whether `r` is looked at, so that callers can save its computation.
   virtual bool needs_signal() const = 0;
   // The engine's rule, which also says how r is measured (RelativeChange) and how the branches of a

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
@@ -21,6 +23,15 @@ std::vector<double> Resampled(const std::vector<double>& ratios, int calls) {
     resampled.push_back(ratios[static_cast<size_t>(std::nearbyint(call * scale))]);
   }
   return resampled;
+}
+
+// Calls f with the default of every policy, in order.
+template <typename Function>
+void ForEachPolicy(const Function& f) {
+  [&]<size_t... kIndex>(std::index_sequence<kIndex...>) {
+    (f(std::variant_alternative_t<kIndex, PolicyOptions>()), ...);
+  }
+  (std::make_index_sequence<std::variant_size_v<PolicyOptions>>());
 }
 
 }  // namespace
@@ -50,58 +61,92 @@ std::vector<bool> ParseMask(const std::string& text) {
   return mask;
 }
 
-std::unique_ptr<CachePolicy> PolicyOptions::Make(int calls) const {
-  if (name == "none") return MakeNoCachePolicy();
-  if (name == "teacache") {
-    if (polynomial.coefficients().empty()) {
-      ThrowUserError("--coeffs",
-                     "teacache needs the coefficients of a fit (fit-coeffs makes them)");
-    }
-    if (engine != "teacache" && teacache_mode == TeaCacheMode::kReference) {
-      ThrowUserError("--engine",
-                     "must be teacache with --teacache-mode reference, which is TeaCache's own "
-                     "code, but is {}",
-                     engine);
-    }
-    return MakeTeaCachePolicy({threshold, polynomial, FindEngineRule(engine), range});
+std::unique_ptr<CachePolicy> NoCache::Make(int /*calls*/) const { return MakeNoCachePolicy(); }
+
+std::unique_ptr<CachePolicy> TeaCache::Make(int /*calls*/) const {
+  if (polynomial.coefficients().empty()) {
+    ThrowUserError("--coeffs", "teacache needs the coefficients of a fit (fit-coeffs makes them)");
   }
-  if (name == "uniform") {
-    if (computed_calls < 1 || computed_calls > calls) {
-      ThrowUserError("--computed-calls", "must be 1 to {} but is {}", calls, computed_calls);
-    }
-    return MakeUniformPolicy(computed_calls);
+  if (engine != kName && mode == TeaCacheMode::kReference) {
+    ThrowUserError("--engine",
+                   "must be teacache with --teacache-mode reference, which is TeaCache's own "
+                   "code, but is {}",
+                   engine);
   }
-  if (name == "mask") {
-    std::vector<bool> parsed = ParseMask(mask);
-    if (static_cast<int>(parsed.size()) != calls) {
-      ThrowUserError("--mask",
-                     "must have one letter for each of the {} calls but has {}",
-                     calls,
-                     parsed.size());
-    }
-    if (!parsed.front()) ThrowUserError("--mask", "the first call must be computed (C)");
-    return MakeMaskPolicy(std::move(parsed));
-  }
-  if (name == "magcache") {
-    MagCacheOptions options = magcache;
-    if (options.ratios.empty()) {
-      ThrowUserError("--mag-ratios", "magcache needs a file of fit-coeffs --emit magcache");
-    }
-    options.threshold = threshold;
-    options.ratios = Resampled(options.ratios, calls);
-    return MakeMagCachePolicy(std::move(options));
-  }
-  ThrowUserError("--cache", "must be none, teacache, uniform, mask or magcache but is '{}'", name);
+  return MakeTeaCachePolicy({threshold, polynomial, FindEngineRule(engine), range});
 }
 
-std::string PolicyOptions::Id() const {
-  if (name == "teacache" && engine != name) {
-    return fmt::format("{}-{}-{}", name, threshold, engine);
+std::string TeaCache::Id() const {
+  std::string id = fmt::format("{}-{}", kName, threshold);
+  if (engine != kName) id += "-" + engine;
+  return id;
+}
+
+std::unique_ptr<CachePolicy> UniformSkipping::Make(int calls) const {
+  if (computed_calls < 1 || computed_calls > calls) {
+    ThrowUserError("--computed-calls", "must be 1 to {} but is {}", calls, computed_calls);
   }
-  if (name == "teacache" || name == "magcache") return fmt::format("{}-{}", name, threshold);
-  if (name == "uniform") return fmt::format("uniform-{}", computed_calls);
-  if (name == "mask") return fmt::format("mask-{}", std::count(mask.begin(), mask.end(), 'C'));
-  return name;
+  return MakeUniformPolicy(computed_calls);
+}
+
+std::unique_ptr<CachePolicy> FixedMask::Make(int calls) const {
+  std::vector<bool> parsed = ParseMask(mask);
+  if (static_cast<int>(parsed.size()) != calls) {
+    ThrowUserError(
+        "--mask", "must have one letter for each of the {} calls but has {}", calls, parsed.size());
+  }
+  if (!parsed.front()) ThrowUserError("--mask", "the first call must be computed (C)");
+  return MakeMaskPolicy(std::move(parsed));
+}
+
+std::string FixedMask::Id() const {
+  return fmt::format("{}-{}", kName, std::ranges::count(mask, 'C'));
+}
+
+std::unique_ptr<CachePolicy> MagCache::Make(int calls) const {
+  MagCacheOptions options = *this;
+  if (options.ratios.empty()) {
+    ThrowUserError("--mag-ratios", "magcache needs a file of fit-coeffs --emit magcache");
+  }
+  options.ratios = Resampled(options.ratios, calls);
+  return MakeMagCachePolicy(std::move(options));
+}
+
+std::string PolicyName(const PolicyOptions& options) {
+  return std::visit([](const auto& policy) { return std::string(policy.kName); }, options);
+}
+
+std::string PolicyId(const PolicyOptions& options) {
+  return std::visit([](const auto& policy) { return policy.Id(); }, options);
+}
+
+std::unique_ptr<CachePolicy> MakePolicy(const PolicyOptions& options, int calls) {
+  return std::visit([calls](const auto& policy) { return policy.Make(calls); }, options);
+}
+
+PolicyOptions DefaultPolicy(std::string_view name) {
+  std::optional<PolicyOptions> found;
+  ForEachPolicy([&](const auto& policy) {
+    if (policy.kName == name) found = policy;
+  });
+  if (!found) ThrowUserError("--cache", "must be {} but is '{}'", PolicyNames(), name);
+  return *found;
+}
+
+std::string PolicyNames() {
+  std::vector<std::string_view> names;
+  ForEachPolicy([&](const auto& policy) { names.push_back(policy.kName); });
+  const std::string_view last = names.back();
+  names.pop_back();
+  return fmt::format("{} or {}", fmt::join(names, ", "), last);
+}
+
+std::string_view LabelOfPolicy(std::string_view name) {
+  std::string_view label;
+  ForEachPolicy([&](const auto& policy) {
+    if (policy.kName == name) label = policy.kLabel;
+  });
+  return label;
 }
 
 }  // namespace teacache

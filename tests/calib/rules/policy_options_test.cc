@@ -5,10 +5,15 @@
 
 #include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <variant>
+#include <vector>
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/user_error.h"
 
 namespace teacache {
 namespace {
@@ -18,101 +23,107 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-PolicyOptions TeaCache(double threshold) {
-  PolicyOptions options;
-  options.name = "teacache";
+PolicyOptions Tea(double threshold) {
+  TeaCache options;
   options.threshold = threshold;
   options.polynomial = Polynomial({1, 0});
   return options;
 }
-PolicyOptions Uniform(int computed) {
-  PolicyOptions options;
-  options.name = "uniform";
-  options.computed_calls = computed;
-  return options;
-}
-PolicyOptions Mask(const std::string& mask) {
-  PolicyOptions options;
-  options.name = "mask";
-  options.mask = mask;
-  return options;
-}
-
-PolicyOptions MagCache(const std::vector<double>& ratios) {
-  PolicyOptions options;
-  options.name = "magcache";
+PolicyOptions Mag(const std::vector<double>& ratios) {
+  MagCache options;
   options.threshold = 0.05;
-  options.magcache = {.max_skips = 2, .retention = 0, .ratios = ratios};
+  options.max_skips = 2;
+  options.retention = 0;
+  options.ratios = ratios;
   return options;
 }
 
 std::string ErrorOf(const PolicyOptions& options, int calls) {
-  try {
-    options.Make(calls);
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "no error";
+  return teacache::ErrorOf([&] { MakePolicy(options, calls); });
 }
 
-TEST(PolicyOptions, MakesThePolicyOfTheName) {
-  EXPECT_EQ(PolicyOptions{}.Make(30)->name(), "none");
-  EXPECT_EQ(TeaCache(0.2).Make(30)->name(), "teacache");
-  EXPECT_EQ(Uniform(10).Make(30)->name(), "uniform");
-  EXPECT_EQ(Mask("CSC").Make(3)->name(), "mask");
-  EXPECT_EQ(MagCache({1, 0.9}).Make(2)->name(), "magcache");
-  EXPECT_FALSE(MagCache({1, 0.9}).Make(2)->needs_signal());
-  EXPECT_FALSE(PolicyOptions{}.Make(30)->needs_signal());
-  EXPECT_TRUE(TeaCache(0.2).Make(30)->needs_signal());
+TEST(PolicyOptions, NamesLabelsAndDefaults) {
+  EXPECT_EQ(PolicyNames(), "none, teacache, uniform, mask or magcache");
+  for (const char* name : {"none", "teacache", "uniform", "mask", "magcache"}) {
+    EXPECT_EQ(PolicyName(DefaultPolicy(name)), name);
+    EXPECT_NE(LabelOfPolicy(name), "");
+  }
+  EXPECT_EQ(LabelOfPolicy("teacache"), "TeaCache");
+  EXPECT_EQ(LabelOfPolicy("magic"), "");
+  EXPECT_THAT(teacache::ErrorOf([] { DefaultPolicy("magic"); }),
+              AllOf(StartsWith("--cache"),
+                    HasSubstr("none, teacache, uniform, mask or magcache"),
+                    HasSubstr("'magic'")));
+}
+
+TEST(PolicyOptions, OnlyTeaCacheLooksAtTheSignal) {
+  EXPECT_FALSE(MakePolicy(Mag({1, 0.9}), 2)->needs_signal());
+  EXPECT_FALSE(MakePolicy(PolicyOptions(), 30)->needs_signal());
+  EXPECT_TRUE(MakePolicy(Tea(0.2), 30)->needs_signal());
 }
 
 TEST(PolicyOptions, IdsNameFolders) {
-  EXPECT_EQ(PolicyOptions{}.Id(), "none");
-  EXPECT_EQ(TeaCache(0.1).Id(), "teacache-0.1");
-  EXPECT_EQ(TeaCache(0).Id(), "teacache-0");
-  EXPECT_EQ(Uniform(12).Id(), "uniform-12");
-  EXPECT_EQ(Mask("CSSC").Id(), "mask-2");
-  EXPECT_EQ(MagCache({1, 1}).Id(), "magcache-0.05");
+  EXPECT_EQ(PolicyId(PolicyOptions()), "none");
+  EXPECT_EQ(PolicyId(Tea(0.1)), "teacache-0.1");
+  EXPECT_EQ(PolicyId(Tea(0)), "teacache-0");
+  EXPECT_EQ(PolicyId(UniformSkipping{12}), "uniform-12");
+  EXPECT_EQ(PolicyId(FixedMask{"CSSC"}), "mask-2");
+  EXPECT_EQ(PolicyId(Mag({1, 1})), "magcache-0.05");
+}
+
+// As version 0.1.0 wrote them: a run folder of that version goes on.
+TEST(PolicyOptions, FieldsOfRunFolders) {
+  const auto fields = [](const PolicyOptions& options) {
+    nlohmann::json j;
+    const auto set = [&j](const char* name, const auto& value) { j[name] = value; };
+    std::visit([&set](const auto& policy) { policy.VisitFields(set); }, options);
+    return j.dump();
+  };
+  EXPECT_EQ(fields(NoCache()), "null");
+  EXPECT_EQ(fields(Tea(0.1)),
+            R"({"coefficients":[1.0,0.0],"teacache_mode":"strict","threshold":0.1})");
+  EXPECT_EQ(fields(UniformSkipping{12}), R"({"computed_calls":12})");
+  EXPECT_EQ(fields(FixedMask{"CSSC"}), R"({"mask":"CSSC"})");
+  EXPECT_EQ(fields(Mag({1, 0.5})),
+            R"({"max_skips":2,"ratios":[1.0,0.5],"retention":0.0,"threshold":0.05})");
+  TeaCache guarded = std::get<TeaCache>(Tea(0.1));
+  guarded.range = {0.1, 0.5};
+  EXPECT_EQ(fields(guarded), fields(Tea(0.1)));
+  guarded.engine = "mlx-teacache";
+  EXPECT_THAT(fields(guarded),
+              AllOf(HasSubstr(R"("engine":"mlx-teacache")"), HasSubstr(R"("range":[0.1,0.5])")));
 }
 
 TEST(PolicyOptions, EnginesRules) {
-  PolicyOptions options = TeaCache(0.1);
+  TeaCache options = std::get<TeaCache>(Tea(0.1));
   options.engine = "comfyui";
   EXPECT_EQ(options.Make(30)->rule()->name, "comfyui");
   EXPECT_EQ(options.Id(), "teacache-0.1-comfyui");
-  options.teacache_mode = TeaCacheMode::kReference;
+  options.mode = TeaCacheMode::kReference;
   EXPECT_THAT(ErrorOf(options, 30), HasSubstr("--engine"));
-  options = TeaCache(0.1);
+  options = std::get<TeaCache>(Tea(0.1));
   options.engine = "comfy";
   EXPECT_THAT(ErrorOf(options, 30), HasSubstr("comfyui-flux"));
 }
 
-TEST(PolicyOptions, WhatDoesNotFitIsSaid) {
-  PolicyOptions unknown;
-  unknown.name = "magic";
-  EXPECT_THAT(ErrorOf(unknown, 30),
-              AllOf(StartsWith("--cache"),
-                    HasSubstr("none, teacache, uniform, mask or magcache"),
-                    HasSubstr("'magic'")));
-  PolicyOptions no_coefficients = TeaCache(0.1);
-  no_coefficients.polynomial = Polynomial();
-  EXPECT_THAT(ErrorOf(no_coefficients, 30), AllOf(StartsWith("--coeffs"), HasSubstr("fit-coeffs")));
+TEST(PolicyOptions, WhatDoesNotFitIsRefused) {
+  EXPECT_THAT(ErrorOf(TeaCache(), 30), AllOf(StartsWith("--coeffs"), HasSubstr("fit-coeffs")));
   for (const double threshold :
        {-1.0, -1e-9, std::nan(""), std::numeric_limits<double>::infinity()}) {
-    EXPECT_THAT(ErrorOf(TeaCache(threshold), 30), HasSubstr("threshold")) << threshold;
+    EXPECT_THAT(ErrorOf(Tea(threshold), 30), HasSubstr("threshold")) << threshold;
   }
-  EXPECT_EQ(ErrorOf(TeaCache(0), 30), "no error");
+  EXPECT_EQ(ErrorOf(Tea(0), 30), "no error");
   for (const int computed : {-1, 0, 31}) {
-    EXPECT_THAT(ErrorOf(Uniform(computed), 30),
+    EXPECT_THAT(ErrorOf(UniformSkipping{computed}, 30),
                 AllOf(HasSubstr("1 to 30"), HasSubstr(std::to_string(computed))));
   }
-  EXPECT_THAT(ErrorOf(Mask("CSC"), 4), AllOf(HasSubstr("4 calls"), HasSubstr("has 3")));
-  EXPECT_THAT(ErrorOf(Mask("SCC"), 3), HasSubstr("first call"));
-  EXPECT_THAT(ErrorOf(Mask("CSX"), 3), AllOf(StartsWith("--mask"), HasSubstr("'CSX'")));
+  EXPECT_THAT(ErrorOf(FixedMask{"CSC"}, 4), AllOf(HasSubstr("4 calls"), HasSubstr("has 3")));
+  EXPECT_THAT(ErrorOf(FixedMask{"SCC"}, 3), HasSubstr("first call"));
+  EXPECT_THAT(ErrorOf(FixedMask{"CSX"}, 3), AllOf(StartsWith("--mask"), HasSubstr("'CSX'")));
 }
 
 std::string Schedule(const PolicyOptions& options, int calls) {
-  const auto policy = options.Make(calls);
+  const auto policy = MakePolicy(options, calls);
   PolicyState state;
   std::string text;
   for (int call = 0; call < calls; ++call) {
@@ -122,11 +133,11 @@ std::string Schedule(const PolicyOptions& options, int calls) {
 }
 
 TEST(PolicyOptions, MagCacheFollowsItsRatios) {
-  EXPECT_EQ(Schedule(MagCache({1, 1, 1, 1, 1, 1, 1}), 7), "CSSCSSC");
-  EXPECT_EQ(Schedule(MagCache({1, 0.97, 0.97, 1, 1, 0.9, 1}), 7), "CSCSSCS");
+  EXPECT_EQ(Schedule(Mag({1, 1, 1, 1, 1, 1, 1}), 7), "CSSCSSC");
+  EXPECT_EQ(Schedule(Mag({1, 0.97, 0.97, 1, 1, 0.9, 1}), 7), "CSCSSCS");
   // Ratios of other runs are taken where they are nearest: 1, 0.9, 1 for 5 calls.
-  EXPECT_EQ(Schedule(MagCache({1, 0.9, 1}), 5), Schedule(MagCache({1, 1, 0.9, 1, 1}), 5));
-  EXPECT_THAT(ErrorOf(MagCache({}), 5), StartsWith("--mag-ratios"));
+  EXPECT_EQ(Schedule(Mag({1, 0.9, 1}), 5), Schedule(Mag({1, 1, 0.9, 1, 1}), 5));
+  EXPECT_THAT(ErrorOf(Mag({}), 5), StartsWith("--mag-ratios"));
 }
 
 TEST(ReadMagRatios, ReadsWhatFitCoeffsEmits) {
