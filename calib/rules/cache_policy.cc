@@ -36,7 +36,6 @@ PolicyDecision Position(bool compute) { return {compute, true, 0, 0}; }
 
 class NoCachePolicy : public CachePolicy {
  public:
-  bool needs_signal() const override { return false; }
   PolicyDecision Decide(const PolicyCall& call, PolicyState*) const override {
     CheckPosition(call);
     return Position(true);
@@ -48,7 +47,7 @@ class TeaCachePolicy : public CachePolicy {
   explicit TeaCachePolicy(TeaCacheOptions options)
       : options_(std::move(options)), limits_(LimitsOf(options_.rule)) {}
 
-  bool needs_signal() const override { return true; }
+  PolicySignal signal() const override { return PolicySignal::kModulated; }
   const EngineRule* rule() const override { return &options_.rule; }
 
   PolicyDecision Decide(const PolicyCall& call, PolicyState* state) const override {
@@ -77,8 +76,6 @@ class UniformPolicy : public CachePolicy {
  public:
   explicit UniformPolicy(int computed_calls) : computed_calls_(computed_calls) {}
 
-  bool needs_signal() const override { return false; }
-
   PolicyDecision Decide(const PolicyCall& call, PolicyState*) const override {
     CheckPosition(call);
     CheckUniform(call.calls, computed_calls_);
@@ -101,8 +98,6 @@ class MaskPolicy : public CachePolicy {
  public:
   explicit MaskPolicy(std::vector<bool> mask) : mask_(std::move(mask)) {}
 
-  bool needs_signal() const override { return false; }
-
   PolicyDecision Decide(const PolicyCall& call, PolicyState*) const override {
     CheckPosition(call);
     if (call.calls != static_cast<int>(mask_.size())) {
@@ -121,8 +116,6 @@ class MaskPolicy : public CachePolicy {
 class MagCachePolicy : public CachePolicy {
  public:
   explicit MagCachePolicy(MagCacheOptions options) : options_(std::move(options)) {}
-
-  bool needs_signal() const override { return false; }
 
   PolicyDecision Decide(const PolicyCall& call, PolicyState* state) const override {
     CheckPosition(call);
@@ -149,15 +142,35 @@ class MagCachePolicy : public CachePolicy {
   MagCacheOptions options_;
 };
 
+class FirstBlockPolicy : public CachePolicy {
+ public:
+  explicit FirstBlockPolicy(const FirstBlockOptions& options) : options_(options) {}
+
+  PolicySignal signal() const override { return PolicySignal::kFirstBlock; }
+
+  PolicyDecision Decide(const PolicyCall& call, PolicyState*) const override {
+    CheckPosition(call);
+    if (call.call == 0) return Position(true);
+    const double value = std::isfinite(call.r) ? call.r : 0;
+    return {!(call.r <= options_.threshold), false, value, value};
+  }
+
+ private:
+  FirstBlockOptions options_;
+};
+
+void CheckThreshold(const char* policy, double threshold) {
+  if (!std::isfinite(threshold) || threshold < 0) {
+    ThrowUserError(policy, "threshold must be a finite number >= 0 but is {}", threshold);
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<CachePolicy> MakeNoCachePolicy() { return std::make_unique<NoCachePolicy>(); }
 
 std::unique_ptr<CachePolicy> MakeTeaCachePolicy(const TeaCacheOptions& options) {
-  if (!std::isfinite(options.threshold) || options.threshold < 0) {
-    ThrowUserError(
-        "teacache", "threshold must be a finite number >= 0 but is {}", options.threshold);
-  }
+  CheckThreshold("teacache", options.threshold);
   if (options.polynomial.coefficients().empty()) {
     ThrowUserError("teacache", "coefficients must be given (highest power first) but are empty");
   }
@@ -188,10 +201,7 @@ std::unique_ptr<CachePolicy> MakeMaskPolicy(std::vector<bool> mask) {
 }
 
 std::unique_ptr<CachePolicy> MakeMagCachePolicy(MagCacheOptions options) {
-  if (!std::isfinite(options.threshold) || options.threshold < 0) {
-    ThrowUserError(
-        "magcache", "threshold must be a finite number >= 0 but is {}", options.threshold);
-  }
+  CheckThreshold("magcache", options.threshold);
   if (options.max_skips < 1) {
     ThrowUserError("magcache", "skips in a row must be at least 1 but are {}", options.max_skips);
   }
@@ -205,6 +215,11 @@ std::unique_ptr<CachePolicy> MakeMagCachePolicy(MagCacheOptions options) {
     }
   }
   return std::make_unique<MagCachePolicy>(std::move(options));
+}
+
+std::unique_ptr<CachePolicy> MakeFirstBlockPolicy(const FirstBlockOptions& options) {
+  CheckThreshold("fbcache", options.threshold);
+  return std::make_unique<FirstBlockPolicy>(options);
 }
 
 std::vector<bool> UniformMask(int calls, int computed_calls) {

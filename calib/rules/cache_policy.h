@@ -16,12 +16,19 @@ namespace teacache {
 // one sample (and one guidance branch). Those that accumulate (TeaCache by any engine's rule,
 // MagCache) step through skip_rule.h, as the replay of traces and the sweep over thresholds do.
 
+// What a policy looks at in a call, so that callers measure nothing else.
+enum class PolicySignal {
+  kNone,
+  kModulated,   // relative L1 change of the modulated input from the call before
+  kFirstBlock,  // relative L1 change of the first block's residual since the last computed call
+};
+
 // What a policy sees of one transformer call.
 struct PolicyCall {
   int call = 0;   // 0-based
   int calls = 0;  // calls of the whole run
-  // Relative L1 change of the modulated input; not looked at in forced calls. NaN = unknown, as in
-  // the first call or where the input before was 0: the call is computed.
+  // The signal; not looked at in forced calls. NaN = unknown, as in the first call or where what it
+  // is relative to was 0: the call is computed.
   double r = 0;
   // Whether the model's reference implementation, which compares timesteps by value, computes this
   // call for sure. Without a value the rule decides by the call's position.
@@ -43,8 +50,7 @@ struct PolicyDecision {
 class CachePolicy {
  public:
   virtual ~CachePolicy() = default;
-  // Whether `r` is looked at, so that callers can save its computation.
-  virtual bool needs_signal() const = 0;
+  virtual PolicySignal signal() const { return PolicySignal::kNone; }
   // The engine's rule, which also says how r is measured (RelativeChange) and how the branches of a
   // call are joined (SkipTogether); null = plainly, and each branch by its own decision.
   virtual const EngineRule* rule() const { return nullptr; }
@@ -76,6 +82,13 @@ struct MagCacheOptions {
   std::vector<double> ratios;  // [calls] size of the residual over that of the call before
 };
 
+// First-block cache (diffusers' first_block_cache.py, after ParaAttention): the first block always
+// runs; the others are skipped iff r <= threshold. No call but the first is forced. There a NaN
+// skips, here it computes.
+struct FirstBlockOptions {
+  double threshold = 0.05;  // >= 0; 0 = skip only where nothing changed
+};
+
 std::unique_ptr<CachePolicy> MakeNoCachePolicy();
 // Throws UserError for a threshold that is negative or not finite, and for a polynomial that has no
 // coefficients or one that is not finite.
@@ -89,6 +102,9 @@ std::unique_ptr<CachePolicy> MakeMaskPolicy(std::vector<bool> mask);
 // A run must have exactly options.ratios.size() calls. Throws UserError for values outside the
 // ranges above.
 std::unique_ptr<CachePolicy> MakeMagCachePolicy(MagCacheOptions options);
+
+// Throws UserError for a threshold that is negative or not finite.
+std::unique_ptr<CachePolicy> MakeFirstBlockPolicy(const FirstBlockOptions& options);
 
 // The evenly spaced call numbers of MakeUniformPolicy: round(i * (calls - 1) / (computed - 1)),
 // halves up, i = 0 ... computed - 1. Throws UserError unless 2 <= computed <= calls or both are 1.

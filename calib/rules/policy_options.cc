@@ -112,6 +112,10 @@ std::unique_ptr<CachePolicy> MagCache::Make(int calls) const {
   return MakeMagCachePolicy(std::move(options));
 }
 
+std::unique_ptr<CachePolicy> FirstBlockCache::Make(int /*calls*/) const {
+  return MakeFirstBlockPolicy(*this);
+}
+
 std::string PolicyName(const PolicyOptions& options) {
   return std::visit([](const auto& policy) { return std::string(policy.kName); }, options);
 }

@@ -136,8 +136,23 @@ struct MagCache : MagCacheOptions {
   }
 };
 
+struct FirstBlockCache : FirstBlockOptions {
+  static constexpr std::string_view kName = "fbcache";
+  static constexpr std::string_view kLabel = "first-block cache";
+
+  std::unique_ptr<CachePolicy> Make(int calls) const;
+  std::string Id() const { return fmt::format("{}-{}", kName, threshold); }
+  template <typename Field>
+  void VisitFields(const Field& field) const {
+    field("threshold", threshold);
+  }
+  template <typename App>
+  void AddFlags(App* /*app*/) {}
+};
+
 // In the order in which they are listed to users.
-using PolicyOptions = std::variant<NoCache, TeaCache, UniformSkipping, FixedMask, MagCache>;
+using PolicyOptions =
+    std::variant<NoCache, TeaCache, UniformSkipping, FixedMask, MagCache, FirstBlockCache>;
 
 std::string PolicyName(const PolicyOptions& options);
 std::string PolicyId(const PolicyOptions& options);

@@ -4,12 +4,16 @@
 #include <c10/core/GradMode.h>
 
 #include <chrono>
+#include <cmath>
 #include <deque>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "calib/rules/forecast_weights.h"
+#include "datasets/base/error.h"
 #include "datasets/tensors/torch_device.h"
+#include "runners/sampling/first_block.h"
 #include "runners/sampling/forecast.h"
 #include "runners/sampling/relative_l1.h"
 
@@ -17,6 +21,8 @@ namespace teacache {
 namespace {
 
 using Streams = std::vector<at::Tensor>;
+
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 class Stopwatch {
  public:
@@ -47,10 +53,12 @@ Streams Difference(const Streams& a, const Streams& b) {
 // What one guidance branch remembers from call to call.
 struct BranchState {
   PolicyState policy;
-  at::Tensor modulated;           // of the call before
-  Forecast forecast;              // of the residual; knows that of the last computed call
-  Streams output;                 // of the last computed call, when recording
-  bool computed = false;          // the call before, so that what is known last is its own
+  at::Tensor modulated;   // of the call before
+  at::Tensor first;       // the first block's residual in the last computed call, when looked at
+  Streams residual;       // of all blocks in the last computed call, when recording
+  Forecast forecast;      // of the residual
+  Streams output;         // of the last computed call, when recording
+  bool computed = false;  // the call before, so that `residual` and `output` are its own
   std::deque<Streams> residuals;  // newest first, when recording with look-back; empty = skipped
 };
 
@@ -58,6 +66,8 @@ struct BranchState {
 struct OpenCall {
   int branch = 0;
   DenoisingRun::Embedding embedding;
+  Streams first;              // output of the first block and
+  at::Tensor first_residual;  // what it added to stream 0, when looked at
   CallRecord record;
 };
 
@@ -75,6 +85,13 @@ class SamplingLoop {
         names_(run->branches()),
         branches_(names_.size()) {
     for (BranchState& state : branches_) state.forecast = Forecast(options.forecast);
+    if (policy.signal() == PolicySignal::kFirstBlock) {
+      first_block_ = dynamic_cast<FirstBlockRun*>(run);
+      if (!first_block_) {
+        ThrowUserError("--cache",
+                       "must not be fbcache: this model is not cut after its first block");
+      }
+    }
   }
 
   SampleResult Run(at::Tensor latent) {
@@ -143,9 +160,13 @@ class SamplingLoop {
     record.timestep = scheduler_->TimestepOf(call);
     record.branch = branch;
     Stopwatch watch = Watch(latent);
-    const bool with_signal = options_.record || policy_.needs_signal();
+    const bool with_signal = options_.record || policy_.signal() == PolicySignal::kModulated;
     open.embedding = run_->Embed(call, branch, latent, with_signal);
-    record.decision = Decide(call, open.embedding.modulated, &branches_[branch], &record);
+    if (first_block_) {
+      open.first = first_block_->FirstBlock(call, branch, open.embedding.streams);
+      open.first_residual = at::sub(open.first[0], open.embedding.streams[0]);
+    }
+    record.decision = Decide(open, &branches_[branch], &record);
     record.ms_embed = watch.Lap();
     return open;
   }
@@ -157,14 +178,18 @@ class SamplingLoop {
     const Streams input = std::move(open->embedding.streams);
     Streams streams;
     if (record.decision.compute) {
-      streams = run_->Blocks(record.call, open->branch, input);
+      streams = first_block_ ? first_block_->OtherBlocks(record.call, open->branch, open->first)
+                             : run_->Blocks(record.call, open->branch, input);
       record.ms_blocks = watch.Lap();
-      Streams residual = Difference(streams, input);
-      if (options_.record) Measure(streams, residual, &state, &record);
+      Streams residual = Difference(streams, first_block_ ? open->first : input);
+      if (options_.record) {
+        Measure(streams, first_block_ ? Difference(streams, input) : residual, &state, &record);
+      }
       state.forecast.Add(record.timestep, std::move(residual));
+      state.first = open->first_residual;
       watch.Lap();
     } else {
-      streams = state.forecast.Apply(record.timestep, input);
+      streams = state.forecast.Apply(record.timestep, first_block_ ? open->first : input);
       record.ms_blocks = watch.Lap();
       if (options_.lookback >= 2) Remember({}, &state);
     }
@@ -174,27 +199,36 @@ class SamplingLoop {
     return prediction;
   }
 
-  PolicyDecision Decide(int call,
-                        const at::Tensor& modulated,
-                        BranchState* state,
-                        CallRecord* record) const {
-    const bool known = modulated.defined() && state->modulated.defined();
-    if (modulated.defined()) {
-      if (known) {
-        L1Sums sums;
-        if (options_.record || !reference()) sums = MeasureL1(modulated, state->modulated);
-        if (options_.record) record->mod = sums;
-        record->r = reference() ? ReferenceRelativeL1(modulated, state->modulated)
-                                : RelativeChange(sums, rule_);
-      }
-      // The signal is compared with the call before, whether that was computed or skipped.
-      state->modulated = modulated;
-    }
+  PolicyDecision Decide(const OpenCall& open, BranchState* state, CallRecord* record) const {
+    const double modulated = ModulatedChange(open.embedding.modulated, state, record);
+    const double signal = first_block_ ? Change(open.first_residual, state->first) : modulated;
+    if (std::isfinite(signal)) record->r = signal;
     const int calls = scheduler_->num_calls();
-    const double signal = known ? record->r : std::numeric_limits<double>::quiet_NaN();
-    PolicyCall position{call, calls, signal};
-    if (reference()) position.forced = run_->IsFirst(call, calls) || run_->IsLast(call, calls);
+    PolicyCall position{record->call, calls, signal};
+    if (reference()) {
+      position.forced = run_->IsFirst(record->call, calls) || run_->IsLast(record->call, calls);
+    }
     return policy_.Decide(position, &state->policy);
+  }
+
+  // The signal is compared with the call before, whether that was computed or skipped.
+  double ModulatedChange(const at::Tensor& modulated,
+                         BranchState* state,
+                         CallRecord* record) const {
+    if (!modulated.defined()) return kUnknown;
+    const at::Tensor before = std::exchange(state->modulated, modulated);
+    if (!before.defined()) return kUnknown;
+    if (!options_.record) return Change(modulated, before);
+    record->mod = MeasureL1(modulated, before);
+    return reference() ? ReferenceRelativeL1(modulated, before)
+                       : RelativeChange(record->mod, rule_);
+  }
+
+  // NaN without a tensor to compare with.
+  double Change(const at::Tensor& now, const at::Tensor& before) const {
+    if (!before.defined()) return kUnknown;
+    return reference() ? ReferenceRelativeL1(now, before)
+                       : RelativeChange(MeasureL1(now, before), rule_);
   }
 
   bool reference() const { return options_.teacache_mode == TeaCacheMode::kReference; }
@@ -205,9 +239,10 @@ class SamplingLoop {
                BranchState* state,
                CallRecord* record) const {
     if (state->computed) {
-      record->res = MeasureL1(residual, state->forecast.last());
+      record->res = MeasureL1(residual, state->residual);
       record->out = MeasureL1(output, state->output);
     }
+    state->residual = residual;
     state->output = output;
     if (options_.lookback < 2) return;
     for (size_t k = 1; k < state->residuals.size(); ++k) {
@@ -225,6 +260,7 @@ class SamplingLoop {
   }
 
   DenoisingRun* run_;
+  FirstBlockRun* first_block_ = nullptr;  // of the run, for policies that look at it
   Scheduler* scheduler_;
   const CachePolicy& policy_;
   const EngineRule rule_;  // the plain one for policies that follow no engine

@@ -39,9 +39,7 @@ struct CallRecord {
   int step = 0;
   double timestep = 0;
   int branch = 0;
-  // Relative L1 change of the signal: 0 where it was not looked at, not finite where the signal
-  // before was 0 or one of them is not finite.
-  double r = 0;
+  double r = 0;  // the policy's signal (PolicySignal); 0 where it is unknown or not looked at
   // `compute` as joined with the other branches of the call, the rest of this branch alone.
   PolicyDecision decision;
   // With SampleOptions::record, against the call before; residual and output only where both calls
