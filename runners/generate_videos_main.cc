@@ -55,8 +55,9 @@ void AddCacheFlags(CLI::App* app, CacheFlags* flags) {
          flags->threshold,
          "teacache: skip while the accumulated rescaled change stays below this; magcache: "
          "while the accumulated error of the ratios does; >= 0, 0 = never skip; fbcache: skip "
-         "while the first block's residual has changed by at most this part")
-      ->default_str("0.1, fbcache 0.05");
+         "while the first block's residual has changed by at most this part; easycache: skip while "
+         "the accumulated foreseen change of the output stays below this")
+      ->default_str("0.1, fbcache and easycache 0.05");
   app->add_option("--coeffs",
                   flags->coeffs,
                   "teacache: coefficients file of fit-coeffs; default the published ones");

@@ -159,6 +159,44 @@ class FirstBlockPolicy : public CachePolicy {
   FirstBlockOptions options_;
 };
 
+EngineRule FollowingCond() {
+  EngineRule rule;
+  rule.name = "easycache";
+  rule.branches = EngineRule::Branches::kCond;
+  return rule;
+}
+
+class EasyCachePolicy : public CachePolicy {
+ public:
+  explicit EasyCachePolicy(const EasyCacheOptions& options) : options_(options) {}
+
+  PolicySignal signal() const override { return PolicySignal::kLatent; }
+  const EngineRule* rule() const override { return &rule_; }
+
+  PolicyDecision Decide(const PolicyCall& call, PolicyState* state) const override {
+    CheckPosition(call);
+    if (call.call == 0 || call.call < options_.first_calls || call.call == call.calls - 1) {
+      state->skip = {};
+      return Position(true);
+    }
+    const double value = state->rate * (call.r / state->output_size);
+    const SkipStep step = StepSkipRule(
+        {std::isfinite(value) ? value : NAN, false}, options_.threshold, {}, &state->skip);
+    return {!step.skip, false, std::isfinite(value) ? value : 0, step.sum};
+  }
+
+  void Learn(const ComputedCall& computed, PolicyState* state) const override {
+    state->output_size = computed.output_size;
+    if (!std::isnan(computed.latent_change)) {
+      state->rate = computed.output_change / computed.latent_change;
+    }
+  }
+
+ private:
+  EasyCacheOptions options_;
+  EngineRule rule_ = FollowingCond();
+};
+
 void CheckThreshold(const char* policy, double threshold) {
   if (!std::isfinite(threshold) || threshold < 0) {
     ThrowUserError(policy, "threshold must be a finite number >= 0 but is {}", threshold);
@@ -220,6 +258,14 @@ std::unique_ptr<CachePolicy> MakeMagCachePolicy(MagCacheOptions options) {
 std::unique_ptr<CachePolicy> MakeFirstBlockPolicy(const FirstBlockOptions& options) {
   CheckThreshold("fbcache", options.threshold);
   return std::make_unique<FirstBlockPolicy>(options);
+}
+
+std::unique_ptr<CachePolicy> MakeEasyCachePolicy(const EasyCacheOptions& options) {
+  CheckThreshold("easycache", options.threshold);
+  if (options.first_calls < 0) {
+    ThrowUserError("easycache", "first calls must be at least 0 but are {}", options.first_calls);
+  }
+  return std::make_unique<EasyCachePolicy>(options);
 }
 
 std::vector<bool> UniformMask(int calls, int computed_calls) {

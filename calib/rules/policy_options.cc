@@ -116,6 +116,19 @@ std::unique_ptr<CachePolicy> FirstBlockCache::Make(int /*calls*/) const {
   return MakeFirstBlockPolicy(*this);
 }
 
+std::unique_ptr<CachePolicy> EasyCache::Make(int /*calls*/) const {
+  return MakeEasyCachePolicy(*this);
+}
+
+std::unique_ptr<CachePolicy> IntervalSkipping::Make(int calls) const {
+  if (interval < 1 || interval > calls) {
+    ThrowUserError("--interval", "must be 1 to {} but is {}", calls, interval);
+  }
+  std::vector<bool> computed;
+  for (int call = 0; call < calls; ++call) computed.push_back(call % interval == 0);
+  return MakeMaskPolicy(std::move(computed));
+}
+
 std::string PolicyName(const PolicyOptions& options) {
   return std::visit([](const auto& policy) { return std::string(policy.kName); }, options);
 }

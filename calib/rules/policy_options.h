@@ -150,9 +150,53 @@ struct FirstBlockCache : FirstBlockOptions {
   void AddFlags(App* /*app*/) {}
 };
 
+struct EasyCache : EasyCacheOptions {
+  static constexpr std::string_view kName = "easycache";
+  static constexpr std::string_view kLabel = "EasyCache";
+
+  std::unique_ptr<CachePolicy> Make(int calls) const;
+  std::string Id() const { return fmt::format("{}-{}", kName, threshold); }
+  template <typename Field>
+  void VisitFields(const Field& field) const {
+    field("threshold", threshold);
+    field("first_calls", first_calls);
+  }
+  template <typename App>
+  void AddFlags(App* app) {
+    app->add_option("--first-calls", first_calls, "easycache: calls computed at the start")
+        ->capture_default_str();
+  }
+};
+
+// Every n-th call from the first one on (as FORA).
+struct IntervalSkipping {
+  static constexpr std::string_view kName = "interval";
+  static constexpr std::string_view kLabel = "interval skipping";
+
+  int interval = 0;  // >= 1; 1 = never skip
+
+  std::unique_ptr<CachePolicy> Make(int calls) const;
+  std::string Id() const { return fmt::format("{}-{}", kName, interval); }
+  template <typename Field>
+  void VisitFields(const Field& field) const {
+    field("interval", interval);
+  }
+  template <typename App>
+  void AddFlags(App* app) {
+    app->add_option(
+        "--interval", interval, "interval: compute every so many calls, the first one on");
+  }
+};
+
 // In the order in which they are listed to users.
-using PolicyOptions =
-    std::variant<NoCache, TeaCache, UniformSkipping, FixedMask, MagCache, FirstBlockCache>;
+using PolicyOptions = std::variant<NoCache,
+                                   TeaCache,
+                                   UniformSkipping,
+                                   IntervalSkipping,
+                                   FixedMask,
+                                   MagCache,
+                                   FirstBlockCache,
+                                   EasyCache>;
 
 std::string PolicyName(const PolicyOptions& options);
 std::string PolicyId(const PolicyOptions& options);

@@ -53,12 +53,14 @@ Streams Difference(const Streams& a, const Streams& b) {
 // What one guidance branch remembers from call to call.
 struct BranchState {
   PolicyState policy;
-  at::Tensor modulated;   // of the call before
-  at::Tensor first;       // the first block's residual in the last computed call, when looked at
-  Streams residual;       // of all blocks in the last computed call, when recording
-  Forecast forecast;      // of the residual
-  Streams output;         // of the last computed call, when recording
-  bool computed = false;  // the call before, so that `residual` and `output` are its own
+  at::Tensor modulated;  // of the call before
+  at::Tensor first;      // the first block's residual in the last computed call, when looked at
+  Streams residual;      // of all blocks in the last computed call, when recording
+  at::Tensor latent;     // of the call before, when looked at, and
+  at::Tensor computed_latent, prediction;  // of the last computed call
+  Forecast forecast;                       // of the residual
+  Streams output;                          // of the last computed call, when recording
+  bool computed = false;          // the call before, so that `residual` and `output` are its own
   std::deque<Streams> residuals;  // newest first, when recording with look-back; empty = skipped
 };
 
@@ -166,7 +168,7 @@ class SamplingLoop {
       open.first = first_block_->FirstBlock(call, branch, open.embedding.streams);
       open.first_residual = at::sub(open.first[0], open.embedding.streams[0]);
     }
-    record.decision = Decide(open, &branches_[branch], &record);
+    record.decision = Decide(open, latent, &branches_[branch], &record);
     record.ms_embed = watch.Lap();
     return open;
   }
@@ -196,12 +198,17 @@ class SamplingLoop {
     state.computed = record.decision.compute;
     at::Tensor prediction = run_->Head(record.call, open->branch, streams, latent);
     record.ms_head = watch.Lap();
+    if (by_latent() && record.decision.compute) Learn(latent, prediction, &state);
     return prediction;
   }
 
-  PolicyDecision Decide(const OpenCall& open, BranchState* state, CallRecord* record) const {
-    const double modulated = ModulatedChange(open.embedding.modulated, state, record);
-    const double signal = first_block_ ? Change(open.first_residual, state->first) : modulated;
+  PolicyDecision Decide(const OpenCall& open,
+                        const at::Tensor& latent,
+                        BranchState* state,
+                        CallRecord* record) const {
+    double signal = ModulatedChange(open.embedding.modulated, state, record);
+    if (first_block_) signal = Change(open.first_residual, state->first);
+    if (by_latent()) signal = MeanChange(latent, std::exchange(state->latent, latent));
     if (std::isfinite(signal)) record->r = signal;
     const int calls = scheduler_->num_calls();
     PolicyCall position{record->call, calls, signal};
@@ -224,13 +231,32 @@ class SamplingLoop {
                        : RelativeChange(record->mod, rule_);
   }
 
-  // NaN without a tensor to compare with.
+  // For policies that look at the latent.
+  void Learn(const at::Tensor& latent, const at::Tensor& prediction, BranchState* state) const {
+    const double size = MeanChange(prediction, at::zeros_like(prediction));
+    policy_.Learn({size,
+                   MeanChange(prediction, state->prediction),
+                   MeanChange(latent, state->computed_latent)},
+                  &state->policy);
+    state->prediction = prediction;
+    state->computed_latent = latent;
+  }
+
+  // mean|now - before|; NaN without a tensor to compare with.
+  static double MeanChange(const at::Tensor& now, const at::Tensor& before) {
+    if (!before.defined()) return kUnknown;
+    const L1Sums sums = MeasureL1(now, before);
+    return sums.diff_l1 / static_cast<double>(sums.n);
+  }
+
+  // The same over mean|before|.
   double Change(const at::Tensor& now, const at::Tensor& before) const {
     if (!before.defined()) return kUnknown;
     return reference() ? ReferenceRelativeL1(now, before)
                        : RelativeChange(MeasureL1(now, before), rule_);
   }
 
+  bool by_latent() const { return policy_.signal() == PolicySignal::kLatent; }
   bool reference() const { return options_.teacache_mode == TeaCacheMode::kReference; }
 
   // A residual can be compared with that of the call before only if that was computed.

@@ -116,7 +116,7 @@ TEST(Decide, RefusesCallsOutsideTheRun) {
 
 TEST(NoCache, ComputesEverything) {
   EXPECT_EQ(Schedule(*MakeNoCachePolicy(), {0, 0, 0}), "CCC");
-  EXPECT_FALSE(MakeNoCachePolicy()->needs_signal());
+  EXPECT_EQ(MakeNoCachePolicy()->signal(), PolicySignal::kNone);
 }
 
 TEST(UniformMask, SpreadsEvenly) {

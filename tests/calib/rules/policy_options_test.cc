@@ -43,23 +43,24 @@ std::string ErrorOf(const PolicyOptions& options, int calls) {
 }
 
 TEST(PolicyOptions, NamesLabelsAndDefaults) {
-  EXPECT_EQ(PolicyNames(), "none, teacache, uniform, mask or magcache");
-  for (const char* name : {"none", "teacache", "uniform", "mask", "magcache"}) {
+  EXPECT_EQ(PolicyNames(),
+            "none, teacache, uniform, interval, mask, magcache, fbcache or easycache");
+  for (const char* name :
+       {"none", "teacache", "uniform", "interval", "mask", "magcache", "fbcache", "easycache"}) {
     EXPECT_EQ(PolicyName(DefaultPolicy(name)), name);
     EXPECT_NE(LabelOfPolicy(name), "");
   }
   EXPECT_EQ(LabelOfPolicy("teacache"), "TeaCache");
   EXPECT_EQ(LabelOfPolicy("magic"), "");
-  EXPECT_THAT(teacache::ErrorOf([] { DefaultPolicy("magic"); }),
-              AllOf(StartsWith("--cache"),
-                    HasSubstr("none, teacache, uniform, mask or magcache"),
-                    HasSubstr("'magic'")));
+  EXPECT_THAT(
+      teacache::ErrorOf([] { DefaultPolicy("magic"); }),
+      AllOf(StartsWith("--cache"), HasSubstr("none, teacache, uniform, "), HasSubstr("'magic'")));
 }
 
 TEST(PolicyOptions, OnlyTeaCacheLooksAtTheSignal) {
-  EXPECT_FALSE(MakePolicy(Mag({1, 0.9}), 2)->needs_signal());
-  EXPECT_FALSE(MakePolicy(PolicyOptions(), 30)->needs_signal());
-  EXPECT_TRUE(MakePolicy(Tea(0.2), 30)->needs_signal());
+  EXPECT_EQ(MakePolicy(Mag({1, 0.9}), 2)->signal(), PolicySignal::kNone);
+  EXPECT_EQ(MakePolicy(PolicyOptions(), 30)->signal(), PolicySignal::kNone);
+  EXPECT_EQ(MakePolicy(Tea(0.2), 30)->signal(), PolicySignal::kModulated);
 }
 
 TEST(PolicyOptions, IdsNameFolders) {
@@ -69,6 +70,9 @@ TEST(PolicyOptions, IdsNameFolders) {
   EXPECT_EQ(PolicyId(UniformSkipping{12}), "uniform-12");
   EXPECT_EQ(PolicyId(FixedMask{"CSSC"}), "mask-2");
   EXPECT_EQ(PolicyId(Mag({1, 1})), "magcache-0.05");
+  EXPECT_EQ(PolicyId(FirstBlockCache()), "fbcache-0.05");
+  EXPECT_EQ(PolicyId(EasyCache()), "easycache-0.05");
+  EXPECT_EQ(PolicyId(IntervalSkipping{3}), "interval-3");
 }
 
 // As version 0.1.0 wrote them: a run folder of that version goes on.
@@ -84,6 +88,9 @@ TEST(PolicyOptions, FieldsOfRunFolders) {
             R"({"coefficients":[1.0,0.0],"teacache_mode":"strict","threshold":0.1})");
   EXPECT_EQ(fields(UniformSkipping{12}), R"({"computed_calls":12})");
   EXPECT_EQ(fields(FixedMask{"CSSC"}), R"({"mask":"CSSC"})");
+  EXPECT_EQ(fields(FirstBlockCache()), R"({"threshold":0.05})");
+  EXPECT_EQ(fields(EasyCache()), R"({"first_calls":7,"threshold":0.05})");
+  EXPECT_EQ(fields(IntervalSkipping{3}), R"({"interval":3})");
   EXPECT_EQ(fields(Mag({1, 0.5})),
             R"({"max_skips":2,"ratios":[1.0,0.5],"retention":0.0,"threshold":0.05})");
   TeaCache guarded = std::get<TeaCache>(Tea(0.1));
@@ -130,6 +137,14 @@ std::string Schedule(const PolicyOptions& options, int calls) {
     text += policy->Decide({call, calls, 0}, &state).compute ? 'C' : 'S';
   }
   return text;
+}
+
+TEST(PolicyOptions, IntervalsBeginAtTheFirstCall) {
+  EXPECT_EQ(Schedule(IntervalSkipping{3}, 8), "CSSCSSCS");
+  EXPECT_EQ(Schedule(IntervalSkipping{1}, 3), "CCC");
+  for (const int interval : {-1, 0, 9}) {
+    EXPECT_THAT(ErrorOf(IntervalSkipping{interval}, 8), StartsWith("--interval: must be 1 to 8"));
+  }
 }
 
 TEST(PolicyOptions, MagCacheFollowsItsRatios) {

@@ -109,6 +109,26 @@ TEST(LiveRules, TheEmbeddedModelDecidesAsTheReplayOfItsTrace) {
   }
 }
 
+// The two parts of the blocks together are the blocks, bit for bit.
+TEST(LiveRules, AFirstBlockPolicyThatSkipsNothingChangesNothing) {
+  at::set_num_threads(1);
+  const TempDir weights;
+  WriteTinyShapesWeights(weights.path().string());
+  SystemOptions options;
+  options.weights = weights.path().string();
+  options.steps = 6;
+  const std::unique_ptr<System> system = LoadSystem("shapes", options);
+  const auto sample = [&](const CachePolicy& policy) {
+    const auto run = system->Begin("a small red circle moving left slowly on black");
+    const auto scheduler = system->MakeScheduler();
+    return Sample(run.get(), scheduler.get(), policy, system->Noise(3));
+  };
+  const SampleResult computed = sample(*MakeFirstBlockPolicy({0}));
+  EXPECT_EQ(computed.ComputedCount(), 6);
+  EXPECT_TRUE(at::equal(computed.latent, sample(*MakeNoCachePolicy()).latent));
+  EXPECT_LT(sample(*MakeFirstBlockPolicy({10})).ComputedCount(), 6);
+}
+
 // Branches that are computed apart: each by itself, all if one needs it, or as the conditional one.
 TEST(LiveRules, BranchesDecideAsInTheReplay) {
   std::mt19937 random(5);
