@@ -4,13 +4,13 @@
 #include <string>
 #include <vector>
 
+#include "calib/rules/policy_options.h"
+#include "calib/rules/teacache_mode.h"
 #include "datasets/base/error.h"
 #include "datasets/base/outputs.h"
 #include "datasets/base/program.h"
 #include "datasets/prompts.h"
 #include "runners/plan.h"
-#include "runners/sampling/policy_options.h"
-#include "runners/sampling/teacache_mode.h"
 #include "runners/systems/system_list.h"
 
 namespace teacache {

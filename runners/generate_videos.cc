@@ -49,30 +49,6 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-PolicyRecord RecordOf(const PolicyOptions& policy) {
-  PolicyRecord record;
-  record.cache = policy.name;
-  if (policy.name == "teacache") {
-    record.threshold = policy.threshold;
-    record.coefficients = policy.polynomial.coefficients();
-    record.teacache_mode = TeaCacheModeName(policy.teacache_mode);
-    // Absent in run folders that know no engines.
-    if (policy.engine != "teacache") record.engine = policy.engine;
-    if (FindEngineRule(policy.engine).guards_range && policy.range.width() > 0) {
-      record.range.emplace(policy.range.lo, policy.range.hi);
-    }
-  }
-  if (policy.name == "uniform") record.computed_calls = policy.computed_calls;
-  if (policy.name == "mask") record.mask = policy.mask;
-  if (policy.name == "magcache") {
-    record.threshold = policy.threshold;
-    record.max_skips = policy.magcache.max_skips;
-    record.retention = policy.magcache.retention;
-    record.ratios = policy.magcache.ratios;
-  }
-  return record;
-}
-
 std::string CodecName(VideoWriterOptions::Codec codec) {
   switch (codec) {
     case VideoWriterOptions::Codec::kH264:
@@ -172,7 +148,7 @@ class RunFolder {
   RunFolder(const System& system, const GenerateOptions& options)
       : system_(system),
         options_(options),
-        policy_(options.policy.Make(system.info().calls)),
+        policy_(MakePolicy(options.policy, system.info().calls)),
         timing_path_(ShardFile(options.out, "timing.jsonl", options.shard)) {
     options.Check(system);
     CheckForecastOrder(options.forecast);
@@ -303,7 +279,9 @@ class RunFolder {
     sample_options.record = options_.record;
     sample_options.forecast = options_.forecast;
     sample_options.on_call = on_call;
-    sample_options.teacache_mode = options_.policy.teacache_mode;
+    if (const auto* teacache = std::get_if<TeaCache>(&options_.policy)) {
+      sample_options.teacache_mode = teacache->mode;
+    }
     const GeneratedVideo made =
         GenerateVideo(system_, *policy_, item.prompt, item.seed, sample_options);
     MadeVideo finished;

@@ -5,9 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include "calib/rules/policy_options.h"
 #include "datasets/video/video.h"
 #include "runners/prompt_work.h"
-#include "runners/sampling/policy_options.h"
 #include "runners/sampling/sampler.h"
 #include "runners/systems/system.h"
 

@@ -1,6 +1,9 @@
 // generate-videos: prompts in, videos out, uncached or with a cache policy.
 
 #include <fstream>
+#include <optional>
+#include <tuple>
+#include <variant>
 
 #include "datasets/base/files.h"
 #include "datasets/base/interrupt.h"
@@ -13,43 +16,58 @@
 namespace teacache {
 namespace {
 
+// One of each policy, so that every flag has its default in one place.
+template <typename Options>
+struct AllPolicies;
+template <typename... Policies>
+struct AllPolicies<std::variant<Policies...>> {
+  using Tuple = std::tuple<Policies...>;
+};
+
 struct CacheFlags {
+  std::string cache = "none";
+  AllPolicies<PolicyOptions>::Tuple policies;
+  std::optional<double> threshold;
   std::string coeffs;
   std::string teacache_mode = "strict";
   std::string mag_ratios;
   bool lossless = false;
+
+  // The policy of --cache with its flags; files are not read yet. Throws UserError.
+  PolicyOptions Chosen() const {
+    PolicyOptions chosen = DefaultPolicy(cache);
+    const auto choose = [&](const auto& policy) {
+      if (policy.kName == cache) chosen = policy;
+    };
+    std::apply([&](const auto&... policy) { (choose(policy), ...); }, policies);
+    const auto set_threshold = [&](auto& policy) {
+      if constexpr (requires { policy.threshold; }) {
+        if (threshold) policy.threshold = *threshold;
+      }
+    };
+    std::visit(set_threshold, chosen);
+    return chosen;
+  }
 };
 
-void AddCacheFlags(CLI::App* app, PolicyOptions* policy, CacheFlags* flags) {
-  app->add_option("--cache", policy->name, "none, teacache, uniform, mask or magcache")
-      ->capture_default_str();
+void AddCacheFlags(CLI::App* app, CacheFlags* flags) {
+  app->add_option("--cache", flags->cache, PolicyNames())->capture_default_str();
   app->add_option(
          "--threshold",
-         policy->threshold,
-         "teacache: skip while the accumulated rescaled change stays below this; magcache: while "
-         "the accumulated error of the ratios does; >= 0, 0 = never skip")
-      ->capture_default_str();
+         flags->threshold,
+         "teacache: skip while the accumulated rescaled change stays below this; magcache: "
+         "while the accumulated error of the ratios does; >= 0, 0 = never skip; fbcache: skip "
+         "while the first block's residual has changed by at most this part; easycache: skip while "
+         "the accumulated foreseen change of the output stays below this")
+      ->default_str("0.1, fbcache and easycache 0.05");
   app->add_option("--coeffs",
                   flags->coeffs,
                   "teacache: coefficients file of fit-coeffs; default the published ones");
-  app->add_option("--engine",
-                  policy->engine,
-                  "teacache: engine whose rule decides what is skipped (fit-coeffs list)")
-      ->capture_default_str();
   AddTeaCacheModeFlag(app, &flags->teacache_mode);
-  app->add_option("--computed-calls",
-                  policy->computed_calls,
-                  "uniform: how many calls to compute, evenly spaced");
-  app->add_option("--mask", policy->mask, "mask: one letter per call, C computed, S skipped");
   app->add_option("--mag-ratios",
                   flags->mag_ratios,
                   "magcache: ratios of the residual's size (fit-coeffs --emit magcache)");
-  app->add_option("--max-skips", policy->magcache.max_skips, "magcache: most skips in a row")
-      ->capture_default_str();
-  app->add_option("--retention",
-                  policy->magcache.retention,
-                  "magcache: share of the run that is computed at its start")
-      ->capture_default_str();
+  std::apply([&](auto&... policy) { (policy.AddFlags(app), ...); }, flags->policies);
 }
 
 void AddForecastFlag(CLI::App* app, int* forecast) {
@@ -60,15 +78,15 @@ void AddForecastFlag(CLI::App* app, int* forecast) {
       ->capture_default_str();
 }
 
-void ChooseCoefficients(const System& system, const std::string& coeffs, PolicyOptions* policy) {
+void ChooseCoefficients(const System& system, const std::string& coeffs, TeaCache* teacache) {
   if (!coeffs.empty()) {
     const CoefficientSet set = ReadCoefficients(coeffs).set;
-    policy->polynomial = Polynomial(set.coefficients);
-    policy->range = {set.x_min, set.x_max};
+    teacache->polynomial = Polynomial(set.coefficients);
+    teacache->range = {set.x_min, set.x_max};
     return;
   }
   if (const auto published = system.PublishedCoefficients()) {
-    policy->polynomial = *published;
+    teacache->polynomial = *published;
     return;
   }
   ThrowUserError("--coeffs",
@@ -118,14 +136,19 @@ int Generate(GenerateOptions options,
     check.GrowsFile("--out", PartPath(options.out + "/" + name, options.shard));
   }
   check.Run();
-  options.policy.teacache_mode = ParseTeaCacheMode(flags.teacache_mode);
+  options.policy = flags.Chosen();
+  const TeaCacheMode mode = ParseTeaCacheMode(flags.teacache_mode);
   if (flags.lossless) options.video.codec = VideoWriterOptions::Codec::kFfv1;
   const std::unique_ptr<System> system = LoadSystem(options.model, options.system);
   options.prompts = prompts.Prompts(*system, &progress);
-  if (options.policy.name == "teacache") {
-    ChooseCoefficients(*system, flags.coeffs, &options.policy);
+  if (auto* teacache = std::get_if<TeaCache>(&options.policy)) {
+    teacache->mode = mode;
+    ChooseCoefficients(*system, flags.coeffs, teacache);
   }
-  if (!flags.mag_ratios.empty()) options.policy.magcache.ratios = ReadMagRatios(flags.mag_ratios);
+  if (auto* magcache = std::get_if<MagCache>(&options.policy);
+      magcache && !flags.mag_ratios.empty()) {
+    magcache->ratios = ReadMagRatios(flags.mag_ratios);
+  }
   for (const std::string& prompt : options.prompts) system->CheckPrompt(prompt);
   const std::string parts = plan.Text(
       *system, options.system, options.jobs, options.prompts.size() * options.seeds.size());
@@ -177,7 +200,7 @@ int main(int argc, char** argv) {
       "generate-videos");
   teacache::AddSystemFlags(&app, &options.model, &options.system);
   teacache::AddPromptFlags(&app, &prompts);
-  teacache::AddCacheFlags(&app, &options.policy, &flags);
+  teacache::AddCacheFlags(&app, &flags);
   teacache::AddForecastFlag(&app, &options.forecast);
   teacache::AddJobFlags(&app, &options.jobs, &options.threads, &shard);
   app.add_option("--out", options.out, "run folder to fill or go on with")->required();

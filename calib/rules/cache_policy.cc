@@ -36,8 +36,6 @@ PolicyDecision Position(bool compute) { return {compute, true, 0, 0}; }
 
 class NoCachePolicy : public CachePolicy {
  public:
-  std::string name() const override { return "none"; }
-  bool needs_signal() const override { return false; }
   PolicyDecision Decide(const PolicyCall& call, PolicyState*) const override {
     CheckPosition(call);
     return Position(true);
@@ -49,8 +47,7 @@ class TeaCachePolicy : public CachePolicy {
   explicit TeaCachePolicy(TeaCacheOptions options)
       : options_(std::move(options)), limits_(LimitsOf(options_.rule)) {}
 
-  std::string name() const override { return "teacache"; }
-  bool needs_signal() const override { return true; }
+  PolicySignal signal() const override { return PolicySignal::kModulated; }
   const EngineRule* rule() const override { return &options_.rule; }
 
   PolicyDecision Decide(const PolicyCall& call, PolicyState* state) const override {
@@ -59,12 +56,6 @@ class TeaCachePolicy : public CachePolicy {
     if (kind != CallKind::kDecided) {
       StepSkipRule(MakeSkipCall(options_.rule, kind, 0), options_.threshold, limits_, &state->skip);
       return Position(true);
-    }
-    if (!std::isfinite(call.r)) {
-      ThrowUserError("teacache",
-                     "relative change of the modulated input must be finite but is {} at call {}",
-                     call.r,
-                     call.call);
     }
     const double value = SkipValue(call.r, options_.rule, options_.polynomial, options_.range);
     const SkipStep step = StepSkipRule({value, false}, options_.threshold, limits_, &state->skip);
@@ -84,9 +75,6 @@ class TeaCachePolicy : public CachePolicy {
 class UniformPolicy : public CachePolicy {
  public:
   explicit UniformPolicy(int computed_calls) : computed_calls_(computed_calls) {}
-
-  std::string name() const override { return "uniform"; }
-  bool needs_signal() const override { return false; }
 
   PolicyDecision Decide(const PolicyCall& call, PolicyState*) const override {
     CheckPosition(call);
@@ -110,9 +98,6 @@ class MaskPolicy : public CachePolicy {
  public:
   explicit MaskPolicy(std::vector<bool> mask) : mask_(std::move(mask)) {}
 
-  std::string name() const override { return "mask"; }
-  bool needs_signal() const override { return false; }
-
   PolicyDecision Decide(const PolicyCall& call, PolicyState*) const override {
     CheckPosition(call);
     if (call.calls != static_cast<int>(mask_.size())) {
@@ -131,9 +116,6 @@ class MaskPolicy : public CachePolicy {
 class MagCachePolicy : public CachePolicy {
  public:
   explicit MagCachePolicy(MagCacheOptions options) : options_(std::move(options)) {}
-
-  std::string name() const override { return "magcache"; }
-  bool needs_signal() const override { return false; }
 
   PolicyDecision Decide(const PolicyCall& call, PolicyState* state) const override {
     CheckPosition(call);
@@ -160,15 +142,73 @@ class MagCachePolicy : public CachePolicy {
   MagCacheOptions options_;
 };
 
+class FirstBlockPolicy : public CachePolicy {
+ public:
+  explicit FirstBlockPolicy(const FirstBlockOptions& options) : options_(options) {}
+
+  PolicySignal signal() const override { return PolicySignal::kFirstBlock; }
+
+  PolicyDecision Decide(const PolicyCall& call, PolicyState*) const override {
+    CheckPosition(call);
+    if (call.call == 0) return Position(true);
+    const double value = std::isfinite(call.r) ? call.r : 0;
+    return {!(call.r <= options_.threshold), false, value, value};
+  }
+
+ private:
+  FirstBlockOptions options_;
+};
+
+EngineRule FollowingCond() {
+  EngineRule rule;
+  rule.name = "easycache";
+  rule.branches = EngineRule::Branches::kCond;
+  return rule;
+}
+
+class EasyCachePolicy : public CachePolicy {
+ public:
+  explicit EasyCachePolicy(const EasyCacheOptions& options) : options_(options) {}
+
+  PolicySignal signal() const override { return PolicySignal::kLatent; }
+  const EngineRule* rule() const override { return &rule_; }
+
+  PolicyDecision Decide(const PolicyCall& call, PolicyState* state) const override {
+    CheckPosition(call);
+    if (call.call == 0 || call.call < options_.first_calls || call.call == call.calls - 1) {
+      state->skip = {};
+      return Position(true);
+    }
+    const double value = state->rate * (call.r / state->output_size);
+    const SkipStep step = StepSkipRule(
+        {std::isfinite(value) ? value : NAN, false}, options_.threshold, {}, &state->skip);
+    return {!step.skip, false, std::isfinite(value) ? value : 0, step.sum};
+  }
+
+  void Learn(const ComputedCall& computed, PolicyState* state) const override {
+    state->output_size = computed.output_size;
+    if (!std::isnan(computed.latent_change)) {
+      state->rate = computed.output_change / computed.latent_change;
+    }
+  }
+
+ private:
+  EasyCacheOptions options_;
+  EngineRule rule_ = FollowingCond();
+};
+
+void CheckThreshold(const char* policy, double threshold) {
+  if (!std::isfinite(threshold) || threshold < 0) {
+    ThrowUserError(policy, "threshold must be a finite number >= 0 but is {}", threshold);
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<CachePolicy> MakeNoCachePolicy() { return std::make_unique<NoCachePolicy>(); }
 
 std::unique_ptr<CachePolicy> MakeTeaCachePolicy(const TeaCacheOptions& options) {
-  if (!std::isfinite(options.threshold) || options.threshold < 0) {
-    ThrowUserError(
-        "teacache", "threshold must be a finite number >= 0 but is {}", options.threshold);
-  }
+  CheckThreshold("teacache", options.threshold);
   if (options.polynomial.coefficients().empty()) {
     ThrowUserError("teacache", "coefficients must be given (highest power first) but are empty");
   }
@@ -199,10 +239,7 @@ std::unique_ptr<CachePolicy> MakeMaskPolicy(std::vector<bool> mask) {
 }
 
 std::unique_ptr<CachePolicy> MakeMagCachePolicy(MagCacheOptions options) {
-  if (!std::isfinite(options.threshold) || options.threshold < 0) {
-    ThrowUserError(
-        "magcache", "threshold must be a finite number >= 0 but is {}", options.threshold);
-  }
+  CheckThreshold("magcache", options.threshold);
   if (options.max_skips < 1) {
     ThrowUserError("magcache", "skips in a row must be at least 1 but are {}", options.max_skips);
   }
@@ -216,6 +253,19 @@ std::unique_ptr<CachePolicy> MakeMagCachePolicy(MagCacheOptions options) {
     }
   }
   return std::make_unique<MagCachePolicy>(std::move(options));
+}
+
+std::unique_ptr<CachePolicy> MakeFirstBlockPolicy(const FirstBlockOptions& options) {
+  CheckThreshold("fbcache", options.threshold);
+  return std::make_unique<FirstBlockPolicy>(options);
+}
+
+std::unique_ptr<CachePolicy> MakeEasyCachePolicy(const EasyCacheOptions& options) {
+  CheckThreshold("easycache", options.threshold);
+  if (options.first_calls < 0) {
+    ThrowUserError("easycache", "first calls must be at least 0 but are {}", options.first_calls);
+  }
+  return std::make_unique<EasyCachePolicy>(options);
 }
 
 std::vector<bool> UniformMask(int calls, int computed_calls) {

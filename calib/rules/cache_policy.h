@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,11 +17,21 @@ namespace teacache {
 // one sample (and one guidance branch). Those that accumulate (TeaCache by any engine's rule,
 // MagCache) step through skip_rule.h, as the replay of traces and the sweep over thresholds do.
 
+// What a policy looks at in a call, so that callers measure nothing else.
+enum class PolicySignal {
+  kNone,
+  kModulated,   // relative L1 change of the modulated input from the call before
+  kFirstBlock,  // relative L1 change of the first block's residual since the last computed call
+  kLatent,      // mean|x - x'|, x the latent and x' that of the call before; then Learn() is called
+};
+
 // What a policy sees of one transformer call.
 struct PolicyCall {
   int call = 0;   // 0-based
   int calls = 0;  // calls of the whole run
-  double r = 0;   // relative L1 change of the modulated input; not looked at in forced calls
+  // The signal; not looked at in forced calls. NaN = unknown, as in the first call or where what it
+  // is relative to was 0: the call is computed.
+  double r = 0;
   // Whether the model's reference implementation, which compares timesteps by value, computes this
   // call for sure. Without a value the rule decides by the call's position.
   std::optional<bool> forced = std::nullopt;
@@ -29,6 +40,17 @@ struct PolicyCall {
 struct PolicyState {
   SkipState skip;
   double ratio = 1;  // of MagCache: the residual's size now over its size when it was computed
+  // Of EasyCache, from the last computed calls; NaN = unknown.
+  double output_size = std::numeric_limits<double>::quiet_NaN();
+  double rate = std::numeric_limits<double>::quiet_NaN();  // output change over latent change
+};
+
+// A computed call: y is the branch's prediction, x the latent; y' and x' are those of the computed
+// call before, NaN without one.
+struct ComputedCall {
+  double output_size = 0;                                           // mean|y|
+  double output_change = std::numeric_limits<double>::quiet_NaN();  // mean|y - y'|
+  double latent_change = std::numeric_limits<double>::quiet_NaN();  // mean|x - x'|
 };
 
 struct PolicyDecision {
@@ -41,16 +63,15 @@ struct PolicyDecision {
 class CachePolicy {
  public:
   virtual ~CachePolicy() = default;
-  // "none", "teacache", "uniform", "mask", "magcache"
-  virtual std::string name() const = 0;
-  // Whether `r` is looked at, so that callers can save its computation.
-  virtual bool needs_signal() const = 0;
+  virtual PolicySignal signal() const { return PolicySignal::kNone; }
   // The engine's rule, which also says how r is measured (RelativeChange) and how the branches of a
   // call are joined (SkipTogether); null = plainly, and each branch by its own decision.
   virtual const EngineRule* rule() const { return nullptr; }
-  // Decides and updates `state`. Call 0 is always computed. Throws UserError for a call outside the
-  // run and for a signal that is looked at and is not finite.
+  // Decides and updates `state`. Call 0 is always computed, and so is a call whose signal is looked
+  // at and is not finite. Throws UserError for a call outside the run.
   virtual PolicyDecision Decide(const PolicyCall& call, PolicyState* state) const = 0;
+  // After each computed call, for policies that look at the latent.
+  virtual void Learn(const ComputedCall& /*computed*/, PolicyState* /*state*/) const {}
 };
 
 // TeaCache (arXiv 2411.19108, eq. 5) by the rule of an engine; by default that of the reference
@@ -76,6 +97,25 @@ struct MagCacheOptions {
   std::vector<double> ratios;  // [calls] size of the residual over that of the call before
 };
 
+// First-block cache (diffusers' first_block_cache.py, after ParaAttention): the first block always
+// runs; the others are skipped iff r <= threshold. No call but the first is forced. There a NaN
+// skips, here it computes.
+struct FirstBlockOptions {
+  double threshold = 0.05;  // >= 0; 0 = skip only where nothing changed
+};
+
+// EasyCache (H-EmbodVis/EasyCache, EasyCache4Wan2.2): an output is foreseen to change as the latent
+// does, at the rate between the last two computed calls:
+//   forced for the first first_calls calls and the last one; sum = 0
+//   v = rate * mean|x - x'| / mean|y|, y the last computed output, skipped as in skip_rule.h;
+//   computed while no rate is known
+// Branches that are computed apart follow the conditional one. The reference skips the whole
+// transformer, here embedding and head run; of a batched branch, both halves are looked at.
+struct EasyCacheOptions {
+  double threshold = 0.05;  // >= 0; 0 = never skip
+  int first_calls = 7;      // computed at the start, >= 0
+};
+
 std::unique_ptr<CachePolicy> MakeNoCachePolicy();
 // Throws UserError for a threshold that is negative or not finite, and for a polynomial that has no
 // coefficients or one that is not finite.
@@ -89,6 +129,12 @@ std::unique_ptr<CachePolicy> MakeMaskPolicy(std::vector<bool> mask);
 // A run must have exactly options.ratios.size() calls. Throws UserError for values outside the
 // ranges above.
 std::unique_ptr<CachePolicy> MakeMagCachePolicy(MagCacheOptions options);
+
+// Throws UserError for a threshold that is negative or not finite.
+std::unique_ptr<CachePolicy> MakeFirstBlockPolicy(const FirstBlockOptions& options);
+
+// Throws UserError for values outside the ranges above.
+std::unique_ptr<CachePolicy> MakeEasyCachePolicy(const EasyCacheOptions& options);
 
 // The evenly spaced call numbers of MakeUniformPolicy: round(i * (calls - 1) / (computed - 1)),
 // halves up, i = 0 ... computed - 1. Throws UserError unless 2 <= computed <= calls or both are 1.

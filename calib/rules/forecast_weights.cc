@@ -1,6 +1,7 @@
 #include "calib/rules/forecast_weights.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "datasets/base/error.h"
 
@@ -17,6 +18,10 @@ void CheckForecastOrder(int order) {
 std::vector<double> ForecastWeights(int order, const std::vector<double>& times, double time) {
   // Lagrange's form of P.
   const size_t nodes = std::min<size_t>(order + 1, times.size());
+  if (nodes > 1) {
+    const double reach = std::abs(times[0] - times[1]);
+    time = std::clamp(time, times[0] - reach, times[0] + reach);
+  }
   std::vector<double> weights(nodes, 1.0);
   for (size_t i = 0; i < nodes; ++i) {
     for (size_t j = 0; j < nodes; ++j) {

@@ -11,8 +11,9 @@
 //                  it were skipped in a row; else computed and sum = 0
 //
 // A threshold of 0 computes every call, also where v is negative. A call without a value (v is NaN,
-// because x is not finite or above a guarded range) is computed and sum = 0: so a replay treats a
-// signal that a trace lacks. A live run refuses an x that is not finite (cache_policy.h).
+// because x is not finite or above a guarded range) is computed and sum = 0, in live runs and in
+// replays: x is not finite where the input before was 0, where the model gave NaN, and where a
+// trace lacks the signal.
 
 #include <limits>
 #include <string>

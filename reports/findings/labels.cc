@@ -3,28 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
+#include "calib/rules/policy_options.h"
+
 namespace teacache {
-namespace {
-
-constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kPolicies = {{
-    {"none", "uncached"},
-    {"teacache", "TeaCache"},
-    {"uniform", "uniform skipping"},
-    {"mask", "fixed mask"},
-    {"steps", "fewer steps"},
-    {"magcache", "MagCache"},
-}};
-
-}  // namespace
 
 std::string PolicyLabel(std::string_view policy) {
-  for (const auto& [name, label] : kPolicies) {
-    if (name == policy) return std::string(label);
-  }
-  return std::string(policy);
+  if (policy == "steps") return "fewer steps";  // no cache
+  const std::string_view label = LabelOfPolicy(policy);
+  return std::string(label.empty() ? policy : label);
 }
 
 std::string RowLabel(const ReportRow& row) {

@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "calib/rules/teacache_mode.h"
 #include "datasets/base/progress.h"
 #include "metrics/metric_list.h"
 #include "reports/data/report.h"
 #include "reports/findings/scores.h"
-#include "runners/sampling/teacache_mode.h"
 #include "runners/systems/system.h"
 
 namespace teacache {

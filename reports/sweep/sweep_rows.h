@@ -4,13 +4,13 @@
 #include <string>
 #include <vector>
 
+#include "calib/rules/teacache_mode.h"
 #include "reports/data/report.h"
 #include "reports/sweep/sweep_calibration.h"
 #include "reports/sweep/sweep_settings.h"
 #include "reports/sweep/sweep_store.h"
 #include "reports/sweep/sweep_videos.h"
 #include "reports/sweep/trace_store.h"
-#include "runners/sampling/teacache_mode.h"
 #include "runners/systems/system.h"
 
 namespace teacache {

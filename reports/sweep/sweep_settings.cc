@@ -46,30 +46,30 @@ SweepMethod SweepMethods::Make(const SweepSetting& setting, int computed) {
   // Schedules compute the first and the last call; TeaCache's reference mode may do with less.
   const int scheduled = std::max(computed, std::min(2, system_.info().calls));
   method.system = &system_;
-  method.spec.cache = setting.policy;
+  method.spec.Set("cache", setting.policy);
   if (setting.policy == "teacache") {
     const std::vector<double>& coefficients = calibration_.sets[setting.set].coefficients;
     method.policy = MakeTeaCachePolicy({setting.threshold, Polynomial(coefficients)});
-    method.spec.threshold = setting.threshold;
-    method.spec.coefficients = coefficients;
-    method.spec.teacache_mode = TeaCacheModeName(mode_);
+    method.spec.Set("threshold", setting.threshold);
+    method.spec.Set("coefficients", coefficients);
+    method.spec.Set("teacache_mode", TeaCacheModeName(mode_));
     method.sampling.teacache_mode = mode_;
   } else if (setting.policy == "uniform") {
     method.policy = MakeUniformPolicy(scheduled);
-    method.spec.computed_calls = scheduled;
+    method.spec.Set("computed_calls", scheduled);
   } else if (setting.policy == "mask") {
     const std::vector<bool> mask = StepMask(calibration_.change, scheduled);
     method.policy = MakeMaskPolicy(mask);
-    method.spec.mask = ScheduleText(mask);
+    method.spec.Set("mask", ScheduleText(mask));
   } else if (setting.policy == "magcache") {
     auto [found, inserted] = magcache_.try_emplace(computed);
     if (inserted) found->second = MatchMagCache(calibration_.ratios, computed);
     method.policy = MakeMagCachePolicy(found->second);
-    method.spec.mask = ScheduleText(MagCacheSchedule(found->second));
+    method.spec.Set("mask", ScheduleText(MagCacheSchedule(found->second)));
   } else if (setting.policy == "steps") {
     method.system = &WithCalls(computed);
     method.policy = MakeNoCachePolicy();
-    method.spec.steps = method.system->info().steps;
+    method.spec.Set("steps", method.system->info().steps);
   } else {
     method.policy = MakeNoCachePolicy();
   }

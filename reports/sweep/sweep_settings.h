@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "calib/rules/cache_policy.h"
+#include "calib/rules/teacache_mode.h"
 #include "reports/sweep/sweep.h"
 #include "reports/sweep/sweep_calibration.h"
 #include "runners/sampling/policy_record.h"
 #include "runners/sampling/sampler.h"
-#include "runners/sampling/teacache_mode.h"
 #include "runners/systems/system.h"
 
 namespace teacache {

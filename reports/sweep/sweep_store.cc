@@ -4,6 +4,7 @@
 #include <system_error>
 #include <tuple>
 
+#include "calib/rules/policy_options.h"
 #include "datasets/base/archive.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"

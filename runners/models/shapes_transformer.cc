@@ -88,8 +88,13 @@ at::Tensor ShapesTransformer::ModulatedInput(const at::Tensor& x, const Timing& 
 at::Tensor ShapesTransformer::Blocks(const at::Tensor& x,
                                      const Condition& condition,
                                      const Timing& timing,
-                                     AttentionKernel kernel) const {
-  return blocks_(x, condition.y, timing.blocks, rope_, kernel);
+                                     AttentionKernel kernel,
+                                     BlockRange range) const {
+  at::Tensor out = x;
+  for (size_t i = range.begin; i < std::min(range.end, blocks_.size()); ++i) {
+    out = blocks_.block(i)(out, condition.y, timing.blocks[i], rope_, kernel);
+  }
+  return out;
 }
 
 at::Tensor ShapesTransformer::Head(const at::Tensor& x,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "datasets/shapes/shapes.h"
+#include "runners/models/block_range.h"
 #include "runners/models/stdit3.h"
 #include "runners/nn/parameters.h"
 
@@ -59,7 +60,8 @@ class ShapesTransformer {
   at::Tensor Blocks(const at::Tensor& x,
                     const Condition& condition,
                     const Timing& timing,
-                    AttentionKernel kernel = AttentionKernel::kFused) const;
+                    AttentionKernel kernel = AttentionKernel::kFused,
+                    BlockRange range = {}) const;
   // Tokens -> x0 [B, C, T, side, side] -> velocity.
   at::Tensor Head(const at::Tensor& x, const at::Tensor& z, const Timing& timing) const;
 

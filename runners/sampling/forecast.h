@@ -19,8 +19,6 @@ class Forecast {
   // The residual of a computed call at `time` (Scheduler::TimestepOf). It takes the place of the
   // last one where the scheduler repeats a time.
   void Add(double time, std::vector<at::Tensor> residual);
-  // Of the last computed call.
-  const std::vector<at::Tensor>& last() const { return residuals_.front(); }
   // The blocks' output for a skipped call: `input` plus the forecast. At least one call was added.
   std::vector<at::Tensor> Apply(double time, const std::vector<at::Tensor>& input) const;
 

@@ -4,11 +4,16 @@
 #include <c10/core/GradMode.h>
 
 #include <chrono>
+#include <cmath>
 #include <deque>
+#include <limits>
 #include <optional>
+#include <utility>
 
 #include "calib/rules/forecast_weights.h"
+#include "datasets/base/error.h"
 #include "datasets/tensors/torch_device.h"
+#include "runners/sampling/first_block.h"
 #include "runners/sampling/forecast.h"
 #include "runners/sampling/relative_l1.h"
 
@@ -16,6 +21,8 @@ namespace teacache {
 namespace {
 
 using Streams = std::vector<at::Tensor>;
+
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 class Stopwatch {
  public:
@@ -46,10 +53,14 @@ Streams Difference(const Streams& a, const Streams& b) {
 // What one guidance branch remembers from call to call.
 struct BranchState {
   PolicyState policy;
-  at::Tensor modulated;           // of the call before
-  Forecast forecast;              // of the residual; knows that of the last computed call
-  Streams output;                 // of the last computed call, when recording
-  bool computed = false;          // the call before, so that what is known last is its own
+  at::Tensor modulated;  // of the call before
+  at::Tensor first;      // the first block's residual in the last computed call, when looked at
+  Streams residual;      // of all blocks in the last computed call, when recording
+  at::Tensor latent;     // of the call before, when looked at, and
+  at::Tensor computed_latent, prediction;  // of the last computed call
+  Forecast forecast;                       // of the residual
+  Streams output;                          // of the last computed call, when recording
+  bool computed = false;          // the call before, so that `residual` and `output` are its own
   std::deque<Streams> residuals;  // newest first, when recording with look-back; empty = skipped
 };
 
@@ -57,6 +68,8 @@ struct BranchState {
 struct OpenCall {
   int branch = 0;
   DenoisingRun::Embedding embedding;
+  Streams first;              // output of the first block and
+  at::Tensor first_residual;  // what it added to stream 0, when looked at
   CallRecord record;
 };
 
@@ -74,6 +87,13 @@ class SamplingLoop {
         names_(run->branches()),
         branches_(names_.size()) {
     for (BranchState& state : branches_) state.forecast = Forecast(options.forecast);
+    if (policy.signal() == PolicySignal::kFirstBlock) {
+      first_block_ = dynamic_cast<FirstBlockRun*>(run);
+      if (!first_block_) {
+        ThrowUserError("--cache",
+                       "must not be fbcache: this model is not cut after its first block");
+      }
+    }
   }
 
   SampleResult Run(at::Tensor latent) {
@@ -142,9 +162,13 @@ class SamplingLoop {
     record.timestep = scheduler_->TimestepOf(call);
     record.branch = branch;
     Stopwatch watch = Watch(latent);
-    const bool with_signal = options_.record || policy_.needs_signal();
+    const bool with_signal = options_.record || policy_.signal() == PolicySignal::kModulated;
     open.embedding = run_->Embed(call, branch, latent, with_signal);
-    record.decision = Decide(call, open.embedding.modulated, &branches_[branch], &record);
+    if (first_block_) {
+      open.first = first_block_->FirstBlock(call, branch, open.embedding.streams);
+      open.first_residual = at::sub(open.first[0], open.embedding.streams[0]);
+    }
+    record.decision = Decide(open, latent, &branches_[branch], &record);
     record.ms_embed = watch.Lap();
     return open;
   }
@@ -156,44 +180,83 @@ class SamplingLoop {
     const Streams input = std::move(open->embedding.streams);
     Streams streams;
     if (record.decision.compute) {
-      streams = run_->Blocks(record.call, open->branch, input);
+      streams = first_block_ ? first_block_->OtherBlocks(record.call, open->branch, open->first)
+                             : run_->Blocks(record.call, open->branch, input);
       record.ms_blocks = watch.Lap();
-      Streams residual = Difference(streams, input);
-      if (options_.record) Measure(streams, residual, &state, &record);
+      Streams residual = Difference(streams, first_block_ ? open->first : input);
+      if (options_.record) {
+        Measure(streams, first_block_ ? Difference(streams, input) : residual, &state, &record);
+      }
       state.forecast.Add(record.timestep, std::move(residual));
+      state.first = open->first_residual;
       watch.Lap();
     } else {
-      streams = state.forecast.Apply(record.timestep, input);
+      streams = state.forecast.Apply(record.timestep, first_block_ ? open->first : input);
       record.ms_blocks = watch.Lap();
       if (options_.lookback >= 2) Remember({}, &state);
     }
     state.computed = record.decision.compute;
     at::Tensor prediction = run_->Head(record.call, open->branch, streams, latent);
     record.ms_head = watch.Lap();
+    if (by_latent() && record.decision.compute) Learn(latent, prediction, &state);
     return prediction;
   }
 
-  PolicyDecision Decide(int call,
-                        const at::Tensor& modulated,
+  PolicyDecision Decide(const OpenCall& open,
+                        const at::Tensor& latent,
                         BranchState* state,
                         CallRecord* record) const {
-    if (modulated.defined()) {
-      if (state->modulated.defined()) {
-        L1Sums sums;
-        if (options_.record || !reference()) sums = MeasureL1(modulated, state->modulated);
-        if (options_.record) record->mod = sums;
-        record->r = reference() ? ReferenceRelativeL1(modulated, state->modulated)
-                                : RelativeChange(sums, rule_);
-      }
-      // The signal is compared with the call before, whether that was computed or skipped.
-      state->modulated = modulated;
-    }
+    double signal = ModulatedChange(open.embedding.modulated, state, record);
+    if (first_block_) signal = Change(open.first_residual, state->first);
+    if (by_latent()) signal = MeanChange(latent, std::exchange(state->latent, latent));
+    if (std::isfinite(signal)) record->r = signal;
     const int calls = scheduler_->num_calls();
-    PolicyCall position{call, calls, record->r};
-    if (reference()) position.forced = run_->IsFirst(call, calls) || run_->IsLast(call, calls);
+    PolicyCall position{record->call, calls, signal};
+    if (reference()) {
+      position.forced = run_->IsFirst(record->call, calls) || run_->IsLast(record->call, calls);
+    }
     return policy_.Decide(position, &state->policy);
   }
 
+  // The signal is compared with the call before, whether that was computed or skipped.
+  double ModulatedChange(const at::Tensor& modulated,
+                         BranchState* state,
+                         CallRecord* record) const {
+    if (!modulated.defined()) return kUnknown;
+    const at::Tensor before = std::exchange(state->modulated, modulated);
+    if (!before.defined()) return kUnknown;
+    if (!options_.record) return Change(modulated, before);
+    record->mod = MeasureL1(modulated, before);
+    return reference() ? ReferenceRelativeL1(modulated, before)
+                       : RelativeChange(record->mod, rule_);
+  }
+
+  // For policies that look at the latent.
+  void Learn(const at::Tensor& latent, const at::Tensor& prediction, BranchState* state) const {
+    const double size = MeanChange(prediction, at::zeros_like(prediction));
+    policy_.Learn({size,
+                   MeanChange(prediction, state->prediction),
+                   MeanChange(latent, state->computed_latent)},
+                  &state->policy);
+    state->prediction = prediction;
+    state->computed_latent = latent;
+  }
+
+  // mean|now - before|; NaN without a tensor to compare with.
+  static double MeanChange(const at::Tensor& now, const at::Tensor& before) {
+    if (!before.defined()) return kUnknown;
+    const L1Sums sums = MeasureL1(now, before);
+    return sums.diff_l1 / static_cast<double>(sums.n);
+  }
+
+  // The same over mean|before|.
+  double Change(const at::Tensor& now, const at::Tensor& before) const {
+    if (!before.defined()) return kUnknown;
+    return reference() ? ReferenceRelativeL1(now, before)
+                       : RelativeChange(MeasureL1(now, before), rule_);
+  }
+
+  bool by_latent() const { return policy_.signal() == PolicySignal::kLatent; }
   bool reference() const { return options_.teacache_mode == TeaCacheMode::kReference; }
 
   // A residual can be compared with that of the call before only if that was computed.
@@ -202,9 +265,10 @@ class SamplingLoop {
                BranchState* state,
                CallRecord* record) const {
     if (state->computed) {
-      record->res = MeasureL1(residual, state->forecast.last());
+      record->res = MeasureL1(residual, state->residual);
       record->out = MeasureL1(output, state->output);
     }
+    state->residual = residual;
     state->output = output;
     if (options_.lookback < 2) return;
     for (size_t k = 1; k < state->residuals.size(); ++k) {
@@ -222,6 +286,7 @@ class SamplingLoop {
   }
 
   DenoisingRun* run_;
+  FirstBlockRun* first_block_ = nullptr;  // of the run, for policies that look at it
   Scheduler* scheduler_;
   const CachePolicy& policy_;
   const EngineRule rule_;  // the plain one for policies that follow no engine

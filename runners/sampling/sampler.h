@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "calib/rules/cache_policy.h"
+#include "calib/rules/teacache_mode.h"
 #include "datasets/trace/trace.h"
 #include "runners/sampling/denoising_run.h"
-#include "runners/sampling/teacache_mode.h"
 #include "runners/schedulers/scheduler.h"
 
 namespace teacache {
@@ -39,7 +39,7 @@ struct CallRecord {
   int step = 0;
   double timestep = 0;
   int branch = 0;
-  double r = 0;  // relative L1 change of the signal; 0 where it was not looked at
+  double r = 0;  // the policy's signal (PolicySignal); 0 where it is unknown or not looked at
   // `compute` as joined with the other branches of the call, the rest of this branch alone.
   PolicyDecision decision;
   // With SampleOptions::record, against the call before; residual and output only where both calls

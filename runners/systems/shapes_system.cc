@@ -10,6 +10,7 @@
 #include "datasets/base/error.h"
 #include "datasets/shapes/shapes_scene.h"
 #include "datasets/tensors/torch_device.h"
+#include "runners/sampling/first_block.h"
 #include "runners/schedulers/rflow.h"
 #include "runners/systems/shapes_weights.h"
 #include "runners/vae/frames.h"
@@ -21,7 +22,7 @@ constexpr int kDefaultSteps = 30;
 constexpr double kDefaultGuidance = 2.0;
 constexpr uint64_t kDemoSeed = 2024;
 
-class ShapesRun : public DenoisingRun {
+class ShapesRun : public DenoisingRun, public FirstBlockRun {
  public:
   ShapesRun(const ShapesTransformer& model,
             const ShapesPrompt& prompt,
@@ -54,7 +55,17 @@ class ShapesRun : public DenoisingRun {
   std::vector<at::Tensor> Blocks(int call,
                                  int /*branch*/,
                                  const std::vector<at::Tensor>& streams) override {
-    return {model_.Blocks(streams[0], condition_, timings_[call])};
+    return Run(call, streams, {});
+  }
+  std::vector<at::Tensor> FirstBlock(int call,
+                                     int /*branch*/,
+                                     const std::vector<at::Tensor>& streams) override {
+    return Run(call, streams, BlockRange::First());
+  }
+  std::vector<at::Tensor> OtherBlocks(int call,
+                                      int /*branch*/,
+                                      const std::vector<at::Tensor>& streams) override {
+    return Run(call, streams, BlockRange::AfterFirst());
   }
 
   at::Tensor Head(int call,
@@ -71,6 +82,11 @@ class ShapesRun : public DenoisingRun {
   }
 
  private:
+  std::vector<at::Tensor> Run(int call,
+                              const std::vector<at::Tensor>& streams,
+                              BlockRange range) const {
+    return {model_.Blocks(streams[0], condition_, timings_[call], AttentionKernel::kFused, range)};
+  }
   bool guided() const { return guidance_ != 1; }
   at::Tensor Batch(const at::Tensor& latent) const {
     return guided() ? at::cat({latent, latent}) : latent;

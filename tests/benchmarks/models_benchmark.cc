@@ -11,10 +11,10 @@
 #include <chrono>
 #include <functional>
 
+#include "calib/rules/teacache_mode.h"
 #include "runners/models/latte_t2v.h"
 #include "runners/models/stdit3.h"
 #include "runners/sampling/relative_l1.h"
-#include "runners/sampling/teacache_mode.h"
 #include "runners/systems/latte_run.h"
 
 namespace teacache {

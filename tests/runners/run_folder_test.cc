@@ -59,9 +59,10 @@ class RunFolder : public ::testing::Test {
   }
   GenerateOptions TeaCache(const std::string& name, double threshold) const {
     GenerateOptions options = Generate(name);
-    options.policy.name = "teacache";
-    options.policy.threshold = threshold;
-    options.policy.polynomial = Polynomial({1, 0});
+    teacache::TeaCache policy;
+    policy.threshold = threshold;
+    policy.polynomial = Polynomial({1, 0});
+    options.policy = policy;
     return options;
   }
   RecordOptions Record(const std::string& name) const {
@@ -294,11 +295,17 @@ TEST_F(RunFolder, CodecsAndPolicies) {
   const Video made = GenerateVideo(*system_, *policy, kPrompts[1], 0).video;
   for (int t = 0; t < 16; ++t) EXPECT_EQ(lossless.frames[t].rgb, made.frames[t].rgb);
   options = Generate("uniform");
-  options.policy.name = "uniform";
-  options.policy.computed_calls = 5;
+  options.policy = UniformSkipping{5};
   for (const VideoTiming& timing : GenerateVideos(*system_, options).videos) {
     EXPECT_EQ(timing.computed, UniformMask(12, 5));
   }
+  // What skipped calls get decides about pixels too.
+  options.forecast = 1;
+  EXPECT_THAT(ErrorOf([&] { GenerateVideos(*system_, options); }), HasSubstr("forecast"));
+  options.out = folder_ / "uniform-linear";
+  EXPECT_EQ(GenerateVideos(*system_, options).done, 3);
+  EXPECT_NE(Videos("uniform"), Videos("uniform-linear"));
+  EXPECT_THAT(ReadFile(folder_ / "uniform-linear/run.json"), HasSubstr("\"forecast\": 1"));
 }
 
 TEST_F(RunFolder, RecordsTraces) {

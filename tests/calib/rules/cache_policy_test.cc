@@ -81,14 +81,14 @@ TEST(TeaCache, TheModelMayDecideWhichCallsAreForced) {
   EXPECT_TRUE(Identity(1)->Decide({8, 9, 0.1}, &state).compute);
 }
 
-TEST(TeaCache, RefusesNonFiniteSignals) {
-  PolicyState state;
-  for (double r : {kNan, kInfinity, -kInfinity}) {
-    EXPECT_THAT(
-        [&] {
-          Identity(1)->Decide({2, 9, r}, &state);
-        },
-        ThrowsMessage<UserError>(HasSubstr("at call 2")));
+TEST(TeaCache, ComputesWhereTheSignalIsNotFinite) {
+  for (const double r : {kNan, kInfinity, -kInfinity}) {
+    PolicyState state;
+    EXPECT_FALSE(Identity(1)->Decide({1, 9, 0.4}, &state).compute);
+    const PolicyDecision decision = Identity(1)->Decide({2, 9, r}, &state);
+    EXPECT_TRUE(decision.compute);
+    EXPECT_EQ(decision.rescaled, 0);
+    EXPECT_EQ(state.skip.sum, 0);
   }
 }
 
@@ -116,7 +116,7 @@ TEST(Decide, RefusesCallsOutsideTheRun) {
 
 TEST(NoCache, ComputesEverything) {
   EXPECT_EQ(Schedule(*MakeNoCachePolicy(), {0, 0, 0}), "CCC");
-  EXPECT_FALSE(MakeNoCachePolicy()->needs_signal());
+  EXPECT_EQ(MakeNoCachePolicy()->signal(), PolicySignal::kNone);
 }
 
 TEST(UniformMask, SpreadsEvenly) {

@@ -31,19 +31,28 @@ TEST(ForecastWeights, ExactForPolynomialsAtUnevenTimes) {
       [](double t) { return 3 - 0.01 * t; },
       [](double t) { return 3 - 0.01 * t + 2e-5 * t * t; }};
   for (int order = 0; order <= kMaxForecastOrder; ++order) {
-    const std::vector<double> weights = ForecastWeights(order, times, 433.25);
+    const std::vector<double> weights = ForecastWeights(order, times, 540.0);
     ASSERT_EQ(weights.size(), static_cast<size_t>(order + 1));
     EXPECT_NEAR(std::accumulate(weights.begin(), weights.end(), 0.0), 1, 1e-12);
     for (size_t f = 0; f < functions.size(); ++f) {
       double forecast = 0;
       for (size_t i = 0; i < weights.size(); ++i) forecast += weights[i] * functions[f](times[i]);
-      const double error = std::abs(forecast - functions[f](433.25));
+      const double error = std::abs(forecast - functions[f](540.0));
       if (static_cast<int>(f) <= order) {
         EXPECT_LT(error, 1e-9) << order << " " << f;
       } else {
         EXPECT_GT(error, 0.1) << order << " " << f;
       }
     }
+  }
+}
+
+TEST(ForecastWeights, ReachAsFarAsTheLastTwoComputedCallsAreApart) {
+  const std::vector<double> times = {600, 700, 1000};
+  for (const int order : {1, 2}) {
+    EXPECT_NE(ForecastWeights(order, times, 510), ForecastWeights(order, times, 500));
+    EXPECT_EQ(ForecastWeights(order, times, 499), ForecastWeights(order, times, 500));
+    EXPECT_EQ(ForecastWeights(order, times, 20), ForecastWeights(order, times, 500));
   }
 }
 

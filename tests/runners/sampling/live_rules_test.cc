@@ -109,6 +109,26 @@ TEST(LiveRules, TheEmbeddedModelDecidesAsTheReplayOfItsTrace) {
   }
 }
 
+// The two parts of the blocks together are the blocks, bit for bit.
+TEST(LiveRules, AFirstBlockPolicyThatSkipsNothingChangesNothing) {
+  at::set_num_threads(1);
+  const TempDir weights;
+  WriteTinyShapesWeights(weights.path().string());
+  SystemOptions options;
+  options.weights = weights.path().string();
+  options.steps = 6;
+  const std::unique_ptr<System> system = LoadSystem("shapes", options);
+  const auto sample = [&](const CachePolicy& policy) {
+    const auto run = system->Begin("a small red circle moving left slowly on black");
+    const auto scheduler = system->MakeScheduler();
+    return Sample(run.get(), scheduler.get(), policy, system->Noise(3));
+  };
+  const SampleResult computed = sample(*MakeFirstBlockPolicy({0}));
+  EXPECT_EQ(computed.ComputedCount(), 6);
+  EXPECT_TRUE(at::equal(computed.latent, sample(*MakeNoCachePolicy()).latent));
+  EXPECT_LT(sample(*MakeFirstBlockPolicy({10})).ComputedCount(), 6);
+}
+
 // Branches that are computed apart: each by itself, all if one needs it, or as the conditional one.
 TEST(LiveRules, BranchesDecideAsInTheReplay) {
   std::mt19937 random(5);
@@ -128,6 +148,23 @@ TEST(LiveRules, BranchesDecideAsInTheReplay) {
     EXPECT_EQ(schedule, ReplayedSchedules(TraceOf(live, run.branches()), options)) << rule.name;
     const bool same = schedule.substr(0, kCalls) == schedule.substr(kCalls + 1, kCalls);
     EXPECT_EQ(same, rule.branches != EngineRule::Branches::kSeparate) << rule.name << schedule;
+  }
+}
+
+// A signal that is 0 in a whole call, by every rule.
+TEST(LiveRules, ASignalOfZeroDecidesAsInTheReplay) {
+  for (const EngineRule& rule : EngineRules()) {
+    FakeBranch branch{"batched", std::vector<float>(kCalls, 1), std::vector<float>(kCalls, 1)};
+    branch.signal[11] = branch.signal[12] = 0;
+    FakeRun run({branch});
+    FakeScheduler scheduler(kCalls);
+    const ReplayOptions options{rule, Polynomial({1, 0}), 1e30, {}};
+    const SampleResult live = Cached(&run, &scheduler, at::ones({1}), options);
+    const std::string schedule = LiveSchedules(live, 1);
+    EXPECT_EQ(schedule, ReplayedSchedules(TraceOf(live, {"batched"}), options)) << rule.name;
+    // 0 -> 0 and 0 -> 1 have a size only with an epsilon in the denominator.
+    const bool sized = rule.epsilon_kind != EngineRule::Epsilon::kNone;
+    EXPECT_EQ(schedule.substr(11, 3), sized ? "SSS" : "SCC") << rule.name << " " << schedule;
   }
 }
 

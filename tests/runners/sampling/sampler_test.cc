@@ -9,8 +9,9 @@
 #include <cmath>
 #include <limits>
 
+#include "calib/rules/policy_options.h"
 #include "datasets/base/error.h"
-#include "runners/sampling/policy_options.h"
+#include "runners/sampling/first_block.h"
 #include "runners/sampling/relative_l1.h"
 #include "runners/sampling/weighted_sum.h"
 #include "tests/runners/sampling/fake_run.h"
@@ -82,16 +83,17 @@ std::vector<double> ForecastHeads(int order, std::vector<double> times = {}) {
 TEST(Sample, ForecastsExtrapolateTheResidualsOfEachBranch) {
   EXPECT_THAT(ForecastHeads(0),
               ElementsAre(14, 11, 14, 11, 23, 11, 38, 41, 38, 41, 38, 41, 38, 41));
-  // Lines through calls 2 and 3: 14, 19, 24 and 20, 30, 40. Call 1 knows one computed call only.
+  // Lines through calls 2 and 3: 14 and 20 at call 4, and no farther ahead. Call 1 knows one
+  // computed call only.
   EXPECT_THAT(ForecastHeads(1),
-              ElementsAre(14, 11, 14, 11, 23, 11, 38, 41, 53, 71, 68, 101, 83, 131));
+              ElementsAre(14, 11, 14, 11, 23, 11, 38, 41, 53, 71, 53, 71, 53, 71));
   // Parabolas through calls 0, 2 and 3.
   const std::vector<double> heads = ForecastHeads(2);
   const auto parabola = [](double call) { return 1 + call * (call * 7 / 6.0 - 5 / 6.0); };
   const auto other = [](double call) { return call * (call - 2) * 10 / 3.0; };
   for (const int call : {4, 5, 6}) {
-    EXPECT_NEAR(heads[2 * call], 11 + 3 * parabola(call), 1e-4);
-    EXPECT_NEAR(heads[2 * call + 1], 11 + 3 * other(call), 1e-4);
+    EXPECT_NEAR(heads[2 * call], 11 + 3 * parabola(4), 1e-4);
+    EXPECT_NEAR(heads[2 * call + 1], 11 + 3 * other(4), 1e-4);
   }
 }
 
@@ -99,7 +101,7 @@ TEST(Sample, ForecastsExtrapolateTheResidualsOfEachBranch) {
 TEST(Sample, ForecastsTakeTheLaterOfTwoComputedCallsAtOneTime) {
   const std::vector<double> heads = ForecastHeads(1, {100, 99, 98, 98, 97, 96, 95});
   // Line through call 0 (1 at 100) and call 3 (9 at 98).
-  EXPECT_THAT(heads, ElementsAre(14, 11, 14, 11, 23, 11, 38, 41, 50, 56, 62, 71, 74, 86));
+  EXPECT_THAT(heads, ElementsAre(14, 11, 14, 11, 23, 11, 38, 41, 50, 56, 62, 71, 62, 71));
 }
 
 TEST(Sample, ForecastsOfOtherOrdersAreRefused) {
@@ -181,6 +183,105 @@ TEST(Sample, BranchesDecideApart) {
   EXPECT_THAT(run.heads, ElementsAre(14, 41, 17, 41, 20, 41, 23, 41, 26, 161));
 }
 
+// The same model cut after a first block, which adds `first` of the residual.
+class FirstBlockFake : public FakeRun, public FirstBlockRun {
+ public:
+  FirstBlockFake(FakeBranch branch, std::vector<float> first)
+      : FakeRun({std::move(branch)}), first_(std::move(first)) {}
+
+  std::vector<at::Tensor> FirstBlock(int call,
+                                     int /*branch*/,
+                                     const std::vector<at::Tensor>& streams) override {
+    ++first_blocks_run;
+    return {streams[0] + first_.at(call), streams[1] + 2 * first_.at(call)};
+  }
+  std::vector<at::Tensor> OtherBlocks(int call,
+                                      int branch,
+                                      const std::vector<at::Tensor>& streams) override {
+    return Blocks(call, branch, {streams[0] - first_.at(call), streams[1] - 2 * first_.at(call)});
+  }
+
+  int first_blocks_run = 0;
+
+ private:
+  std::vector<float> first_;
+};
+
+// The first block's residual is compared with that of the last computed call, and a skipped call
+// gets its own first block and the others' residual of that call.
+TEST(Sample, TheFirstBlockAlwaysRunsForItsPolicy) {
+  FirstBlockFake run(Branch({}, {10, 20, 30, 40, 50, 60}), {4, 4.125, 6, 6, 6.5, 3});
+  FakeScheduler scheduler(6);
+  const auto policy = MakeFirstBlockPolicy({0.1});
+  const SampleResult result = Sample(&run, &scheduler, *policy, One());
+  EXPECT_THAT(result.Computed(), ElementsAre(true, false, true, false, false, true));
+  EXPECT_TRUE(
+      Near(Ratios(result), std::vector<double>{0, 0.03125, 0.5, 0, 1 / 12.0, 0.5}, 1e-9, 0));
+  EXPECT_EQ(run.first_blocks_run, 6);
+  EXPECT_EQ(run.blocks_run, 3);
+  EXPECT_EQ(run.signals_asked, 0);
+  // 11 z + 3 (first + others): others 6, 6, 24, 24, 24, 57.
+  EXPECT_THAT(run.heads, ElementsAre(41, 41.375, 101, 101, 102.5, 191));
+}
+
+TEST(Sample, TheFirstBlocksPolicyRecordsAsOthersDo) {
+  const auto record = [](const CachePolicy& policy) {
+    FirstBlockFake run(Branch({1, 2, 4, 4}, {10, 20, 30, 45}), {4, 8, 16, 32});
+    FakeScheduler scheduler(4);
+    SampleOptions options;
+    options.record = true;
+    std::vector<double> ratios;
+    for (const CallRecord& call : Sample(&run, &scheduler, policy, One(), options).calls) {
+      for (const L1Sums& sums : {call.mod, call.res, call.out}) {
+        ratios.push_back(sums.measured() ? sums.Ratio() : -1);
+      }
+    }
+    return ratios;
+  };
+  EXPECT_EQ(record(*MakeFirstBlockPolicy({0.1})), record(*MakeNoCachePolicy()));
+}
+
+TEST(Sample, ARunWithoutAFirstBlockRefusesItsPolicy) {
+  FakeRun run({Branch({1, 1}, {1, 1})});
+  FakeScheduler scheduler(2);
+  const auto policy = MakeFirstBlockPolicy({0.1});
+  EXPECT_THAT(ErrorOf([&] { Sample(&run, &scheduler, *policy, One()); }), HasSubstr("fbcache"));
+}
+
+// Notes what it is given, and computes calls 0 and 2.
+class LatentSpy : public CachePolicy {
+ public:
+  PolicySignal signal() const override { return PolicySignal::kLatent; }
+  PolicyDecision Decide(const PolicyCall& call, PolicyState*) const override {
+    signals.push_back(call.r);
+    return {call.call != 1};
+  }
+  void Learn(const ComputedCall& computed, PolicyState*) const override {
+    learned.push_back(computed);
+  }
+  mutable std::vector<double> signals;
+  mutable std::vector<ComputedCall> learned;
+};
+
+TEST(Sample, PoliciesMayLookAtLatentsAndLearnFromComputedCalls) {
+  FakeRun run({Branch({1, 1, 1}, {1, 2, 3})});
+  FakeScheduler scheduler(3, /*rate=*/0.5);
+  const LatentSpy spy;
+  Sample(&run, &scheduler, spy, One());
+  // As in TheResidualIsAddedToTheNewInput: latents 1, 8, 53.5; outputs 14, 91, 597.5.
+  ASSERT_EQ(spy.signals.size(), 3u);
+  EXPECT_TRUE(std::isnan(spy.signals[0]));
+  EXPECT_EQ(spy.signals[1], 7);
+  EXPECT_EQ(spy.signals[2], 45.5);
+  ASSERT_EQ(spy.learned.size(), 2u);
+  EXPECT_EQ(spy.learned[0].output_size, 14);
+  EXPECT_TRUE(std::isnan(spy.learned[0].output_change));
+  EXPECT_TRUE(std::isnan(spy.learned[0].latent_change));
+  EXPECT_EQ(spy.learned[1].output_size, 597.5);
+  EXPECT_EQ(spy.learned[1].output_change, 583.5);
+  EXPECT_EQ(spy.learned[1].latent_change, 52.5);
+}
+
 TEST(Sample, UniformAndMaskSchedules) {
   for (const int computed : {2, 3, 7, 12, 20}) {
     FakeRun run({Branch(std::vector<float>(20, 1), std::vector<float>(20, 1))});
@@ -234,11 +335,21 @@ TEST(Sample, OneCallIsComputed) {
   EXPECT_EQ(Sample(&run, &scheduler, *policy, One()).ComputedCount(), 1);
 }
 
-TEST(Sample, ASignalThatIsNoNumberIsRefused) {
-  FakeRun run({Branch({1, std::numeric_limits<float>::quiet_NaN(), 1}, {1, 1, 1})});
-  FakeScheduler scheduler(3);
-  const auto policy = MakeTeaCachePolicy({0.5, Polynomial({1, 0})});
-  EXPECT_THROW(Sample(&run, &scheduler, *policy, One()), UserError);
+// A change from 0, or from or to what is no number, has no size: the call is computed.
+TEST(Sample, CallsWhoseSignalHasNoChangeAreComputed) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const float odd : {0.0F, nan}) {
+    for (const auto mode : {TeaCacheMode::kStrict, TeaCacheMode::kReference}) {
+      FakeRun run({Branch({1, 1, odd, 1, 1, 1}, {1, 1, 1, 1, 1, 1})});
+      FakeScheduler scheduler(6);
+      SampleOptions options;
+      options.teacache_mode = mode;
+      const SampleResult result =
+          Sample(&run, &scheduler, *MakeTeaCachePolicy({5, Polynomial({1, 0})}), One(), options);
+      // 1 -> 0 is a change by 1 and is skipped; 1 -> NaN is not.
+      EXPECT_THAT(result.Computed(), ElementsAre(true, false, odd != 0, true, false, true)) << odd;
+    }
+  }
 }
 
 TEST(Sample, RecordsEveryCall) {

@@ -132,7 +132,7 @@ void CompareRun(const GoldenCase& golden, const GoldenTensors& tensors, const Go
     EXPECT_TRUE(TensorsNearRel(
         at::cat(result.latents), tensors.Out(run.name + ".latents"), latent_tolerance));
   }
-  if (!policy->needs_signal()) return;
+  if (policy->signal() == PolicySignal::kNone) return;
   const double margin = run.json.at("smallest_relative_margin");
   if (exact || margin > 0.05) {
     EXPECT_EQ(result.Computed(), run.json.at("computed").get<std::vector<bool>>());

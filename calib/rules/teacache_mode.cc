@@ -1,4 +1,4 @@
-#include "runners/sampling/teacache_mode.h"
+#include "calib/rules/teacache_mode.h"
 
 #include "datasets/base/error.h"
 
