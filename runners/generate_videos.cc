@@ -44,7 +44,7 @@ json PolicyJson(const PolicyOptions& policy) {
   if (policy.name == "teacache") {
     j["threshold"] = policy.threshold;
     j["coefficients"] = policy.polynomial.coefficients();
-    j["teacache_mode"] = TeaCacheModeName(policy.teacache_mode);
+    j["teacache_mode"] = NameOf(kTeaCacheModes, policy.teacache_mode);
     // Absent in run folders that know no engines.
     if (policy.engine != "teacache") j["engine"] = policy.engine;
     if (FindEngineRule(policy.engine).guards_range && policy.range.width() > 0) {

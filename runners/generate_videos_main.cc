@@ -12,7 +12,6 @@ namespace {
 
 struct CacheFlags {
   std::string coeffs;
-  std::string teacache_mode = "strict";
   std::string mag_ratios;
   bool lossless = false;
 };
@@ -33,7 +32,7 @@ void AddCacheFlags(CLI::App* app, PolicyOptions* policy, CacheFlags* flags) {
                   policy->engine,
                   "teacache: engine whose rule decides what is skipped (fit-coeffs list)")
       ->capture_default_str();
-  AddTeaCacheModeFlag(app, &flags->teacache_mode);
+  AddTeaCacheModeFlag(app, &policy->teacache_mode);
   app->add_option("--computed-calls",
                   policy->computed_calls,
                   "uniform: how many calls to compute, evenly spaced");
@@ -104,7 +103,6 @@ int Generate(GenerateOptions options,
     check.WritesFile("--out", options.out + "/" + name);
   }
   check.Run();
-  options.policy.teacache_mode = ParseTeaCacheMode(flags.teacache_mode);
   if (flags.lossless) options.video.codec = VideoWriterOptions::Codec::kFfv1;
   const std::unique_ptr<System> system = LoadSystem(options.model, options.system);
   options.prompts = prompts.Prompts(*system, &progress);

@@ -22,7 +22,7 @@ struct EvalCommand {
   std::vector<std::pair<std::string, std::string>> other_inputs;
   bool allow_missing_parts = false;  // of `merge`: the result is marked as partial
   bool allow_missing = false;        // videos without a partner are no failure
-  bool json = false;                 // print JSON instead of tables
+  std::string json;                  // everything as JSON: a file, "-" = printed instead of tables
 };
 
 struct EvalOutcome {

@@ -19,19 +19,20 @@ std::string RunVbenchAggregate(const VbenchAggregateCommand& command) {
   }
   const std::string out = command.out.empty() && teacache ? command.scores[0] : command.out;
   const auto path = [&](const char* name) { return (fs::path(out) / name).string(); };
+  OutputCheck check;
+  for (const std::string& folder : command.scores) {
+    check.ReadsFolder("--scores", folder, {"_eval_results.json"});
+  }
+  check.WritesFile("--json", command.json == "-" ? "" : command.json);
   if (!out.empty()) {
-    OutputCheck check;
-    for (const std::string& folder : command.scores) {
-      check.ReadsFolder("--scores", folder, {"_eval_results.json"});
-    }
     check.WritesFolder("--out", out);
     for (const char* name : {"all_results.json", "scaled_results.json", "vbench_totals.json"}) {
       if ((std::string_view(name) == "vbench_totals.json") != teacache) {
         check.WritesFile("--out", path(name));
       }
     }
-    check.Run();
   }
+  check.Run();
   const VbenchTotals totals = AggregateVbench(
       ReadVbenchScores(command.scores, command.compat), command.compat, command.partial);
   if (!out.empty()) {
@@ -43,7 +44,10 @@ std::string RunVbenchAggregate(const VbenchAggregateCommand& command) {
       AtomicWriteFile(path("vbench_totals.json"), VbenchTotalsJson(totals, command.compat));
     }
   }
-  return command.json ? VbenchTotalsJson(totals, command.compat) : VbenchTotalsText(totals);
+  const std::string json = VbenchTotalsJson(totals, command.compat);
+  if (command.json == "-") return json;
+  if (!command.json.empty()) AtomicWriteFile(command.json, json);
+  return VbenchTotalsText(totals);
 }
 
 }  // namespace teacache

@@ -17,7 +17,7 @@ struct VbenchScoreCommand {
   std::vector<std::pair<std::string, std::string>> other_inputs;
   bool allow_missing_parts = false;  // of `merge`: the result is marked as partial
   bool allow_missing = false;        // missing videos are no failure
-  bool json = false;                 // print results.json instead of tables
+  std::string json;                  // results.json: a file, "-" = printed instead of tables
 };
 
 struct VbenchScoreOutcome {

@@ -33,7 +33,7 @@ inline void AddLpipsFlags(CLI::App* app, LpipsFlags* lpips) {
   app->add_option("--lpips-net", lpips->net, "alex, squeeze, vgg or none")->capture_default_str();
   app->add_option("--lpips-weights",
                   lpips->weights,
-                  "folder of the LPIPS weights; default where build.sh weights puts them");
+                  "Folder of the LPIPS weights; default: where build.sh weights puts them");
 }
 
 // Like vbench-score's, for videos of any prompts.
@@ -43,10 +43,10 @@ inline void AddVbenchFlags(CLI::App* app, VbenchSetup* setup) {
                   "VBench dimensions, with commas, or none; default: all that can be computed, "
                   "which without networks is temporal_flickering");
   app->add_option(
-      "--vbench-networks", setup->networks, "folder of VBench's networks (docs/vbench-export.md)");
+      "--vbench-networks", setup->networks, "Folder of VBench's networks (docs/vbench-export.md)");
   app->add_option("--vbench-network",
                   setup->network,
-                  "NAME=FILE: one with another file name; may be given several times");
+                  "NAME=FILE: a network with another file name; may be given several times");
 }
 
 inline VbenchOptions ChooseVbench(VbenchSetup setup, const std::string& device) {

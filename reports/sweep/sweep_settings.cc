@@ -52,7 +52,7 @@ SweepMethod SweepMethods::Make(const SweepSetting& setting, int computed) {
     method.policy = MakeTeaCachePolicy({setting.threshold, Polynomial(coefficients)});
     method.spec["threshold"] = setting.threshold;
     method.spec["coefficients"] = coefficients;
-    method.spec["teacache_mode"] = TeaCacheModeName(mode_);
+    method.spec["teacache_mode"] = NameOf(kTeaCacheModes, mode_);
     method.sampling.teacache_mode = mode_;
   } else if (setting.policy == "uniform") {
     method.policy = MakeUniformPolicy(scheduled);
