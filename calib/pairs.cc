@@ -166,39 +166,11 @@ std::vector<std::string> Experts(const Trace& trace) {
 }
 
 std::string ToString(PairOptions::Target target) {
-  return target == PairOptions::Target::kResidual ? "residual" : "output";
+  return std::string(NameOf(kPairTargets, target));
 }
 
 std::string ToString(PairOptions::Branches branches) {
-  switch (branches) {
-    case PairOptions::Branches::kAll:
-      return "all";
-    case PairOptions::Branches::kWorst:
-      return "worst";
-    case PairOptions::Branches::kAverage:
-      return "average";
-    case PairOptions::Branches::kCond:
-      return "cond";
-    case PairOptions::Branches::kUncond:
-      return "uncond";
-  }
-  return "all";
-}
-
-PairOptions::Target ParseTarget(const std::string& text) {
-  for (auto target : {PairOptions::Target::kResidual, PairOptions::Target::kOutput}) {
-    if (text == ToString(target)) return target;
-  }
-  ThrowUserError("target", "must be residual or output but is \"{}\"", text);
-}
-
-PairOptions::Branches ParseBranches(const std::string& text) {
-  using Branches = PairOptions::Branches;
-  for (auto branches :
-       {Branches::kAll, Branches::kWorst, Branches::kAverage, Branches::kCond, Branches::kUncond}) {
-    if (text == ToString(branches)) return branches;
-  }
-  ThrowUserError("branch", "must be all, worst, average, cond or uncond but is \"{}\"", text);
+  return std::string(NameOf(kPairBranches, branches));
 }
 
 bool PromptsKnown(const PairSet& set) { return set.calls > 0 || set.prompts.size() > 1; }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "datasets/base/choices.h"
 #include "datasets/trace/trace.h"
 
 namespace teacache {
@@ -66,11 +67,17 @@ PairSet ExtractPairs(const Trace& trace, const PairOptions& options = {});
 // The experts of a trace in order of their names; {""} for models with one.
 std::vector<std::string> Experts(const Trace& trace);
 
-// "residual" / "output", "all" / "worst" / ...: names as on the command line.
+inline constexpr Choices<PairOptions::Target, 2> kPairTargets = {
+    {{"residual", PairOptions::Target::kResidual}, {"output", PairOptions::Target::kOutput}}};
+inline constexpr Choices<PairOptions::Branches, 5> kPairBranches = {{
+    {"all", PairOptions::Branches::kAll},
+    {"worst", PairOptions::Branches::kWorst},
+    {"average", PairOptions::Branches::kAverage},
+    {"cond", PairOptions::Branches::kCond},
+    {"uncond", PairOptions::Branches::kUncond},
+}};
 std::string ToString(PairOptions::Target target);
 std::string ToString(PairOptions::Branches branches);
-PairOptions::Target ParseTarget(const std::string& text);
-PairOptions::Branches ParseBranches(const std::string& text);
 
 // False for pairs without steps under a single name: it stands for all of them.
 bool PromptsKnown(const PairSet& set);

@@ -7,6 +7,7 @@
 #include "datasets/base/interrupt.h"
 #include "datasets/base/program.h"
 #include "datasets/base/progress.h"
+#include "datasets/video/video_decoders.h"
 #include "metrics/metric_list.h"
 #include "metrics/networks_module.h"
 #include "metrics/pairs/eval_command.h"
@@ -26,7 +27,7 @@ struct Flags {
   teacache::EvalCommand command;
   std::string metrics;
   teacache::MetricOptions metric;
-  std::string size = "strict", length = "strict", decoder = "native", compat, compat_order, shard;
+  std::string compat, compat_order, shard;
   std::string device = "cpu";
   bool tf32 = false;
 };
@@ -64,24 +65,29 @@ void AddFlags(CLI::App* app, Flags* flags) {
       "--psnr-cap",
       flags->metric.psnr_cap,
       "Count frames above this many dB, identical ones included, as this; default: none");
-  app->add_option("--size",
-                  flags->size,
-                  "Pairs of different sizes: strict (an error), resize-gen, resize-gt, crop, or "
-                  "batch-eval (as TeaCache's batch_eval.py)")
-      ->capture_default_str();
-  app->add_option("--length",
-                  flags->length,
-                  "Pairs of different lengths: strict (an error) or min (frames that both have)")
-      ->capture_default_str();
+  teacache::AddChoice(
+      app,
+      "--size",
+      &evaluate.score.size,
+      teacache::kSizePolicies,
+      "Pairs of different sizes: strict (an error), resize-gen, resize-gt, crop, or "
+      "batch-eval (as TeaCache's batch_eval.py)");
+  teacache::AddChoice(
+      app,
+      "--length",
+      &evaluate.score.length,
+      teacache::kLengthPolicies,
+      "Pairs of different lengths: strict (an error) or min (frames that both have)");
   app->add_flag("--allow-missing",
                 flags->command.allow_missing,
                 "Videos without a partner do not change the exit code");
   app->add_flag("--recursive", evaluate.recursive, "Search folders in folders");
-  app->add_option("--decoder",
-                  flags->decoder,
-                  "native (every coded frame, colour tags respected) or imageio (as imageio's "
-                  "ffmpeg pipe: constant frame rate)")
-      ->capture_default_str();
+  teacache::AddChoice(app,
+                      "--decoder",
+                      &evaluate.reader.decoder,
+                      teacache::kVideoDecoders,
+                      "native (every coded frame, colour tags respected) or imageio (as imageio's "
+                      "ffmpeg pipe: constant frame rate)");
   app->add_option("--compat",
                   flags->compat,
                   "teacache: pair, decode, cap and average as TeaCache's eval.py, print its line "
@@ -100,7 +106,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
                   evaluate.pooling.bootstrap_samples,
                   "Resamplings for the 95 % intervals; 0 = none")
       ->capture_default_str();
-  app->add_option("--seed", evaluate.pooling.seed, "Of the resampling")->capture_default_str();
+  app->add_option("--seed", evaluate.pooling.seed, "Seed of the resampling")->capture_default_str();
   app->add_option(
          "--jobs",
          evaluate.jobs,
@@ -126,7 +132,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->capture_default_str();
   app->add_flag(
       "--tf32", flags->tf32, "LPIPS on a GPU with TensorFloat-32: faster, and up to 5e-4 away");
-  app->add_flag("--json", flags->command.json, "Print JSON instead of tables");
+  teacache::AddJsonFlag(app, &flags->command.json);
   teacache::AddOverwriteFlag(app, &flags->command.owner);
 }
 
@@ -161,15 +167,7 @@ teacache::EvalCommand ToCommand(const Flags& flags) {
   teacache::EvaluateOptions& evaluate = command.evaluate;
   if (!command.merge.empty()) return command;
   evaluate.Validate();
-  evaluate.score.size = teacache::ParseSizePolicy(flags.size);
-  evaluate.score.length = teacache::ParseLengthPolicy(flags.length);
   evaluate.shard = teacache::ChooseShard(flags.shard);
-  if (flags.decoder != "native" && flags.decoder != "imageio") {
-    teacache::ThrowUserError("--decoder", "must be native or imageio but is \"{}\"", flags.decoder);
-  }
-  if (flags.decoder == "imageio") {
-    evaluate.reader.decoder = teacache::VideoReaderOptions::Decoder::kImageio;
-  }
   if (!flags.compat.empty() && flags.compat != "teacache") {
     teacache::ThrowUserError("--compat", "must be teacache but is \"{}\"", flags.compat);
   }

@@ -84,15 +84,14 @@ inline void AddCheckpointFlags(CLI::App* app, SystemOptions* system) {
   app->add_option("--aspect-ratio", system->aspect_ratio, "like 9:16 (open-sora)")->group(group);
 }
 
-// See ParseTeaCacheMode.
-inline void AddTeaCacheModeFlag(CLI::App* app, std::string* mode) {
-  app->add_option(
-         "--teacache-mode",
-         *mode,
-         "teacache: strict = change measured exactly, first and last call always computed; "
-         "reference = as the published code, with its rounding to the model's dtype and its "
-         "comparison of timesteps, which may leave the last call to the threshold")
-      ->capture_default_str();
+inline void AddTeaCacheModeFlag(CLI::App* app, TeaCacheMode* mode) {
+  AddChoice(app,
+            "--teacache-mode",
+            mode,
+            kTeaCacheModes,
+            "teacache: strict = change measured exactly, first and last call always computed; "
+            "reference = as the published code, with its rounding to the model's dtype and its "
+            "comparison of timesteps, which may leave the last call to the threshold");
 }
 
 // No output may be one of the system's files.

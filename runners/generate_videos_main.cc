@@ -29,7 +29,6 @@ struct CacheFlags {
   AllPolicies<PolicyOptions>::Tuple policies;
   std::optional<double> threshold;
   std::string coeffs;
-  std::string teacache_mode = "strict";
   std::string mag_ratios;
   bool lossless = false;
 
@@ -63,7 +62,7 @@ void AddCacheFlags(CLI::App* app, CacheFlags* flags) {
   app->add_option("--coeffs",
                   flags->coeffs,
                   "teacache: coefficients file of fit-coeffs; default the published ones");
-  AddTeaCacheModeFlag(app, &flags->teacache_mode);
+  AddTeaCacheModeFlag(app, &std::get<TeaCache>(flags->policies).mode);
   app->add_option("--mag-ratios",
                   flags->mag_ratios,
                   "magcache: ratios of the residual's size (fit-coeffs --emit magcache)");
@@ -137,12 +136,10 @@ int Generate(GenerateOptions options,
   }
   check.Run();
   options.policy = flags.Chosen();
-  const TeaCacheMode mode = ParseTeaCacheMode(flags.teacache_mode);
   if (flags.lossless) options.video.codec = VideoWriterOptions::Codec::kFfv1;
   const std::unique_ptr<System> system = LoadSystem(options.model, options.system);
   options.prompts = prompts.Prompts(*system, &progress);
   if (auto* teacache = std::get_if<TeaCache>(&options.policy)) {
-    teacache->mode = mode;
     ChooseCoefficients(*system, flags.coeffs, teacache);
   }
   if (auto* magcache = std::get_if<MagCache>(&options.policy);

@@ -40,8 +40,8 @@ std::map<std::string, std::string> Definitions(const ScoreOptions& options,
     context[metric->info().name] = metric->info().definition;
   }
   if (options.scorer) context["device"] = options.scorer->Device();
-  context["size_policy"] = SizePolicyName(options.size);
-  context["length_policy"] = LengthPolicyName(options.length);
+  context["size_policy"] = NameOf(kSizePolicies, options.size);
+  context["length_policy"] = NameOf(kLengthPolicies, options.length);
   context["ci95"] = IntervalText(pooling);
   context["p5"] = "5 % of the videos are worse than this";
   context["tool_version"] = kVersion;

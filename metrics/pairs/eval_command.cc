@@ -127,8 +127,9 @@ OutputCheck CheckOutputs(const EvalCommand& command) {
     check.WritesFile("--out", OutPath(command, tag));
     check.WritesFile(command.csv.empty() ? "table of --out" : "--csv", CsvPath(command, tag));
   }
+  check.WritesFile("--json", command.json == "-" ? "" : command.json);
   check.Run();
-  for (const std::string& file : {command.out, command.csv}) {
+  for (const std::string& file : {command.out, command.csv, command.json}) {
     const fs::path folder = fs::path(file).parent_path();
     if (!folder.empty()) MakeFolders(folder.string());
     if (!file.empty()) RemoveStaleTemporaries(folder.string());
@@ -155,14 +156,20 @@ int ExitCode(const EvalCommand& command, const Results& results) {
   return results.NumErrors() > 0 || (missing && !command.allow_missing) ? 1 : 0;
 }
 
-std::string Text(const EvalCommand& command, const EvalOutcome& outcome) {
+// Of several methods: a list.
+std::string Json(const std::vector<Results>& methods) {
+  if (methods.size() == 1) return ResultsToJson(methods[0]);
+  std::string json;
+  for (const Results& results : methods) {
+    json += (json.empty() ? "[" : ",") + ResultsToJson(results);
+  }
+  return json + "]\n";
+}
+
+std::string Tables(const EvalCommand& command, const EvalOutcome& outcome) {
   std::string text;
   for (size_t i = 0; i < outcome.results.size(); ++i) {
     const Results& results = outcome.results[i];
-    if (command.json) {
-      text += (i == 0 ? (outcome.results.size() > 1 ? "[" : "") : ",") + ResultsToJson(results);
-      continue;
-    }
     if (command.evaluate.teacache) {
       text += TeaCacheLine(results) + "\n";
       if (results.videos.size() > 16 && results.videos.size() % 16 != 0) {
@@ -177,8 +184,14 @@ std::string Text(const EvalCommand& command, const EvalOutcome& outcome) {
     text += ResultsText(results);
     if (i + 1 < outcome.results.size()) text += "\n";
   }
-  if (command.json && outcome.results.size() > 1) text += "]\n";
   return text;
+}
+
+// What is printed; writes the file of --json.
+std::string Print(const EvalCommand& command, const EvalOutcome& outcome) {
+  if (command.json == "-") return Json(outcome.results);
+  if (!command.json.empty()) AtomicWriteFile(command.json, Json(outcome.results));
+  return Tables(command, outcome);
 }
 
 EvalOutcome RunMerge(const EvalCommand& command) {
@@ -191,7 +204,7 @@ EvalOutcome RunMerge(const EvalCommand& command) {
       MergeResults(shards, command.evaluate.pooling, command.allow_missing_parts));
   Write(command, "", outcome.results[0]);
   outcome.exit_code = ExitCode(command, outcome.results[0]);
-  outcome.text = command.json ? ResultsToJson(outcome.results[0]) : ResultsText(outcome.results[0]);
+  outcome.text = Print(command, outcome);
   return outcome;
 }
 
@@ -204,6 +217,7 @@ EvalOutcome RunEvalCommand(const EvalCommand& whole) {
     for (std::string* path : {&command.out, &command.csv, &command.evaluate.journal}) {
       *path = PartPath(*path, shard);
     }
+    if (command.json != "-") command.json = PartPath(command.json, shard);
   }
   const OutputCheck check = CheckOutputs(command);
   if (!command.merge.empty()) {
@@ -253,12 +267,12 @@ EvalOutcome RunEvalCommand(const EvalCommand& whole) {
     outcome.exit_code = std::max(outcome.exit_code, ExitCode(command, results));
     outcome.results.push_back(std::move(results));
   }
+  outcome.text = Print(command, outcome);
   check.Finish();
-  outcome.text = Text(command, outcome);
-  if (!command.json) {
-    outcome.text += LastLine(options.shard);
-  } else {
+  if (command.json == "-") {
     NotePart(options.shard, options.progress);
+  } else {
+    outcome.text += LastLine(options.shard);
   }
   if (!options.journal.empty() && outcome.exit_code == 0) fs::remove(options.journal);
   return outcome;

@@ -24,7 +24,7 @@ struct EvalCommand {
   OutputOwner owner;                 // whose outputs are written
   bool allow_missing_parts = false;  // of `merge`: the result is marked as partial
   bool allow_missing = false;        // videos without a partner are no failure
-  bool json = false;                 // print JSON instead of tables
+  std::string json;                  // everything as JSON: a file, "-" = printed instead of tables
 };
 
 struct EvalOutcome {

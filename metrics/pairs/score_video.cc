@@ -1,7 +1,6 @@
 #include "metrics/pairs/score_video.h"
 
 #include <algorithm>
-#include <array>
 #include <future>
 #include <optional>
 #include <utility>
@@ -12,36 +11,6 @@
 
 namespace teacache {
 namespace {
-
-constexpr std::array<std::pair<std::string_view, SizePolicy>, 5> kSizePolicies = {{
-    {"strict", SizePolicy::kStrict},
-    {"resize-gen", SizePolicy::kResizeGen},
-    {"resize-gt", SizePolicy::kResizeGt},
-    {"crop", SizePolicy::kCrop},
-    {"batch-eval", SizePolicy::kBatchEval},
-}};
-constexpr std::array<std::pair<std::string_view, LengthPolicy>, 2> kLengthPolicies = {{
-    {"strict", LengthPolicy::kStrict},
-    {"min", LengthPolicy::kMin},
-}};
-
-template <typename Table>
-auto ParseName(const Table& table, std::string_view name, const char* where) {
-  std::string names;
-  for (const auto& [entry, value] : table) {
-    if (entry == name) return value;
-    names += (names.empty() ? "" : ", ") + std::string(entry);
-  }
-  ThrowUserError(where, "must be one of {} but is \"{}\"", names, name);
-}
-
-template <typename Table, typename Value>
-std::string_view NameOf(const Table& table, Value value) {
-  for (const auto& [name, entry] : table) {
-    if (entry == value) return name;
-  }
-  return "";
-}
 
 // A Video as a stream.
 class MemoryReader : public VideoReader {
@@ -223,16 +192,6 @@ class StreamScoring {
 };
 
 }  // namespace
-
-SizePolicy ParseSizePolicy(std::string_view name) {
-  return ParseName(kSizePolicies, name, "--size");
-}
-std::string_view SizePolicyName(SizePolicy policy) { return NameOf(kSizePolicies, policy); }
-
-LengthPolicy ParseLengthPolicy(std::string_view name) {
-  return ParseName(kLengthPolicies, name, "--length");
-}
-std::string_view LengthPolicyName(LengthPolicy policy) { return NameOf(kLengthPolicies, policy); }
 
 std::vector<VideoScore> ScoreStreams(VideoReader& gt,
                                      const std::vector<VideoReader*>& gens,

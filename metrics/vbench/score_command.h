@@ -19,7 +19,7 @@ struct VbenchScoreCommand {
   OutputOwner owner;                 // whose outputs are written
   bool allow_missing_parts = false;  // of `merge`: the result is marked as partial
   bool allow_missing = false;        // missing videos are no failure
-  bool json = false;                 // print results.json instead of tables
+  std::string json;                  // results.json: a file, "-" = printed instead of tables
 };
 
 struct VbenchScoreOutcome {

@@ -224,7 +224,7 @@ void Register(bool gpu) {
         [=](benchmark::State& state) { OpenSoraBlock(state, gpu, temporal); });
   }
   for (const TeaCacheMode mode : {TeaCacheMode::kStrict, TeaCacheMode::kReference}) {
-    add("Bookkeeping/" + TeaCacheModeName(mode),
+    add("Bookkeeping/" + std::string(NameOf(kTeaCacheModes, mode)),
         [=](benchmark::State& state) { Bookkeeping(state, gpu, mode); });
   }
   add("SkippedCall", [=](benchmark::State& state) { SkippedCall(state, gpu); });

@@ -159,7 +159,7 @@ TEST(RunFitCoeffs, OrderAndPartsChangeNothing) {
   for (const char* method : {"ceres", "huber"}) {
     const auto findings = [&](const std::vector<std::string>& files) {
       FitCoeffsOptions options = Options(files);
-      options.fit.method = ParseMethod(method);
+      options.fit.method = ChoiceOf(kFitMethods, method, "--method");
       options.threshold.target_speedup = 1.5;
       return Findings(options);
     };

@@ -130,14 +130,14 @@ TEST(ExtractPairs, NothingLeftIsAnError) {
   EXPECT_THROW(ExtractPairs(trace, {.forced_calls = {true}}), UserError);
 }
 
-TEST(Parse, NamesAndMistakes) {
-  EXPECT_EQ(ParseTarget("output"), Target::kOutput);
-  EXPECT_THROW(ParseTarget("latent"), UserError);
+TEST(PairChoices, NamesAndMistakes) {
+  EXPECT_EQ(ChoiceOf(kPairTargets, "output", "--target"), Target::kOutput);
+  EXPECT_THROW(ChoiceOf(kPairTargets, "latent", "--target"), UserError);
   for (Branches b :
        {Branches::kAll, Branches::kWorst, Branches::kAverage, Branches::kCond, Branches::kUncond}) {
-    EXPECT_EQ(ParseBranches(ToString(b)), b);
+    EXPECT_EQ(ChoiceOf(kPairBranches, ToString(b), "--branch"), b);
   }
-  EXPECT_THROW(ParseBranches("best"), UserError);
+  EXPECT_THROW(ChoiceOf(kPairBranches, "best", "--branch"), UserError);
 }
 
 }  // namespace

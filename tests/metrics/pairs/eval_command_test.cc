@@ -246,7 +246,7 @@ TEST_F(EvalCommandTest, PartsMergeToTheWhole) {
 TEST_F(EvalCommandTest, JsonOnStandardOutput) {
   WriteFolders(2);
   EvalCommand command = Command();
-  command.json = true;
+  command.json = "-";
   const auto one = nlohmann::json::parse(RunEvalCommand(command).text);
   EXPECT_EQ(one["videos"].size(), 2u);
   command.evaluate.gens.push_back(dir_ / "slow");
