@@ -16,8 +16,9 @@ endif()
 # teacache_settings(target [TORCH]): what all our targets share.
 function(teacache_settings target)
   cmake_parse_arguments(ARG "TORCH" "" "" ${ARGN})
-  target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR})
-  target_link_libraries(${target} PRIVATE teacache_warnings)
+  target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}>
+                                              $<INSTALL_INTERFACE:include/teacache>)
+  target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:teacache_warnings>)
   # One setting for libraries and programs: a precompiled header serves only targets of its own kind.
   target_compile_options(${target} PRIVATE -fPIC)
   if(ARG_TORCH)
@@ -42,6 +43,7 @@ function(teacache_add_library name)
   cmake_parse_arguments(ARG "TORCH" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
   add_library(teacache_${name} STATIC ${ARG_SOURCES})
   add_library(teacache::${name} ALIAS teacache_${name})
+  set_target_properties(teacache_${name} PROPERTIES EXPORT_NAME ${name})
   if(ARG_TORCH)
     teacache_settings(teacache_${name} TORCH)
   else()
@@ -60,6 +62,8 @@ function(teacache_add_program name source)
     teacache_settings(${name})
   endif()
   target_link_libraries(${name} PRIVATE ${ARG_LIBS} CLI11::CLI11)
+  set_target_properties(${name} PROPERTIES INSTALL_RPATH "${TEACACHE_INSTALL_RPATH}")
+  install(TARGETS ${name} RUNTIME DESTINATION bin COMPONENT programs)
 endfunction()
 
 # teacache_add_test(calib.fit [TORCH] SOURCES fit_test.cc LIBS ... LABELS unit): one binary, one ctest entry.
