@@ -94,11 +94,6 @@ struct Results {
   void DescribeMetrics();
 };
 
-// One line of JSON for one pair: what journals and "videos" hold.
-std::string VideoScoreToJson(const VideoScore& score);
-// Throws UserError, naming `where`, for anything else.
-VideoScore VideoScoreFromJson(const std::string& text, const std::string& where);
-
 std::string ResultsToJson(const Results& results);
 // Both throw UserError naming the file.
 void WriteResults(const std::string& path, const Results& results);

@@ -113,4 +113,42 @@ void Visit(Archive& archive, VideoScore& score) {
   }
 }
 
+// A metric as it is described beside its scores; its definition is in the context.
+struct DescribedMetric {
+  MetricInfo info;
+};
+
+template <typename Archive>
+void Visit(Archive& archive, DescribedMetric& metric) {
+  MetricInfo& info = metric.info;
+  archive.Required("name", info.name);
+  if constexpr (Archive::kReads) info = UndescribedMetric(info.name);
+  archive("label", info.label);
+  archive("unit", info.unit);
+  archive("higher_is_better", info.higher_is_better);
+  archive("digits", info.digits);
+  archive("best", NumberOrNull{info.best, std::numeric_limits<double>::infinity()});
+}
+
+struct MetricsJson {
+  std::vector<MetricInfo>& metrics;
+
+  void ReadJson(const JsonNode& node) const;
+  void WriteJson(JsonText* text) const;
+};
+
+template <typename Archive>
+void Visit(Archive& archive, Results& results) {
+  archive.Format("teacache-results", Results::kVersion);
+  archive("context", results.context);
+  archive("metrics", MetricsJson{results.metrics});
+  archive("summary", results.summary);
+  archive.OptionalUnless(results.baseline.empty(), "baseline", results.baseline);
+  archive.OptionalUnless(results.comparison.empty(), "comparison", results.comparison);
+  archive.Required("videos", results.videos);
+  archive("unmatched_gt", results.unmatched_gt);
+  archive("unmatched_gen", results.unmatched_gen);
+  archive("warnings", results.warnings);
+}
+
 }  // namespace teacache

@@ -14,6 +14,7 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/results_fields.h"
 #include "metrics/frames/psnr.h"
 #include "metrics/pairs/results_text.h"
 #include "tests/metrics/frames/plain_metrics.h"
@@ -265,7 +266,7 @@ TEST_F(EvalCommandTest, IdenticalVideosHaveNoInfinityInJson) {
   EXPECT_THAT(json, HasSubstr("\"identical\": true"));
   EXPECT_THAT(outcome.text, HasSubstr("inf"));
   EXPECT_THAT(ResultsToCsv(outcome.results[0]), HasSubstr("inf"));
-  const VideoScore back = VideoScoreFromJson(VideoScoreToJson(outcome.results[0].videos[0]), "x");
+  const auto back = FromJson<VideoScore>(ToJson(outcome.results[0].videos[0], "x"), "x");
   EXPECT_TRUE(std::isinf(back.scores.at("psnr")));
   EXPECT_TRUE(std::isinf(back.per_frame.at("psnr")[0]));
   EXPECT_EQ(back.identical_frames, kFrames);
