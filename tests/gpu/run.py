@@ -204,7 +204,9 @@ def systems(pattern):
 def scores(c):
     """eval-metrics from files to numbers, and the same on the CPU."""
     if c.emulate:
-        raise NotRun("its GPU code is in a module that is not emulated; metrics.gpu tests the scorer")
+        raise NotRun(
+            "its GPU code is in a module that is not emulated; metrics.gpu tests the scorer"
+        )
     videos = c.scratch / "videos"
     c.run([sys.executable, HERE / "make_videos.py", videos])
     program = c.program("bin/eval-metrics")
