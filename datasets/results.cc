@@ -207,7 +207,11 @@ std::string ResultsToJson(const Results& results) {
   for (const VideoScore& score : results.videos) json["videos"].push_back(ScoreToJson(score));
   json["unmatched_gt"] = results.unmatched_gt;
   json["unmatched_gen"] = results.unmatched_gen;
+  if (!results.left_out.empty()) json["left_out"] = results.left_out;
   json["warnings"] = results.warnings;
+  if (!results.requirements.empty()) {
+    json["requirements"] = RequirementsToJson(results.requirements);
+  }
   return DumpText(json, 1) + "\n";
 }
 
@@ -267,6 +271,7 @@ Results ReadResults(const std::string& path) {
   results.DescribeMetrics();
   results.unmatched_gt = StringList(json, "unmatched_gt", path);
   results.unmatched_gen = StringList(json, "unmatched_gen", path);
+  results.left_out = StringList(json, "left_out", path);
   results.warnings = StringList(json, "warnings", path);
   return results;
 }

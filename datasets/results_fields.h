@@ -53,6 +53,18 @@ void Visit(Archive& archive, VideoInfo& info) {
   archive("num_frames", info.num_frames);
   archive("variable_frame_rate", info.variable_frame_rate);
   archive("lossless", info.lossless);
+  archive.Optional("lost_at_start", info.lost_at_start);
+  archive.Optional("notes", info.notes);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, RequirementOutcome& outcome) {
+  archive("requirement", outcome.requirement);
+  archive.Optional("of", outcome.of);
+  archive("statistic", outcome.statistic);
+  archive("value", NumberOrNull{outcome.value});
+  archive("met", outcome.met);
+  archive("missing", outcome.missing);
 }
 
 // All but "identical".

@@ -55,6 +55,8 @@ Json VideoInfoToJson(const VideoInfo& info) {
   json["num_frames"] = info.num_frames;
   json["variable_frame_rate"] = info.variable_frame_rate;
   json["lossless"] = info.lossless ? Json(*info.lossless) : Json(nullptr);
+  if (info.lost_at_start > 0) json["lost_at_start"] = info.lost_at_start;
+  if (!info.notes.empty()) json["notes"] = info.notes;
   return json;
 }
 
@@ -76,12 +78,29 @@ VideoInfo VideoInfoFromJson(const nlohmann::json& json, const std::string& where
   if (fields.Has("lossless") && !fields.At("lossless").is_null()) {
     info.lossless = fields.Bool("lossless", false);
   }
+  info.lost_at_start = fields.Integer("lost_at_start", 0);
+  info.notes = StringList(json, "notes", where);
   return info;
 }
 
 Json IntervalToJson(const std::optional<Interval>& interval) {
   if (!interval) return Json::array({nullptr, nullptr});
   return Json::array({interval->lo, interval->hi});
+}
+
+Json RequirementsToJson(const std::vector<RequirementOutcome>& outcomes) {
+  Json list = Json::array();
+  for (const RequirementOutcome& outcome : outcomes) {
+    Json json;
+    json["requirement"] = outcome.requirement;
+    if (!outcome.of.empty()) json["of"] = outcome.of;
+    json["statistic"] = outcome.statistic;
+    json["value"] = NumberOrNull(outcome.value);
+    json["met"] = outcome.met;
+    json["missing"] = outcome.missing;
+    list.push_back(std::move(json));
+  }
+  return list;
 }
 
 Json MetricSummaryToJson(const MetricSummary& summary) {

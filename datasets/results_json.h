@@ -28,6 +28,10 @@ nlohmann::ordered_json IntervalToJson(const std::optional<Interval>& interval);
 nlohmann::ordered_json VideoInfoToJson(const VideoInfo& info);
 VideoInfo VideoInfoFromJson(const nlohmann::json& json, const std::string& where);
 
+// [{"requirement": "psnr>=28", "of" (which set, where there are several), "statistic", "value":
+// number, or null for none and infinite ones, "met", "missing"}]
+nlohmann::ordered_json RequirementsToJson(const std::vector<RequirementOutcome>& outcomes);
+
 nlohmann::ordered_json MetricSummaryToJson(const MetricSummary& summary);
 MetricSummary MetricSummaryFromJson(const nlohmann::json& json, const std::string& where);
 

@@ -19,7 +19,7 @@ constexpr const char* kDescription =
     "pictures of 176x176 or larger), LPIPS (0 = identical, lower is better). Videos are paired by "
     "file name; folders of PNG or JPEG frames and .safetensors files ([T, 3, H, W], uint8 or 0 to "
     "1) count as videos. Exit code: 0, 1 when a video could not be "
-    "scored or has no partner, 2 for mistakes in the call.";
+    "scored or has no partner, 2 for mistakes in the call, 3 when a limit of --require is not kept.";
 
 // What the command line says, before it is checked.
 struct Flags {
@@ -27,6 +27,8 @@ struct Flags {
   std::string metrics;
   teacache::MetricOptions metric;
   std::string size = "strict", length = "strict", decoder = "native", compat, compat_order, shard;
+  std::string items = "videos";
+  std::vector<std::string> require;
   std::string device = "cpu";
   bool tf32 = false;
 };
@@ -76,6 +78,13 @@ void AddFlags(CLI::App* app, Flags* flags) {
   app->add_flag("--allow-missing",
                 flags->command.allow_missing,
                 "Videos without a partner do not change the exit code");
+  app->add_option(
+         "--items",
+         flags->items,
+         "videos (a folder of pictures is one video) or pictures (every picture of a folder "
+         "is an item, for image models)")
+      ->capture_default_str();
+  app->add_option("--require", flags->require, teacache::kRequireHelp)->allow_extra_args(false);
   app->add_flag("--recursive", evaluate.recursive, "Search folders in folders");
   app->add_option("--decoder",
                   flags->decoder,
@@ -159,8 +168,10 @@ void ChooseMetrics(const Flags& flags, teacache::EvalCommand* command) {
 teacache::EvalCommand ToCommand(const Flags& flags) {
   teacache::EvalCommand command = flags.command;
   teacache::EvaluateOptions& evaluate = command.evaluate;
+  command.requirements = teacache::ParseRequirements(flags.require);
   if (!command.merge.empty()) return command;
   evaluate.Validate();
+  evaluate.items = teacache::ParseItems(flags.items);
   evaluate.score.size = teacache::ParseSizePolicy(flags.size);
   evaluate.score.length = teacache::ParseLengthPolicy(flags.length);
   evaluate.shard = teacache::ChooseShard(flags.shard);
@@ -193,6 +204,7 @@ int Evaluate(Flags flags) {
     outcome = teacache::RunEvalCommand(ToCommand(flags));
   }
   fmt::print("{}", outcome.text);
+  fmt::print(stderr, "{}", outcome.breaches);
   return outcome.exit_code;
 }
 
