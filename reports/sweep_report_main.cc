@@ -12,6 +12,7 @@
 #include "datasets/base/outputs.h"
 #include "reports/data/report_json.h"
 #include "reports/findings/diff.h"
+#include "reports/findings/gate.h"
 #include "reports/findings/labels.h"
 #include "reports/render/render.h"
 #include "reports/sweep/metric_flags.h"
@@ -64,15 +65,33 @@ std::vector<std::string> Split(const std::string& list) {
   return words;
 }
 
-int PrintOutcome(const Report& report, const std::string& page, int failed) {
+// Prints what is not met of --require; the exit code.
+int CheckGate(const Report& report, const std::vector<Requirement>& requirements, int code) {
+  const std::vector<RequirementOutcome> outcomes = CheckReport(report, requirements);
+  fmt::print(stderr, "{}", BreachLines(outcomes));
+  return ExitCodeOf(outcomes, code);
+}
+
+void AddRequireFlag(CLI::App* app, std::vector<std::string>* require) {
+  app->add_option("--require",
+                  *require,
+                  std::string(kRequireHelp) + ". Every setting but the uncached one must keep it")
+      ->allow_extra_args(false);
+}
+
+int PrintOutcome(const Report& report,
+                 const std::string& page,
+                 int failed,
+                 const std::vector<Requirement>& requirements) {
   for (const std::string& line : ConclusionTexts(report)) fmt::print("* {}\n", line);
   fmt::print("{}\n", page);
   for (const std::string& warning : report.context.warnings) {
     fmt::print(stderr, "note: {}\n", warning);
   }
-  if (failed == 0) return 0;
-  fmt::print(stderr, "{} videos failed or are missing; the page lists them\n", failed);
-  return 1;
+  if (failed > 0) {
+    fmt::print(stderr, "{} videos failed or are missing; the page lists them\n", failed);
+  }
+  return CheckGate(report, requirements, failed > 0 ? 1 : 0);
 }
 
 // Values of flags as they are typed.
@@ -84,6 +103,7 @@ struct SweepFlags {
   std::string baselines = "uniform,mask,magcache,steps";
   std::string teacache_mode = "strict";
   bool dry_run = false;
+  std::vector<std::string> require;
   MetricFlags metrics;
   OutputOwner owner;
   VbenchSetup vbench;
@@ -232,7 +252,10 @@ int RenderMain(int argc, char** argv) {
   AddVbenchFlags(&app, &vbench);
   OutputOwner owner;
   AddOverwriteFlag(&app, &owner);
+  std::vector<std::string> require;
+  AddRequireFlag(&app, &require);
   return RunProgram(&app, argc - 1, argv + 1, [&] {
+    const std::vector<Requirement> requirements = ParseRequirements(require);
     const InterruptGuard guard;
     ProgressPrinter progress;
     options.progress = &progress;
@@ -256,7 +279,7 @@ int RenderMain(int argc, char** argv) {
           "note: the page plays the videos where they are; --embed-videos puts them into the "
           "page, so that it can be mailed alone\n");
     }
-    return PrintOutcome(outcome.report, outcome.page, outcome.failed);
+    return PrintOutcome(outcome.report, outcome.page, outcome.failed, requirements);
   });
 }
 
@@ -271,26 +294,31 @@ int DiffMain(int argc, char** argv) {
   std::string json;
   CLI::App app(
       "Compares two reports: which settings became better or worse from A to B, beyond the 95 % "
-      "intervals.",
+      "intervals. --require is about B.",
       "sweep-report diff");
   app.add_option("A", a, "report.json, or the folder that holds it")->required();
   app.add_option("B", b, "the other one")->required();
   app.add_option("--json", json, "write all figures into this file; - = standard output");
   OutputOwner owner;
   AddOverwriteFlag(&app, &owner);
+  std::vector<std::string> require;
+  AddRequireFlag(&app, &require);
   return RunProgram(&app, argc - 1, argv + 1, [&] {
+    const std::vector<Requirement> requirements = ParseRequirements(require);
     OutputCheck check;
     for (const std::string& report : {a, b}) check.Reads("report", ReportPath(report));
     check.WritesFile("--json", json == "-" ? "" : json);
     check.OwnedBy(owner);
     check.Run();
     check.Begin();
-    const ReportDiff difference =
-        DiffReports(ReadReportJson(ReportPath(a)), ReadReportJson(ReportPath(b)));
+    const Report report = ReadReportJson(ReportPath(b));
+    const ReportDiff difference = DiffReports(ReadReportJson(ReportPath(a)), report);
     if (!json.empty() && json != "-") AtomicWriteFile(json, DifferenceJson(difference));
     check.Finish();
     fmt::print("{}", json == "-" ? DifferenceJson(difference) : DifferenceText(difference));
-    return 0;
+    int failed = 0;
+    for (const ReportRow& row : report.rows) failed += row.failed;
+    return CheckGate(report, requirements, failed > 0 && !requirements.empty() ? 1 : 0);
   });
 }
 
@@ -307,6 +335,7 @@ const std::vector<std::string> kCommonFlags = {"--model",
                                                "--vbench-network",
                                                "--embed-videos",
                                                "--overwrite",
+                                               "--require",
                                                "--dry-run"};
 
 void AddSweepFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags) {
@@ -318,6 +347,7 @@ void AddSweepFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags) {
   AddMetricFlags(app, &flags->metrics);
   AddVbenchFlags(app, &flags->vbench);
   AddOverwriteFlag(app, &flags->owner);
+  AddRequireFlag(app, &flags->require);
   app->add_flag(
       "--dry-run", flags->dry_run, "print the plan, calls, estimated time and disk; stop");
 }
@@ -374,6 +404,7 @@ int Sweep(std::vector<SweepOptions> sweeps, const std::string& out, const SweepF
   const InterruptGuard guard;
   ProgressPrinter progress;
   for (SweepOptions& sweep : sweeps) sweep.progress = &progress;
+  const std::vector<Requirement> requirements = ParseRequirements(flags.require);
   if (flags.dry_run) return Plan(sweeps);
   std::vector<std::string> notes;
   const Metrics metrics = ChooseMetrics(flags.metrics, &notes);
@@ -390,7 +421,7 @@ int Sweep(std::vector<SweepOptions> sweeps, const std::string& out, const SweepF
                out);
     return 1;
   }
-  return PrintOutcome(outcome.report, outcome.page, outcome.failed);
+  return PrintOutcome(outcome.report, outcome.page, outcome.failed, requirements);
 }
 
 int SweepMain(int argc, char** argv) {
