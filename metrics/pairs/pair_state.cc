@@ -41,9 +41,13 @@ std::string Missing(const FrameNumbers& of, const FrameNumbers& in) {
   return texts.empty() ? "none" : fmt::format("{}", fmt::join(texts, ", "));
 }
 
+int64_t StepOf(const std::vector<int64_t>& numbers) {
+  return numbers.size() < 2 ? 1 : numbers[1] - numbers[0];
+}
+
 bool RisesEvenly(const std::vector<int64_t>& numbers) {
   for (size_t i = 2; i < numbers.size(); ++i) {
-    if (numbers[i] - numbers[i - 1] != numbers[1] - numbers[0]) return false;
+    if (numbers[i] - numbers[i - 1] != StepOf(numbers)) return false;
   }
   return true;
 }
@@ -96,7 +100,17 @@ void PairState::Add(const FrameScore& score) {
 // Frames of numbered pictures belong together by number where the numbers differ.
 void PairState::MatchNumbers() {
   const FrameNumbers &gt = gt_.numbers(), &gen = reader_->numbers();
-  if (gt.values.empty() || gen.values.empty() || SameUpToStart(gt.values, gen.values)) return;
+  if (gt.values.empty() || gen.values.empty()) return;
+  if (SameUpToStart(gt.values, gen.values)) {
+    const int64_t steps[] = {StepOf(gt.values), StepOf(gen.values)};
+    if (steps[0] != steps[1]) {
+      score_.warnings.push_back(fmt::format(
+          "the numbers of the pictures rise in steps of {} (ground truth), {}: compared in order",
+          steps[0],
+          steps[1]));
+    }
+    return;
+  }
   const bool strict = options_.length == LengthPolicy::kStrict;
   // Without holes the lengths differ, which is said at the end.
   if (strict && RisesEvenly(gt.values) && RisesEvenly(gen.values)) return;

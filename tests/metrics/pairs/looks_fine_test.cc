@@ -191,6 +191,20 @@ TEST(LooksFine, NumberedPicturesBelongTogetherByNumber) {
                        "missing"));
 }
 
+TEST(LooksFine, OtherStepsOfNumbersAreMentioned) {
+  const TempDir dir;
+  for (const int i : {0, 1, 2}) {
+    for (const auto& [side, step] : {std::pair("gt", 2), std::pair("gen", 1)}) {
+      fs::create_directories(dir.path() / side);
+      fs::copy(Folder(fmt::format("numbers-with-a-hole/gt/start/000{}.png", i)),
+               dir.path() / side / fmt::format("frame {}.png", step * i));
+    }
+  }
+  const VideoScore score = Only(Evaluate(dir / "gt", dir / "gen"));
+  EXPECT_EQ(PsnrOf(score), kInf);
+  EXPECT_THAT(score.warnings, ElementsAre(HasSubstr("steps of 2 (ground truth), 1")));
+}
+
 TEST(LooksFine, TransparentPixelsAreMentioned) {
   const EvalOutcome outcome = EvaluateCase("hidden-colours");
   EXPECT_NEAR(PsnrOf(Only(outcome)), 1.2144, 5e-5);
