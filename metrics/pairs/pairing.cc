@@ -161,6 +161,7 @@ void SearchLeftOut(const fs::path& folder,
                    bool recursive,
                    const std::set<std::string>& scored,
                    std::vector<std::string>* left_out) {
+  if (!CanBeListed(folder)) return;  // its row says so
   const bool pictures = scored.count(folder.string()) > 0;  // of a scored folder
   for (const std::string& name : ListFolder(folder.string())) {
     const fs::path path = folder / name;
@@ -238,7 +239,7 @@ std::vector<std::string> VideosLeftOut(const std::string& source,
                                        const std::vector<std::string>& scored) {
   std::vector<std::string> left_out;
   std::error_code error;
-  if (!fs::is_directory(source, error) || !CanBeListed(source)) return left_out;
+  if (!fs::is_directory(source, error)) return left_out;
   SearchLeftOut(source, recursive, {scored.begin(), scored.end()}, &left_out);
   return left_out;
 }
