@@ -53,6 +53,18 @@ void Visit(Archive& archive, VideoInfo& info) {
   archive("num_frames", info.num_frames);
   archive("variable_frame_rate", info.variable_frame_rate);
   archive("lossless", info.lossless);
+  archive.Optional("lost_at_start", info.lost_at_start);
+  archive.Optional("notes", info.notes);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, RequirementOutcome& outcome) {
+  archive("requirement", outcome.requirement);
+  archive.Optional("of", outcome.of);
+  archive("statistic", outcome.statistic);
+  archive("value", NumberOrNull{outcome.value});
+  archive("met", outcome.met);
+  archive("missing", outcome.missing);
 }
 
 // All but "identical".
@@ -148,7 +160,9 @@ void Visit(Archive& archive, Results& results) {
   archive.Required("videos", results.videos);
   archive("unmatched_gt", results.unmatched_gt);
   archive("unmatched_gen", results.unmatched_gen);
+  archive.Optional("left_out", results.left_out);
   archive("warnings", results.warnings);
+  archive.OptionalUnless(results.requirements.empty(), "requirements", results.requirements);
 }
 
 }  // namespace teacache

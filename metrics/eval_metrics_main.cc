@@ -7,7 +7,6 @@
 #include "datasets/base/interrupt.h"
 #include "datasets/base/program.h"
 #include "datasets/base/progress.h"
-#include "datasets/video/video_decoders.h"
 #include "metrics/metric_list.h"
 #include "metrics/networks_module.h"
 #include "metrics/pairs/eval_command.h"
@@ -20,13 +19,15 @@ constexpr const char* kDescription =
     "pictures of 176x176 or larger), LPIPS (0 = identical, lower is better). Videos are paired by "
     "file name; folders of PNG or JPEG frames and .safetensors files ([T, 3, H, W], uint8 or 0 to "
     "1) count as videos. Exit code: 0, 1 when a video could not be "
-    "scored or has no partner, 2 for mistakes in the call.";
+    "scored or has no partner, 2 for mistakes in the call, 3 when a limit of --require is not kept.";
 
 // What the command line says, before it is checked.
 struct Flags {
   teacache::EvalCommand command;
   std::string metrics;
   teacache::MetricOptions metric;
+  std::string items = "videos";
+  std::vector<std::string> require;
   std::string compat, compat_order, shard;
   std::string device = "cpu";
   bool tf32 = false;
@@ -81,6 +82,13 @@ void AddFlags(CLI::App* app, Flags* flags) {
   app->add_flag("--allow-missing",
                 flags->command.allow_missing,
                 "Videos without a partner do not change the exit code");
+  app->add_option(
+         "--items",
+         flags->items,
+         "videos (a folder of pictures is one video) or pictures (every picture of a folder "
+         "is an item, for image models)")
+      ->capture_default_str();
+  app->add_option("--require", flags->require, teacache::kRequireHelp)->allow_extra_args(false);
   app->add_flag("--recursive", evaluate.recursive, "Search folders in folders");
   teacache::AddChoice(app,
                       "--decoder",
@@ -165,8 +173,10 @@ void ChooseMetrics(const Flags& flags, teacache::EvalCommand* command) {
 teacache::EvalCommand ToCommand(const Flags& flags) {
   teacache::EvalCommand command = flags.command;
   teacache::EvaluateOptions& evaluate = command.evaluate;
+  command.requirements = teacache::ParseRequirements(flags.require);
   if (!command.merge.empty()) return command;
   evaluate.Validate();
+  evaluate.items = teacache::ParseItems(flags.items);
   evaluate.shard = teacache::ChooseShard(flags.shard);
   if (!flags.compat.empty() && flags.compat != "teacache") {
     teacache::ThrowUserError("--compat", "must be teacache but is \"{}\"", flags.compat);
@@ -191,6 +201,7 @@ int Evaluate(Flags flags) {
     outcome = teacache::RunEvalCommand(ToCommand(flags));
   }
   fmt::print("{}", outcome.text);
+  fmt::print(stderr, "{}", outcome.breaches);
   return outcome.exit_code;
 }
 

@@ -6,7 +6,6 @@
 #include "datasets/base/error.h"
 #include "datasets/base/interrupt.h"
 #include "datasets/base/program.h"
-#include "datasets/video/video_decoders.h"
 #include "metrics/vbench/aggregate_command.h"
 #include "metrics/vbench/networks/network_files.h"
 #include "metrics/vbench/networks/setup.h"
@@ -19,13 +18,15 @@ constexpr const char* kDescription =
     "named \"{prompt}-{0 to 4}.mp4\" after the prompts of VBench_full_info.json, or anything with "
     "--custom. temporal_flickering needs nothing else; the other dimensions need networks that are "
     "exported once (docs/vbench-export.md) or the answers of a detector (--describe says what). "
-    "Exit code: 0, 1 when a video was not scored or is missing, 2 for mistakes in the call.";
+    "Exit code: 0, 1 when a video was not scored or is missing, 2 for mistakes in the call, 3 when a "
+    "limit of --require is not kept.";
 
 struct Flags {
   teacache::VbenchScoreCommand score;
   teacache::VbenchSetup setup;
   std::string shard;
   bool describe = false;
+  std::vector<std::string> require;
   teacache::VbenchAggregateCommand aggregate;
 };
 
@@ -63,6 +64,7 @@ void AddRunFlags(CLI::App* app, Flags* flags) {
       "an interruption");
   app->add_flag(
       "--allow-missing", flags->score.allow_missing, "Missing videos do not change the exit code");
+  app->add_option("--require", flags->require, teacache::kRequireHelp)->allow_extra_args(false);
   app->add_option("--device", flags->setup.device, "Where the networks run: cpu, cuda or cuda:N")
       ->capture_default_str();
   app->add_option("--batch", evaluate.batch, "Frames that a feature network gets at a time")
@@ -123,6 +125,7 @@ CLI::App* AddAggregate(CLI::App* app, Flags* flags) {
 
 int Score(Flags* flags) {
   const teacache::InterruptGuard interrupt;
+  flags->score.requirements = teacache::ParseRequirements(flags->require);
   teacache::VbenchScoreOutcome outcome;
   {
     teacache::ProgressPrinter progress;
@@ -143,6 +146,7 @@ int Score(Flags* flags) {
     outcome = teacache::RunVbenchScore(flags->score);
   }
   std::cout << outcome.text;
+  std::cerr << outcome.breaches;
   return outcome.exit_code;
 }
 

@@ -12,6 +12,7 @@
 #include "datasets/base/outputs.h"
 #include "reports/data/report_json.h"
 #include "reports/findings/diff.h"
+#include "reports/findings/gate.h"
 #include "reports/findings/labels.h"
 #include "reports/render/render.h"
 #include "reports/sweep/metric_flags.h"
@@ -64,15 +65,33 @@ std::vector<std::string> Split(const std::string& list) {
   return words;
 }
 
-int PrintOutcome(const Report& report, const std::string& page, int failed) {
+// Prints what is not met of --require; the exit code.
+int CheckGate(const Report& report, const std::vector<Requirement>& requirements, int code) {
+  const std::vector<RequirementOutcome> outcomes = CheckReport(report, requirements);
+  fmt::print(stderr, "{}", BreachLines(outcomes));
+  return ExitCodeOf(outcomes, code);
+}
+
+void AddRequireFlag(CLI::App* app, std::vector<std::string>* require) {
+  app->add_option("--require",
+                  *require,
+                  std::string(kRequireHelp) + ". Every setting but the uncached one must keep it")
+      ->allow_extra_args(false);
+}
+
+int PrintOutcome(const Report& report,
+                 const std::string& page,
+                 int failed,
+                 const std::vector<Requirement>& requirements) {
   for (const std::string& line : ConclusionTexts(report)) fmt::print("* {}\n", line);
   fmt::print("{}\n", page);
   for (const std::string& warning : report.context.warnings) {
     fmt::print(stderr, "note: {}\n", warning);
   }
-  if (failed == 0) return 0;
-  fmt::print(stderr, "{} videos failed or are missing; the page lists them\n", failed);
-  return 1;
+  if (failed > 0) {
+    fmt::print(stderr, "{} videos failed or are missing; the page lists them\n", failed);
+  }
+  return CheckGate(report, requirements, failed > 0 ? 1 : 0);
 }
 
 // Values of flags as they are typed.
@@ -83,6 +102,7 @@ struct SweepFlags {
   std::string thresholds = "auto";
   std::string baselines = "uniform,mask,magcache,steps";
   bool dry_run = false;
+  std::vector<std::string> require;
   MetricFlags metrics;
   OutputOwner owner;
   VbenchSetup vbench;
@@ -208,6 +228,7 @@ struct RenderFlags {
   MetricFlags metrics;
   VbenchSetup vbench;
   OutputOwner owner;
+  std::vector<std::string> require;
   std::string fit_prompts;
 };
 
@@ -243,10 +264,12 @@ CLI::App* AddRender(CLI::App* app, RenderFlags* flags) {
   AddMetricFlags(render, &flags->metrics);
   AddVbenchFlags(render, &flags->vbench);
   AddOverwriteFlag(render, &flags->owner);
+  AddRequireFlag(render, &flags->require);
   return render;
 }
 
 int Render(RenderFlags* flags) {
+  const std::vector<Requirement> requirements = ParseRequirements(flags->require);
   const InterruptGuard guard;
   ProgressPrinter progress;
   RenderOptions& options = flags->options;
@@ -269,7 +292,7 @@ int Render(RenderFlags* flags) {
                "note: the page plays the videos where they are; --embed-videos puts them into the "
                "page, which can then be sent as one file\n");
   }
-  return PrintOutcome(outcome.report, outcome.page, outcome.failed);
+  return PrintOutcome(outcome.report, outcome.page, outcome.failed, requirements);
 }
 
 // The file of a report that is given by its file or its folder.
@@ -282,21 +305,24 @@ struct DiffFlags {
   std::string b;
   std::string json;
   OutputOwner owner;
+  std::vector<std::string> require;
 };
 
 CLI::App* AddDiff(CLI::App* app, DiffFlags* flags) {
   CLI::App* diff = app->add_subcommand(
       "diff",
       "Compares two reports: which settings became better or worse from A to B, beyond the 95 % "
-      "intervals.");
+      "intervals. --require is about B.");
   diff->add_option("A", flags->a, "report.json, or the folder that holds it")->required();
   diff->add_option("B", flags->b, "The other one")->required();
   AddJsonFlag(diff, &flags->json);
   AddOverwriteFlag(diff, &flags->owner);
+  AddRequireFlag(diff, &flags->require);
   return diff;
 }
 
 int Diff(const DiffFlags& flags) {
+  const std::vector<Requirement> requirements = ParseRequirements(flags.require);
   const std::string a = ReportPath(flags.a), b = ReportPath(flags.b);
   OutputCheck check;
   for (const std::string& report : {a, b}) check.Reads("report", report);
@@ -304,15 +330,15 @@ int Diff(const DiffFlags& flags) {
   check.OwnedBy(flags.owner);
   check.Run();
   check.Begin();
-  const ReportDiff difference = DiffReports(ReadReportJson(a), ReadReportJson(b));
-  if (flags.json == "-") {
-    fmt::print("{}", DifferenceJson(difference));
-    return 0;
-  }
-  if (!flags.json.empty()) AtomicWriteFile(flags.json, DifferenceJson(difference));
+  const Report report = ReadReportJson(b);
+  const ReportDiff difference = DiffReports(ReadReportJson(a), report);
+  const std::string json = DifferenceJson(difference);
+  if (!flags.json.empty() && flags.json != "-") AtomicWriteFile(flags.json, json);
   check.Finish();
-  fmt::print("{}", DifferenceText(difference));
-  return 0;
+  fmt::print("{}", flags.json == "-" ? json : DifferenceText(difference));
+  int failed = 0;
+  for (const ReportRow& row : report.rows) failed += row.failed;
+  return CheckGate(report, requirements, failed > 0 && !requirements.empty() ? 1 : 0);
 }
 
 // Flags of a report, which cannot differ between its models.
@@ -328,6 +354,7 @@ const std::vector<std::string> kCommonFlags = {"--model",
                                                "--vbench-network",
                                                "--embed-videos",
                                                "--overwrite",
+                                               "--require",
                                                "--dry-run"};
 
 void AddSweepFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags) {
@@ -339,6 +366,7 @@ void AddSweepFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags) {
   AddMetricFlags(app, &flags->metrics);
   AddVbenchFlags(app, &flags->vbench);
   AddOverwriteFlag(app, &flags->owner);
+  AddRequireFlag(app, &flags->require);
   app->add_flag("--dry-run",
                 flags->dry_run,
                 "Print the plan with calls, estimated time and disk space, and stop");
@@ -395,6 +423,7 @@ int Sweep(std::vector<SweepOptions> sweeps, const std::string& out, const SweepF
   const InterruptGuard guard;
   ProgressPrinter progress;
   for (SweepOptions& sweep : sweeps) sweep.progress = &progress;
+  const std::vector<Requirement> requirements = ParseRequirements(flags.require);
   if (flags.dry_run) return Plan(sweeps);
   std::vector<std::string> notes;
   const Metrics metrics = ChooseMetrics(flags.metrics, &notes);
@@ -411,7 +440,7 @@ int Sweep(std::vector<SweepOptions> sweeps, const std::string& out, const SweepF
                out);
     return 1;
   }
-  return PrintOutcome(outcome.report, outcome.page, outcome.failed);
+  return PrintOutcome(outcome.report, outcome.page, outcome.failed, requirements);
 }
 
 int SweepOf(const SweepOptions& options,

@@ -59,6 +59,23 @@ Results CollectResults(std::vector<VideoScore> videos,
   return results;
 }
 
+std::vector<RequirementOutcome> CheckResults(const Results& results,
+                                             const std::vector<Requirement>& requirements,
+                                             const std::string& of) {
+  std::vector<RequirementOutcome> outcomes;
+  for (const Requirement& requirement : requirements) {
+    const MetricInfo* metric = FindMetric(results.metrics, requirement.metric);
+    std::vector<double> values;
+    for (const VideoScore& video : results.videos) {
+      const auto found = video.scores.find(requirement.metric);
+      if (found != video.scores.end()) values.push_back(found->second);
+    }
+    const bool higher = metric == nullptr || metric->higher_is_better;
+    outcomes.push_back(CheckRequirement(requirement, values, higher, of));
+  }
+  return outcomes;
+}
+
 Results MergeResults(const std::vector<Results>& shards,
                      const PoolingOptions& pooling,
                      bool allow_missing_parts) {
@@ -103,6 +120,7 @@ Results MergeResults(const std::vector<Results>& shards,
     };
     add(shard.unmatched_gt, &merged.unmatched_gt);
     add(shard.unmatched_gen, &merged.unmatched_gen);
+    add(shard.left_out, &merged.left_out);
     add(shard.warnings, &merged.warnings);
   }
   std::sort(merged.videos.begin(), merged.videos.end(), [](const auto& a, const auto& b) {

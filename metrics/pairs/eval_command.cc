@@ -1,5 +1,6 @@
 #include "metrics/pairs/eval_command.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -88,13 +89,15 @@ std::string LinePath(const EvalCommand& command, size_t method) {
 
 void AddVideos(const std::string& flag,
                const std::string& source,
-               bool recursive,
+               const EvaluateOptions& options,
                OutputCheck* check) {
   if (source.empty()) return;
   check->Reads(flag, source);
   check->ReadsFolder(flag, source, VideoFileEndings());
   try {
-    for (const NamedVideo& video : FindVideos(source, recursive)) check->Reads(flag, video.path);
+    for (const NamedVideo& video : FindVideos(source, options.recursive, options.items)) {
+      check->Reads(flag, video.path);
+    }
   } catch (const UserError&) {
     // Reported when the videos are paired.
   }
@@ -107,12 +110,12 @@ OutputCheck CheckOutputs(const EvalCommand& command) {
   check.OwnedBy(command.owner);
   std::vector<std::string> tags = {""};
   if (command.merge.empty()) {
-    AddVideos("--gt", evaluate.gt, evaluate.recursive, &check);
+    AddVideos("--gt", evaluate.gt, evaluate, &check);
     for (const std::string& gen : evaluate.gens) {
-      AddVideos("--gen", gen, evaluate.recursive, &check);
+      AddVideos("--gen", gen, evaluate, &check);
     }
-    AddVideos("--baseline", command.baseline, evaluate.recursive, &check);
-    AddVideos("--compare", command.compare, evaluate.recursive, &check);
+    AddVideos("--baseline", command.baseline, evaluate, &check);
+    AddVideos("--compare", command.compare, evaluate, &check);
     tags = Tags(evaluate.gens);
     for (size_t i = 0; i < evaluate.gens.size(); ++i) {
       check.WritesFile("--compat", LinePath(command, i));
@@ -152,8 +155,10 @@ void WriteLine(const EvalCommand& command, size_t method, const Results& results
 }
 
 int ExitCode(const EvalCommand& command, const Results& results) {
-  const bool missing = !results.unmatched_gt.empty() || !results.unmatched_gen.empty();
-  return results.NumErrors() > 0 || (missing && !command.allow_missing) ? 1 : 0;
+  const bool missing =
+      !results.unmatched_gt.empty() || !results.unmatched_gen.empty() || !results.left_out.empty();
+  const bool failed = results.NumErrors() > 0 || (missing && !command.allow_missing);
+  return ExitCodeOf(results.requirements, failed ? 1 : 0);
 }
 
 // Of several methods: a list.
@@ -202,8 +207,10 @@ EvalOutcome RunMerge(const EvalCommand& command) {
   EvalOutcome outcome;
   outcome.results.push_back(
       MergeResults(shards, command.evaluate.pooling, command.allow_missing_parts));
+  outcome.results[0].requirements = CheckResults(outcome.results[0], command.requirements);
   Write(command, "", outcome.results[0]);
   outcome.exit_code = ExitCode(command, outcome.results[0]);
+  outcome.breaches = BreachLines(outcome.results[0].requirements);
   outcome.text = Print(command, outcome);
   return outcome;
 }
@@ -233,6 +240,7 @@ EvalOutcome RunEvalCommand(const EvalCommand& whole) {
   std::vector<Results> all = EvaluateFolders(options);
 
   EvalOutcome outcome;
+  std::vector<int> exit_codes;
   size_t next = methods;
   const Results* baseline = command.baseline.empty() ? nullptr : &all[next++];
   const Results* compare = command.compare.empty() ? nullptr : &all[next];
@@ -255,6 +263,9 @@ EvalOutcome RunEvalCommand(const EvalCommand& whole) {
             fmt::format("{} videos of {} were not scored", compare->NumErrors(), command.compare));
       }
     }
+    if (options.shard.count == 1) {
+      results.requirements = CheckResults(results, command.requirements, tags[i]);
+    }
     if (options.teacache && !options.score.per_frame) {
       // TeaCacheLine below needs the values of all frames; the files do not.
       Results slim = results;
@@ -264,17 +275,21 @@ EvalOutcome RunEvalCommand(const EvalCommand& whole) {
       Write(command, tags[i], results);
     }
     if (options.teacache) WriteLine(command, i, results);
-    outcome.exit_code = std::max(outcome.exit_code, ExitCode(command, results));
+    exit_codes.push_back(ExitCode(command, results));
+    outcome.breaches += BreachLines(results.requirements);
     outcome.results.push_back(std::move(results));
   }
   outcome.text = Print(command, outcome);
   check.Finish();
+  // Incomplete work is worse than a requirement that is not met.
+  const bool incomplete = std::ranges::find(exit_codes, 1) != exit_codes.end();
+  outcome.exit_code = incomplete ? 1 : std::ranges::max(exit_codes);
   if (command.json == "-") {
     NotePart(options.shard, options.progress);
   } else {
     outcome.text += LastLine(options.shard);
   }
-  if (!options.journal.empty() && outcome.exit_code == 0) fs::remove(options.journal);
+  if (!options.journal.empty() && outcome.exit_code != 1) fs::remove(options.journal);
   return outcome;
 }
 

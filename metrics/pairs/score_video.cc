@@ -96,7 +96,8 @@ class StreamScoring {
     FrameGroup same;  // those of the ground truth's size share it
     std::vector<size_t> same_pairs, ended;
     ForEachActive([&](size_t i) {
-      std::optional<Frame> gen = pairs_[i].Next();
+      if (pairs_[i].Skips(index_)) return;
+      std::optional<Frame> gen = pairs_[i].Next(index_);
       if (!gen) {
         ended.push_back(i);
         return;
@@ -114,6 +115,7 @@ class StreamScoring {
       own.gens.push_back(std::move(*gen));
       Wait(std::move(own), {i});
     });
+    ++index_;
     if (!ended.empty()) ScoreAll();
     for (size_t i : ended) pairs_[i].EndOfGen();
     const int batch = scorer_.BatchFrames(gt.width, gt.height);
@@ -126,7 +128,7 @@ class StreamScoring {
 
   void End() {
     ScoreAll();
-    ForEachActive([&](size_t i) { pairs_[i].EndOfGt(pairs_[i].Next().has_value()); });
+    ForEachActive([&](size_t i) { pairs_[i].EndOfGt(); });
   }
 
   void CheckSize(const Frame& frame) const {
@@ -185,6 +187,7 @@ class StreamScoring {
   std::vector<PairState> pairs_;
   std::vector<FrameGroup> waiting_;
   std::vector<std::vector<size_t>> waiting_pairs_;  // by group: the pair of each generated frame
+  size_t index_ = 0;                                // of the ground truth's next frame
   int steps_ = 0;                                   // frames of the ground truth that wait
   std::vector<FrameGroup> scored_;                  // by scores_
   std::vector<std::vector<size_t>> scored_pairs_;

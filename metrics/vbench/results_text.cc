@@ -52,6 +52,7 @@ std::string VbenchText(const VbenchResults& results) {
   if (!results.warnings.empty()) text += "\n";
   AddList(results.missing, "Missing videos", &text);
   AddList(results.extra, "Files that belong to no prompt", &text);
+  AddList(results.left_out, "Could be videos but are not scored", &text);
   std::vector<std::string> errors;
   for (const VbenchVideoScore& video : results.videos) {
     for (const auto& [dimension, error] : video.errors) {

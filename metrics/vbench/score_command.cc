@@ -99,13 +99,18 @@ VbenchScoreOutcome RunVbenchScore(const VbenchScoreCommand& command) {
     options.journal = journal;
     outcome.results = EvaluateVbench(options);
   }
+  if (shard.count == 1) {
+    outcome.results.requirements = CheckVbench(outcome.results, command.requirements);
+  }
   if (!command.out.empty()) Write(command.out, shard, outcome.results);
-  const bool missing = !outcome.results.missing.empty() && !command.allow_missing;
-  outcome.exit_code = outcome.results.NumErrors() > 0 || missing ? 1 : 0;
   if (!command.json.empty() && command.json != "-") {
     AtomicWriteFile(command.json, VbenchResultsToJson(outcome.results));
   }
   check.Finish();
+  const bool missing = !outcome.results.missing.empty() || !outcome.results.left_out.empty();
+  const bool failed = outcome.results.NumErrors() > 0 || (missing && !command.allow_missing);
+  outcome.exit_code = ExitCodeOf(outcome.results.requirements, failed ? 1 : 0);
+  outcome.breaches = BreachLines(outcome.results.requirements);
   outcome.text = command.json == "-" ? VbenchResultsToJson(outcome.results)
                                      : VbenchText(outcome.results) + LastLine(shard);
   if (command.json == "-") NotePart(shard, command.evaluate.progress);

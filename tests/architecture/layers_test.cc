@@ -95,6 +95,8 @@ const std::set<std::string> kPrivateHeaders = {
     "datasets/tensors/unpickler.h",
     "datasets/tensors/zip_archive.h",
     "datasets/trace/trace_format.h",
+    "datasets/video/container_crop.h",
+    "datasets/video/eight_bits.h",
     "datasets/video/libav_handles.h",
     "datasets/video/video_sources.h",
     "metrics/frames/ssim_kernel.h",
