@@ -95,7 +95,16 @@ int List() {
   }
   fmt::print("published coefficients (score --coeffs):\n");
   for (const auto& set : teacache::PublishedSets()) {
-    fmt::print("  {:<22} {} (x: {}; {})\n", set.name, set.title, set.signal, set.source);
+    const std::string sampler = set.sampler.empty() ? "" : fmt::format("; {}", set.sampler);
+    const std::string threshold =
+        set.threshold > 0 ? fmt::format(", threshold {}", set.threshold) : "";
+    fmt::print("  {:<22} {} (x: {}{}{}; {})\n",
+               set.name,
+               set.title,
+               set.signal,
+               sampler,
+               threshold,
+               set.source);
   }
   return 0;
 }

@@ -19,10 +19,11 @@ namespace teacache {
 struct FitCoeffsArguments {
   FitCoeffsOptions fit;
   std::string coefficients;  // of score
+  std::string branch = "all";
   std::string steps;
   std::string expert;
   std::string format = "auto";
-  std::string degree = "4";
+  std::string degree;  // "" = 4, or less where the pairs cannot bear it
   std::optional<QualityTarget> target_quality;
   bool worst = false;
   std::vector<std::string> sweep;
@@ -55,12 +56,21 @@ inline void AddInputOptions(CLI::App* app, FitCoeffsArguments* a) {
             &input.pairs.target,
             kPairTargets,
             "What f predicts: residual or output of the blocks");
-  AddChoice(app,
-            "--branch",
-            &input.pairs.branches,
-            kPairBranches,
-            "Guidance branches: all, worst (larger y), average, cond or uncond");
+  app->add_option(
+         "--branch",
+         a->branch,
+         "Guidance branches: all, worst (larger y), average, cond or uncond; or the name of a "
+         "further branch of the trace, which is left out otherwise")
+      ->capture_default_str();
   app->add_option("--expert", a->expert, "Only this expert of a model with several");
+  app->add_option(
+      "--stream",
+      input.stream,
+      "Of traces with several streams (video, audio) only this one; default their sums");
+  app->add_option("--modulated",
+                  input.modulated,
+                  "What x is of, where the files do not say: input, time or the name of a tap");
+  app->add_flag("--allow-mixed", input.allow_mixed, "Merge traces of several tasks or weights");
   app->add_option("--steps", a->steps, "Only denoising steps A:B, both included, e.g. 3:27");
   app->add_option("--format",
                   a->format,
@@ -77,6 +87,7 @@ inline void FinishInputOptions(FitCoeffsArguments* a) {
   CalibrationInput& input = a->fit.input;
   // Not required() of CLI11: sub-commands have files of their own.
   if (input.files.empty()) ThrowUserError("files", "at least one is required (see --help)");
+  SetBranches(a->branch, &input.pairs);
   input.import.format = a->format;
   CheckImportFormat(a->format);
   if (!a->expert.empty()) input.pairs.expert = a->expert;
@@ -103,8 +114,7 @@ inline void AddFitOptions(CLI::App* app, FitCoeffsArguments* a) {
   app->add_option("--degree",
                   a->degree,
                   "0 to 12, or auto: the smallest whose cross-validated error is within a standard "
-                  "error of the best")
-      ->capture_default_str();
+                  "error of the best; default 4, or less where a single prompt cannot bear it");
   app->add_flag("--allow-worse-degree",
                 fit.allow_worse_degree,
                 "Keep a degree that predicts more than 5 % worse than a lower one");
@@ -166,7 +176,9 @@ inline void AddThresholdOptions(CLI::App* app, FitCoeffsArguments* a) {
 inline void FinishFitOptions(FitCoeffsArguments* a) {
   FinishInputOptions(a);
   FitCoeffsOptions& fit = a->fit;
-  if (a->degree == "auto") {
+  if (a->degree.empty()) {
+    fit.lower_degree = true;
+  } else if (a->degree == "auto") {
     fit.choose_degree = true;
   } else {
     char rest = 0;

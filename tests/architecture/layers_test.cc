@@ -40,11 +40,15 @@ const std::vector<std::vector<std::string>> kRooms = {
      "datasets/shapes",
      "datasets"},
     {"calib/fit",
+     "calib/copies",
+     "calib/predecessors",
      "calib/pairs",  // what everything above is computed from
      "calib/diagnosis",
      "calib/rules",
      "calib/replay",
      "calib/importers",
+     "calib/published_sets",
+     "calib/expected_signal",  // of engines, by what is published for them
      "calib/emitters",
      "calib",
      "calib/report"},

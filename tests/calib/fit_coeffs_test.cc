@@ -220,7 +220,9 @@ TEST(RunFitCoeffs, EachExpertHasItsOwnFit) {
   EXPECT_TRUE(Near(low, std::vector{8.0, 3.0, 0.1}, 0.2, 0.06));
   std::ifstream file(dir / "out/sglang.json");
   const json j = json::parse(file);
-  EXPECT_EQ(j["low"]["coefficients"].get<std::vector<double>>(), low);
+  // SGLang's rule computes five calls at the start: its fit is to the others.
+  EXPECT_EQ(j["low"]["coefficients"].size(), 3u);
+  EXPECT_NE(j["low"]["coefficients"].get<std::vector<double>>(), low);
   options.input.pairs.expert = "low";
   options.emit = {"vllm-omni"};
   EXPECT_EQ(RunFitCoeffs(options).coefficients.set.coefficients, low);

@@ -117,7 +117,7 @@ TEST(ExtractPairs, ZeroDenominatorsAreCounted) {
   const PairSet set = ExtractPairs(trace);
   EXPECT_EQ(set.pairs.size(), 11u);
   ASSERT_EQ(set.warnings.size(), 1u);
-  EXPECT_THAT(set.warnings[0], HasSubstr("1 rows have a zero denominator"));
+  EXPECT_THAT(set.warnings[0], HasSubstr("1 with a zero denominator"));
 }
 
 TEST(ExtractPairs, NothingLeftIsAnError) {
@@ -125,8 +125,9 @@ TEST(ExtractPairs, NothingLeftIsAnError) {
   EXPECT_THAT([&] { ExtractPairs(trace, {.first_step = 9}); },
               ThrowsMessage<UserError>(HasSubstr("none")));
   for (TraceRow& row : trace.rows) row.res = {};
-  EXPECT_THAT([&] { ExtractPairs(trace); },
-              ThrowsMessage<UserError>(HasSubstr("12 without these measurements")));
+  EXPECT_THAT(
+      [&] { ExtractPairs(trace); },
+      ThrowsMessage<UserError>(HasSubstr("12 that lack the modulated input or the target")));
   EXPECT_THROW(ExtractPairs(trace, {.forced_calls = {true}}), UserError);
 }
 
