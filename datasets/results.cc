@@ -6,11 +6,11 @@
 #include <cmath>
 #include <set>
 
-#include "datasets/base/csv.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/shard.h"
+#include "datasets/csv.h"
 #include "datasets/results_fields.h"
+#include "datasets/work/shard.h"
 
 namespace teacache {
 namespace {

@@ -12,9 +12,9 @@
 
 #include "calib/replay/threshold_sweep.h"
 #include "datasets/base/error.h"
-#include "datasets/base/shard.h"
 #include "datasets/base/statistics.h"
 #include "datasets/results.h"
+#include "datasets/work/shard.h"
 
 namespace teacache {
 namespace {

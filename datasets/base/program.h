@@ -174,8 +174,15 @@ inline int RunProgram(CLI::App* app,
 // What decides about the outputs of a parsed call: program, folder and flags, but not where outputs
 // go (their names are compared on their own), how fast they are made or what is said about them.
 inline std::string CommandText(const CLI::App& app) {
-  static const std::vector<std::string> kOthers = {
-      "--out", "--csv", "--report", "--json", "--emit", "--emit-dir", "--jobs", "--allow-missing", "--overwrite"};
+  static const std::vector<std::string> kOthers = {"--out",
+                                                   "--csv",
+                                                   "--report",
+                                                   "--json",
+                                                   "--emit",
+                                                   "--emit-dir",
+                                                   "--jobs",
+                                                   "--allow-missing",
+                                                   "--overwrite"};
   std::error_code error;
   std::string text = app.get_name() + "\n" + std::filesystem::current_path(error).string() + "\n";
   for (const CLI::Option* option : app.get_options()) {

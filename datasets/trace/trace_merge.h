@@ -7,8 +7,8 @@
 
 namespace teacache {
 
-// MergeTraces that takes traces of several tasks and weights, on purpose: what differs is unknown in
-// the merged header, and a warning names it.
+// MergeTraces that takes traces of several tasks and weights, on purpose: what differs is unknown
+// in the merged header, and a warning names it.
 Trace MergeMixedTraces(const std::vector<Trace>& traces, const std::vector<std::string>& names);
 
 }  // namespace teacache

@@ -6,8 +6,8 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/shard.h"
 #include "datasets/base/version.h"
+#include "datasets/work/shard.h"
 
 namespace teacache {
 namespace {

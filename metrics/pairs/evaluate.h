@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "datasets/base/progress.h"
-#include "datasets/base/shard.h"
 #include "datasets/results.h"
 #include "datasets/video/video.h"
+#include "datasets/work/shard.h"
 #include "metrics/pairs/pairing.h"
 #include "metrics/pairs/score_video.h"
 #include "metrics/pooling.h"

@@ -161,7 +161,7 @@ void SearchLeftOut(const fs::path& folder,
                    bool recursive,
                    const std::set<std::string>& scored,
                    std::vector<std::string>* left_out) {
-  if (!CanBeListed(folder)) return;  // its row says so
+  if (!CanBeListed(folder)) return;                         // its row says so
   const bool pictures = scored.count(folder.string()) > 0;  // of a scored folder
   for (const std::string& name : ListFolder(folder.string())) {
     const fs::path path = folder / name;

@@ -8,7 +8,7 @@
 #include <map>
 
 #include "datasets/base/message.h"
-#include "datasets/base/shard.h"
+#include "datasets/work/shard.h"
 
 namespace teacache {
 namespace {

@@ -5,8 +5,8 @@
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/outputs.h"
-#include "datasets/base/shard.h"
 #include "datasets/work/parts.h"
+#include "datasets/work/shard.h"
 #include "datasets/work/stale_files.h"
 #include "metrics/pairs/pairing.h"
 

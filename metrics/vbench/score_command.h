@@ -20,7 +20,7 @@ struct VbenchScoreCommand {
   std::vector<Requirement> requirements;  // of the whole: a part is not checked
   bool allow_missing_parts = false;       // of `merge`: the result is marked as partial
   bool allow_missing = false;             // missing videos are no failure
-  std::string json;  // results.json: a file, "-" = printed instead of tables
+  std::string json;                       // results.json: a file, "-" = printed instead of tables
 };
 
 struct VbenchScoreOutcome {

@@ -11,9 +11,9 @@
 
 #include "calib/fit/polynomial.h"
 #include "datasets/base/progress.h"
-#include "datasets/base/shard.h"
 #include "datasets/trace/trace.h"
 #include "datasets/video/video.h"
+#include "datasets/work/shard.h"
 #include "runners/sampling/denoising_run.h"
 #include "runners/schedulers/scheduler.h"
 

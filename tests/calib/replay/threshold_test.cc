@@ -8,8 +8,8 @@
 #include <random>
 
 #include "datasets/base/error.h"
-#include "datasets/base/shard.h"
 #include "datasets/results.h"
+#include "datasets/work/shard.h"
 #include "tests/calib/krea.h"
 #include "tests/support/temp_dir.h"
 

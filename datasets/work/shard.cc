@@ -1,4 +1,4 @@
-#include "datasets/base/shard.h"
+#include "datasets/work/shard.h"
 
 #include <algorithm>
 #include <charconv>
