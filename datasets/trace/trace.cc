@@ -29,7 +29,7 @@ struct RowKeyHash {
   }
 };
 
-// The numbers of rows that are told apart by their keys. Rows may be added, and stay where they
+// The numbers of rows that are distinguished by their keys. Rows may be added, and stay where they
 // are.
 class RowIndex {
  public:
@@ -94,7 +94,7 @@ void CheckRows(const std::string& path, TraceFile* file) {
   }
   if (zeros > 0) {
     trace.warnings.push_back(
-        fmt::format("{}:{}: the denominator (prev_l1) is 0{}: no relative change can be told",
+        fmt::format("{}:{}: the denominator (prev_l1) is 0{}: the relative change is not defined",
                     path,
                     first_zero,
                     zeros > 1 ? fmt::format(", here and in {} more rows", zeros - 1) : ""));

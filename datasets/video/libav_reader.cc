@@ -264,7 +264,8 @@ class LibavReader : public VideoReader {
     }
     codec_->max_pixels = kMaxFramePixels;
     codec_->err_recognition |= AV_EF_CRCCHECK;
-    codec_->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT;  // to be told of them instead of a gap
+    codec_->flags |=
+        AV_CODEC_FLAG_OUTPUT_CORRUPT;  // to be notified of them instead of getting a gap
     const int result = avcodec_open2(codec_.get(), codec, nullptr);
     if (result < 0) {
       ThrowUserError(path_, "decoder {} cannot start: {}", codec->name, LibavError(result));

@@ -109,7 +109,7 @@ TEST_F(OpenSoraSystemTest, SizesOfTheTable) {
   EXPECT_EQ(Load(options)->info().height, 136);
 }
 
-// The parts wired by hand, with every number that the model is told written out.
+// The parts wired by hand, with every number that the model gets written out.
 TEST_F(OpenSoraSystemTest, WiresThePartsAsTheReference) {
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     SCOPED_TRACE(DtypeName(dtype));
