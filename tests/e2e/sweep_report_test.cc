@@ -237,7 +237,7 @@ TEST_F(SweepReportTest, ReplayedSchedulesAreThoseOfFitCoeffs) {
     std::string schedule = run.at("schedule");
     std::replace(schedule.begin(), schedule.end(), 'C', '1');
     std::replace(schedule.begin(), schedule.end(), 'S', '0');
-    schedules[run.at("prompt")] = schedule;
+    schedules[run.at("prompt").get<std::string>()] = schedule;
   }
   const json report = Report("sweep");
   const json videos = Row(report, "teacache-0.2").at("videos");
