@@ -161,11 +161,7 @@ void SearchLeftOut(const fs::path& folder,
                    bool recursive,
                    const std::set<std::string>& scored,
                    std::vector<std::string>* left_out) {
-<<<<<<< HEAD
   if (!CanBeListed(folder)) return;                         // its row says so
-=======
-  if (!CanBeListed(folder)) return;  // its row says so
->>>>>>> 90ed606 (A folder that cannot be listed is no obstacle to naming what is left out)
   const bool pictures = scored.count(folder.string()) > 0;  // of a scored folder
   for (const std::string& name : ListFolder(folder.string())) {
     const fs::path path = folder / name;
