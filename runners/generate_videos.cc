@@ -205,6 +205,7 @@ class RunFolder {
     }
     for (const std::string& path : outputs) {
       if (IsMissing(path)) continue;
+      if (!is_folder()) CheckOutputFile(path, path);
       ThrowUserError(options_.out,
                      "must be new or a run folder of the same settings but \"{}\" exists and is "
                      "not known to be made by this command; --overwrite replaces it",

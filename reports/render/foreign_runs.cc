@@ -80,8 +80,8 @@ void SetField(std::string_view key,
     time->name = StemOf(value);
   } else if (key == "prompt") {
     time->prompt = value;
-  } else if (value.empty()) {
-    return;  // an empty cell is not given
+  } else if (value.empty() || key == "sha256") {
+    return;  // an empty cell is not given; generate-videos knows its files by their digest
   } else if (key == "seed") {
     time->seed = static_cast<int64_t>(ParseNumber(value, where, key));
   } else if (key == "seconds" || key == "total_seconds") {

@@ -139,7 +139,7 @@ TEST_F(SweepMetrics, LpipsIsThatOfEvalMetrics) {
     for (const std::string& word : {std::string("--gen"),
                                     folder_ / ("sweep/videos/" + id),
                                     std::string("--out"),
-                                    folder_ / "results.json"}) {
+                                    folder_ / (id + ".json")}) {
       byhand.push_back(word);
     }
     for (const std::string& word : lpips) {
@@ -147,7 +147,7 @@ TEST_F(SweepMetrics, LpipsIsThatOfEvalMetrics) {
     }
     const ProcessResult scored = RunTool("eval-metrics", byhand);
     ASSERT_EQ(scored.exit_code, 0) << scored.err;
-    const json summary = json::parse(ReadFile(folder_ / "results.json")).at("summary").at("lpips");
+    const json summary = json::parse(ReadFile(folder_ / (id + ".json"))).at("summary").at("lpips");
     EXPECT_EQ(row["scores"]["lpips"]["mean"], summary["mean"]) << id;
     EXPECT_EQ(row["scores"]["lpips"]["p5"], summary["p5"]) << id;
     EXPECT_EQ(row["scores"]["lpips"]["ci95"]["lo"], summary["ci95"][0]) << id;

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <regex>
 
@@ -187,6 +188,7 @@ TEST_F(SweepReportTest, ScoresAreThoseOfEvalMetrics) {
     ASSERT_EQ(Sweep(out, {}, more).exit_code, 0);
     const json report = Report(out);
     for (const char* id : {"teacache-1", "steps-as-1"}) {
+      const std::string results = folder_ / (out + id + ".json");
       const ProcessResult scored = RunTool("eval-metrics",
                                            {"--gt",
                                             folder_ / (out + "/videos/none"),
@@ -195,9 +197,9 @@ TEST_F(SweepReportTest, ScoresAreThoseOfEvalMetrics) {
                                             "--metrics",
                                             "psnr,ssim",
                                             "--out",
-                                            folder_ / "results.json"});
+                                            results});
       ASSERT_EQ(scored.exit_code, 0) << scored.err;
-      const json summary = json::parse(ReadFile(folder_ / "results.json")).at("summary");
+      const json summary = json::parse(ReadFile(results)).at("summary");
       const json row = Row(report, id);
       for (const char* metric : {"psnr", "ssim"}) {
         EXPECT_EQ(row["scores"][metric]["mean"], summary[metric]["mean"]) << out << id << metric;
@@ -229,13 +231,20 @@ TEST_F(SweepReportTest, ReplayedSchedulesAreThoseOfFitCoeffs) {
                                        "-"});
   ASSERT_EQ(score.exit_code, 0) << score.err;
   const json runs = json::parse(score.out).at("experts")[0].at("replay").at("runs");
-  const json videos = Row(Report("sweep"), "teacache-0.2").at("videos");
-  ASSERT_EQ(runs.size(), videos.size());
-  for (size_t i = 0; i < runs.size(); ++i) {
-    std::string schedule = runs[i].at("schedule");
+  // fit-coeffs takes runs in the order of their prompts.
+  std::map<std::string, std::string> schedules;
+  for (const json& run : runs) {
+    std::string schedule = run.at("schedule");
     std::replace(schedule.begin(), schedule.end(), 'C', '1');
     std::replace(schedule.begin(), schedule.end(), 'S', '0');
-    EXPECT_EQ(videos[i].at("replayed"), schedule) << i;
+    schedules[run.at("prompt").get<std::string>()] = schedule;
+  }
+  const json report = Report("sweep");
+  const json videos = Row(report, "teacache-0.2").at("videos");
+  ASSERT_EQ(runs.size(), videos.size());
+  for (const json& video : videos) {
+    const std::string prompt = report["context"]["test_prompts"][video.at("prompt").get<size_t>()];
+    EXPECT_EQ(video.at("replayed"), schedules.at(prompt)) << prompt;
   }
 }
 

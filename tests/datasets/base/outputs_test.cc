@@ -233,7 +233,8 @@ TEST_F(OwnerTest, OverwritingBeginsWhatGrowsAgain) {
   };
   AtomicWriteFile(dir_ / "trace.jsonl", "a letter");
   EXPECT_TRUE(begin("a", false));
-  EXPECT_TRUE(begin("a", true));  // its own
+  EXPECT_FALSE(begin("a", true));  // going on with a file does not make it one's own
+  EXPECT_TRUE(begin("a", true));
   EXPECT_FALSE(begin("b", true));
   EXPECT_TRUE(begin("b", true));
   const int fd = open((dir_ / "trace.jsonl").c_str(), O_RDONLY);

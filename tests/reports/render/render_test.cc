@@ -201,8 +201,10 @@ TEST_F(RenderTest, SettingFilesAndSchedules) {
                   R"({"policy": "teacache", "threshold": 0.2, "label": "ours", "calls": 4})");
   std::string lines;
   for (int i = 0; i < 3; ++i) {
-    lines += R"({"video": "a, \"quoted\" prompt )" + std::to_string(i) +
-             R"(-0.mkv", "seconds": 1.5, "transformer_seconds": 1, "calls": "CSSC"})" + "\n";
+    lines +=
+        R"({"video": "a, \"quoted\" prompt )" + std::to_string(i) +
+        R"(-0.mkv", "sha256": "ab", "seconds": 1.5, "transformer_seconds": 1, "calls": "CSSC"})" +
+        "\n";
   }
   AtomicWriteFile(folder_ / "runs/ours/timing.jsonl", lines);
   const Report report = Render({"runs"}).report;
