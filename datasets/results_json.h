@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "datasets/base/csv.h"
+#include "datasets/csv.h"
 #include "datasets/results.h"
 
 namespace teacache {

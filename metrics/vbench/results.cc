@@ -6,10 +6,10 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "datasets/base/csv.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/shard.h"
+#include "datasets/csv.h"
 #include "metrics/vbench/results_fields.h"
 
 namespace teacache {

@@ -81,7 +81,7 @@ void SetField(std::string_view key,
   } else if (key == "prompt") {
     time->prompt = value;
   } else if (value.empty() || key == "sha256") {
-    return;  // an empty cell is not given; generate-videos knows its files by their digest
+    return;  // an empty cell is not given; the digest of a file is for runs that go on
   } else if (key == "seed") {
     time->seed = static_cast<int64_t>(ParseNumber(value, where, key));
   } else if (key == "seconds" || key == "total_seconds") {

@@ -1,4 +1,4 @@
-#include "datasets/base/csv.h"
+#include "datasets/csv.h"
 
 namespace teacache {
 
