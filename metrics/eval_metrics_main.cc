@@ -7,6 +7,7 @@
 #include "datasets/base/interrupt.h"
 #include "datasets/base/program.h"
 #include "datasets/base/progress.h"
+#include "datasets/tensors/device_name.h"
 #include "metrics/metric_list.h"
 #include "metrics/networks_module.h"
 #include "metrics/pairs/eval_command.h"
@@ -165,6 +166,7 @@ void ChooseMetrics(const Flags& flags, teacache::EvalCommand* command) {
       command->other_inputs.emplace_back("--weights", file);
     }
   }
+  teacache::CheckDeviceName(flags.device);
   if (flags.device == "cpu") return;
   score.scorer = teacache::LoadNetworksModule("The comparison on a GPU")
                      .MakeScorer(flags.device, score.metrics, flags.tf32);

@@ -235,6 +235,7 @@ TEST(ReadCalibration, BranchPolicyDecidesTheSignal) {
   TempDir dir;
   TraceHeader header;
   header.model = "m";
+  header.modulated = "input";
   header.steps = header.calls = 4;
   {
     TraceWriter writer(dir / "t.jsonl", header);

@@ -242,7 +242,6 @@ TEST(ChooseThresholdForQuality, RefusesBadPoints) {
   EXPECT_THROW(ChooseThresholdForQuality({{0.1, {1}}, {0.1, {1}}}, {}), UserError);
   EXPECT_THROW(ChooseThresholdForQuality({{0.1, {std::nan("")}}}, {}), UserError);
   EXPECT_THROW(ChooseThresholdForQuality({{0.1, {}}}, {}), UserError);
-  EXPECT_THROW(ChooseThresholdForQuality({{0.1, {1}}}, {"fvd", 1, false}), UserError);
 }
 
 TEST(ReadQualityPoints, SharedVideosOfResultFiles) {
