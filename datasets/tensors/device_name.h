@@ -8,8 +8,8 @@
 
 namespace teacache {
 
-// Throws UserError unless `text` is "cpu", "cuda" or "cuda:N". Needs no LibTorch: whether the machine
-// has the device is what ParseDevice says.
+// Throws UserError unless `text` is "cpu", "cuda" or "cuda:N". Needs no LibTorch: whether the
+// machine has the device is what ParseDevice says.
 inline void CheckDeviceName(std::string_view text) {
   std::string_view number = text;
   const bool cuda = text.starts_with("cuda:");
