@@ -12,6 +12,7 @@
 #include "runners/cli_options.h"
 #include "runners/generate_videos.h"
 #include "runners/systems/system_list.h"
+#include "runners/use_coefficients.h"
 
 namespace teacache {
 namespace {
@@ -31,6 +32,7 @@ struct CacheFlags {
   std::string coeffs;
   std::string mag_ratios;
   bool lossless = false;
+  bool force_coeffs = false;
 
   // The policy of --cache with its flags; files are not read yet. Throws UserError.
   PolicyOptions Chosen() const {
@@ -61,7 +63,11 @@ void AddCacheFlags(CLI::App* app, CacheFlags* flags) {
       ->default_str("0.1, fbcache and easycache 0.05");
   app->add_option("--coeffs",
                   flags->coeffs,
-                  "teacache: coefficients file of fit-coeffs; default the published ones");
+                  "teacache: coefficients file of fit-coeffs, its threshold unless --threshold is "
+                  "given; default: the published ones");
+  app->add_flag("--force-coeffs",
+                flags->force_coeffs,
+                "teacache: use coefficients of another model or signal");
   AddTeaCacheModeFlag(app, &std::get<TeaCache>(flags->policies).mode);
   app->add_option("--mag-ratios",
                   flags->mag_ratios,
@@ -77,11 +83,14 @@ void AddForecastFlag(CLI::App* app, int* forecast) {
       ->capture_default_str();
 }
 
-void ChooseCoefficients(const System& system, const std::string& coeffs, TeaCache* teacache) {
-  if (!coeffs.empty()) {
-    const CoefficientSet set = ReadCoefficients(coeffs).set;
-    teacache->polynomial = Polynomial(set.coefficients);
-    teacache->range = {set.x_min, set.x_max};
+void ChooseCoefficients(const System& system, const CacheFlags& flags, TeaCache* teacache) {
+  if (!flags.coeffs.empty()) {
+    const UsedCoefficients used = UseCoefficients(
+        ReadCoefficients(flags.coeffs), flags.coeffs, system.info(), flags.force_coeffs);
+    for (const std::string& warning : used.warnings) fmt::print(stderr, "warning: {}\n", warning);
+    teacache->polynomial = Polynomial(used.set.coefficients);
+    teacache->range = {used.set.x_min, used.set.x_max};
+    if (used.set.threshold && !flags.threshold) teacache->threshold = *used.set.threshold;
     return;
   }
   if (const auto published = system.PublishedCoefficients()) {
@@ -140,7 +149,8 @@ int Generate(GenerateOptions options,
   const std::unique_ptr<System> system = LoadSystem(options.model, options.system);
   options.prompts = prompts.Prompts(*system, &progress);
   if (auto* teacache = std::get_if<TeaCache>(&options.policy)) {
-    ChooseCoefficients(*system, flags.coeffs, teacache);
+    ChooseCoefficients(*system, flags, teacache);
+    options.fitted_range = teacache->range;
   }
   if (auto* magcache = std::get_if<MagCache>(&options.policy);
       magcache && !flags.mag_ratios.empty()) {
@@ -161,7 +171,9 @@ int Generate(GenerateOptions options,
   for (const std::string& name : summary.shortened) fmt::print("shortened: {}\n", name);
   double computed = 0;
   double seconds = 0;
+  int outside = 0;
   for (const VideoTiming& timing : summary.videos) {
+    outside += timing.outside_range;
     computed +=
         static_cast<double>(std::count(timing.computed.begin(), timing.computed.end(), true));
     seconds += timing.transformer_seconds;
@@ -177,6 +189,12 @@ int Generate(GenerateOptions options,
       computed / n,
       system->info().calls,
       seconds / n);
+  if (outside > 0) {
+    fmt::print("x of {} calls was outside the fitted range [{:.4g}, {:.4g}], where f is a guess\n",
+               outside,
+               options.fitted_range.lo,
+               options.fitted_range.hi);
+  }
   PrintScenes(summary);
   fmt::print("{}{}", SummaryText(summary, "videos"), LastLine(options.shard));
   return summary.complete() ? 0 : 1;

@@ -167,6 +167,8 @@ ForeignTime TimeFromJson(const JsonNode& entry, const std::string& where) {
       for (auto& [axis, right] : FromJson<std::vector<std::pair<std::string, bool>>>(value)) {
         time.shows.push_back({std::move(axis), right});
       }
+    } else if (key == "sha256" || key == "outside_range") {
+      // Of a journal, not times.
     } else if (value.is_null()) {
       SetField(key, "", where, &time);
     } else {
