@@ -168,7 +168,6 @@ TEST(StDiT3, TakesHeadsOfEvenSize) {
   for (const auto& [hidden_size, heads] : {std::pair{60, 4}, {54, 4}, {54, 9}, {42, 3}}) {
     EXPECT_THROW(parse(hidden_size, heads), UserError) << hidden_size;
   }
-  const at::NoGradGuard no_grad;
   RandomParameters source(1);
   const StDiT3 model(&source, parse(56, 4));
   const at::Tensor latent = at::linspace(-1, 1, 4 * 2 * 4 * 4).view({1, 4, 2, 4, 4});
