@@ -239,7 +239,9 @@ TEST(PublishedRun, OneRowPerSystem) {
   WriteLatteFolder(folder / "weights/latte");
   const auto run = [&folder](std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), SourceDir() + "/tests/published/run.sh");
-    return RunProcess(arguments, {.timeout_s = 300});
+    ProcessOptions options;
+    options.timeout_s = 300;
+    return RunProcess(arguments, options);
   };
   const ProcessResult result = run({"--weights",
                                     folder / "weights",

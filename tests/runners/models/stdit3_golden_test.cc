@@ -171,12 +171,8 @@ TEST(StDiT3, TakesHeadsOfEvenSize) {
   RandomParameters source(1);
   const StDiT3 model(&source, parse(56, 4));
   const at::Tensor latent = at::linspace(-1, 1, 4 * 2 * 4 * 4).view({1, 4, 2, 4, 4});
-  const auto condition = model.Prepare(at::ones({1, 1, 3, 8}),
-                                       at::ones({1, 3}),
-                                       at::full({1}, 24),
-                                       32,
-                                       32,
-                                       latent.sizes());
+  const auto condition = model.Prepare(
+      at::ones({1, 1, 3, 8}), at::ones({1, 3}), at::full({1}, 24), 32, 32, latent.sizes());
   const auto call = model.Embed(latent, at::full({1}, 500), condition, {});
   const at::Tensor out = model.Head(model.Blocks(call, condition), call);
   EXPECT_EQ(out.sizes(), at::IntArrayRef({1, 8, 2, 4, 4}));

@@ -345,7 +345,7 @@ TEST_F(OpenSoraSystemTest, WrongConfigs) {
   with(
       transformer, [](auto& c) { c["depth"] = "two"; }, "\"depth\" must be an integer");
   with(
-      transformer, [](auto& c) { c["num_heads"] = 5; }, "multiple of 4 \"num_heads\"");
+      transformer, [](auto& c) { c["num_heads"] = 5; }, "an even number of channels");
   with(
       transformer,
       [](auto& c) {
