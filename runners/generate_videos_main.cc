@@ -161,6 +161,7 @@ int Generate(GenerateOptions options,
       *system, options.system, options.jobs, options.prompts.size() * options.seeds.size());
   fmt::print(plan.dry_run() ? stdout : stderr, "{}", parts);
   if (plan.dry_run()) return 0;
+  MakePolicy(options.policy, system->info().calls);  // throws before a folder is made
   MakeFolders(options.out);
   check.Begin();
   if (owner.overwrite) {
