@@ -188,22 +188,20 @@ TEST(OpenVideo, EqualSamplesGiveEqualRgb) {
     GTEST_SKIP() << "no ffmpeg program";
   }
   const TempDir dir;
+  // NUT has no names for p010le and nv24, and swscale's gbrp10 has not the samples of gbrp.
   const std::pair<const char*, std::vector<const char*>> families[] = {
       {"-c:v ffv1 -pix_fmt yuv420p",
        {"-c:v ffv1 -pix_fmt yuv420p10",
         "-c:v ffv1 -pix_fmt yuv420p16",
         "-c:v rawvideo -pix_fmt yuv420p12be",
-        "-c:v rawvideo -pix_fmt nv12",
-        "-c:v rawvideo -pix_fmt p010le"}},
+        "-c:v rawvideo -pix_fmt nv12"}},
       {"-c:v ffv1 -pix_fmt yuv422p",
        {"-c:v ffv1 -pix_fmt yuv422p10",
         "-c:v rawvideo -pix_fmt yuyv422",
         "-c:v rawvideo -pix_fmt uyvy422"}},
-      {"-c:v ffv1 -pix_fmt yuv444p",
-       {"-c:v ffv1 -pix_fmt yuv444p12", "-c:v rawvideo -pix_fmt nv24"}},
+      {"-c:v ffv1 -pix_fmt yuv444p", {"-c:v ffv1 -pix_fmt yuv444p12"}},
       {"-c:v ffv1 -pix_fmt yuv420p -color_range pc",
        {"-c:v ffv1 -pix_fmt yuv420p10 -color_range pc"}},
-      {"-c:v ffv1 -pix_fmt gbrp", {"-c:v ffv1 -pix_fmt gbrp10", "-c:v ffv1 -pix_fmt gbrp16"}},
       {"-c:v ffv1 -pix_fmt gray", {"-c:v ffv1 -pix_fmt gray10", "-c:v ffv1 -pix_fmt gray16"}}};
   int made = 0;
   for (const auto& [base, others] : families) {

@@ -90,7 +90,7 @@ TEST(ReportJson, BytesThatAreNoTextAreReplaced) {
 TEST(ParseReportJson, NamesTheKeyOfAWrongValue) {
   const std::string head = R"({"format": "teacache-sweep", "version": 1, )";
   EXPECT_EQ(ErrorOf(head + R"("rows": [{}, {"psnr": {"mean": "high"}}]})"),
-            "report.json:1:77: rows[1].psnr.mean: must be a finite number but is \"high\"");
+            "report.json:1:75: rows[1].psnr.mean: must be a finite number but is \"high\"");
   EXPECT_THAT(ErrorOf(head + R"("context": {"threads": 1.5}})"),
               HasSubstr("context.threads: must be an integer but is 1.5"));
   EXPECT_THAT(ErrorOf(head + R"("rows": {}})"), HasSubstr("rows: must be a list but is {}"));
