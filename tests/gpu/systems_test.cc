@@ -405,14 +405,23 @@ TEST_P(Systems, Shapes) {
   }
 }
 
-class Offload : public Systems {};
+// Four steps of the tiny Latte, with the golden embeddings of its prompt.
+class LatteOnDevice : public Systems {
+ protected:
+  SystemOptions ShortLatte() {
+    const GoldenCase golden = OwnGoldenCase("latte_e2e");
+    const GoldenTensors tensors(golden);
+    SystemOptions options = Write(
+        "latte", {{tensors.Out("prompt_embeds")[0], tensors.Out("negative_prompt_embeds")[0]}});
+    options.steps = 4;
+    return options;
+  }
+};
+
+class Offload : public LatteOnDevice {};
 
 TEST_P(Offload, GivesWhatAllPartsTogetherGive) {
-  const GoldenCase golden = OwnGoldenCase("latte_e2e");
-  const GoldenTensors tensors(golden);
-  SystemOptions options =
-      Write("latte", {{tensors.Out("prompt_embeds")[0], tensors.Out("negative_prompt_embeds")[0]}});
-  options.steps = 4;
+  SystemOptions options = ShortLatte();
   const auto policy = MakeNoCachePolicy();
   const auto together = LoadSystem("latte", options);
   const SampleResult expected = Denoise(*together, kPrompt, *policy, together->Noise(3));
@@ -427,14 +436,10 @@ TEST_P(Offload, GivesWhatAllPartsTogetherGive) {
   }
 }
 
-class Memory : public Systems {};
+class Memory : public LatteOnDevice {};
 
 TEST_P(Memory, ThePartThatDoesNotFitIsNamed) {
-  const GoldenCase golden = OwnGoldenCase("latte_e2e");
-  const GoldenTensors tensors(golden);
-  SystemOptions options =
-      Write("latte", {{tensors.Out("prompt_embeds")[0], tensors.Out("negative_prompt_embeds")[0]}});
-  options.steps = 4;
+  SystemOptions options = ShortLatte();
   const auto policy = MakeNoCachePolicy();
   const auto system = LoadSystem("latte", options);
   system->Prepare({kPrompt}, &NoProgress());
