@@ -18,6 +18,7 @@ PROGRAMS = [
     "eval-metrics",
     "fit-coeffs",
     "generate-videos",
+    "inspect-bundle",
     "record-diffs",
     "sweep-report",
     "train-shapes",

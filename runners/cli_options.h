@@ -105,7 +105,11 @@ inline void AddSystemInputs(const SystemOptions& system, OutputCheck* check) {
 }
 
 inline void AddSystemFlags(CLI::App* app, std::string* model, SystemOptions* system) {
-  app->add_option("--model", *model, "system to run:\n" + DescribeSystems())->capture_default_str();
+  app->add_option("--model",
+                  *model,
+                  "system to run, or the folder of a bundle that teacache.export wrote:\n" +
+                      DescribeSystems())
+      ->capture_default_str();
   app->add_option(
       "--weights", system->weights, "folder of weights; shapes has its own and needs none");
   app->add_option("--steps", system->steps, "denoising steps; 0 = the system's own")
@@ -114,6 +118,10 @@ inline void AddSystemFlags(CLI::App* app, std::string* model, SystemOptions* sys
                   system->guidance,
                   "classifier-free guidance scale, 1 = none; negative = the system's own")
       ->capture_default_str();
+  app->add_flag("--native-code",
+                system->native_code,
+                "bundles: run parts that are compiled code (.pt2). They can do anything that you "
+                "can: only for bundles that you made or trust");
   AddDeviceFlags(app, system);
   AddCheckpointFlags(app, system);
 }

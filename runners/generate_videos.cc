@@ -15,6 +15,7 @@
 #include "datasets/base/json_fields.h"
 #include "datasets/base/version.h"
 #include "datasets/prompts.h"
+#include "datasets/tensors/torch_tensors.h"
 #include "datasets/trace/trace.h"
 #include "datasets/trace/trace_writer.h"
 #include "datasets/work/parts.h"
@@ -99,7 +100,7 @@ Settings SettingsOf(const SystemInfo& info, const GenerateOptions& options) {
   return {MakePixelKey(info, options.threads),
           RecordOf(options.policy),
           options.forecast,
-          CodecName(options.video.codec),
+          options.latents ? "latents" : CodecName(options.video.codec),
           options.video.crf,
           options.record};
 }
@@ -153,6 +154,10 @@ class RunFolder {
         policy_(MakePolicy(options.policy, system.info().calls)),
         timing_path_(ShardFile(options.out, "timing.jsonl", options.shard)) {
     options.Check(system);
+    if (!options.latents && !system.CanDecode()) {
+      ThrowUserError(
+          "--output", "must be latents, since {} has no decoder, but is video", system.info().name);
+    }
     CheckForecastOrder(options.forecast);
     const std::string videos = (fs::path(options.out) / "videos").string();
     MakeFolders(videos);
@@ -242,7 +247,8 @@ class RunFolder {
   }
 
   std::string FileOf(const std::string& prompt, int64_t seed) const {
-    return "videos/" + VideoStem(prompt, seed) + Extension(options_.video.codec);
+    return "videos/" + VideoStem(prompt, seed) +
+           (options_.latents ? ".safetensors" : Extension(options_.video.codec));
   }
 
   std::string PathOf(const std::string& file) const {
@@ -286,7 +292,7 @@ class RunFolder {
       sample_options.teacache_mode = teacache->mode;
     }
     const GeneratedVideo made =
-        GenerateVideo(system_, *policy_, item.prompt, item.seed, sample_options);
+        GenerateVideo(system_, *policy_, item.prompt, item.seed, sample_options, !options_.latents);
     MadeVideo finished;
     VideoTiming& timing = finished.timing;
     timing.prompt = item.prompt;
@@ -296,16 +302,27 @@ class RunFolder {
     timing.outside_range = CountOutside(made.sample.calls, options_.fitted_range).outside;
     timing.transformer_seconds = made.transformer_seconds;
     timing.decode_seconds = made.decode_seconds;
-    VideoWriterOptions video = options_.video;
-    video.fps = system_.info().fps;
-    WriteVideo(PathOf(timing.file), made.video, video);
+    Write(PathOf(timing.file), made);
     timing.sha256 = Sha256HexOfVideo(PathOf(timing.file));
     timing.total_seconds = SecondsSince(start);
-    if (const auto scene = system_.CheckScene(item.prompt, made.video)) timing.scene = scene->axes;
+    if (!options_.latents) {
+      const auto scene = system_.CheckScene(item.prompt, made.video);
+      if (scene) timing.scene = scene->axes;
+    }
     if (options_.record) {
       finished.rows = TraceRows(made.sample, made.branches, item.prompt, item.seed);
     }
     return finished;
+  }
+
+  void Write(const std::string& path, const GeneratedVideo& made) const {
+    if (options_.latents) {
+      SaveTensors(path, {{"latent", made.sample.latent}});
+      return;
+    }
+    VideoWriterOptions video = options_.video;
+    video.fps = system_.info().fps;
+    WriteVideo(path, made.video, video);
   }
 
   void Collect(GenerateSummary* summary) const {
@@ -332,7 +349,9 @@ class RunFolder {
   }
 
   // Whether a video is a folder of pictures.
-  bool is_folder() const { return options_.video.codec == VideoWriterOptions::Codec::kPng; }
+  bool is_folder() const {
+    return !options_.latents && options_.video.codec == VideoWriterOptions::Codec::kPng;
+  }
 
   const System& system_;
   const GenerateOptions& options_;
@@ -350,7 +369,8 @@ GeneratedVideo GenerateVideo(const System& system,
                              const CachePolicy& policy,
                              const std::string& prompt,
                              int64_t seed,
-                             const SampleOptions& options) {
+                             const SampleOptions& options,
+                             bool decode) {
   GeneratedVideo made;
   const Clock::time_point start = Clock::now();
   auto run = system.Begin(prompt);
@@ -361,6 +381,7 @@ GeneratedVideo GenerateVideo(const System& system,
   });
   run.reset();  // makes room for the decoder
   made.transformer_seconds = SecondsSince(start);
+  if (!decode) return made;
   const Clock::time_point decode_start = Clock::now();
   made.video = system.Decode(made.sample.latent);
   made.decode_seconds = SecondsSince(decode_start);

@@ -15,7 +15,7 @@ namespace teacache {
 
 // One video made.
 struct GeneratedVideo {
-  Video video;
+  Video video;  // empty without decoding
   SampleResult sample;
   std::vector<std::string> branches;  // of the denoising run
   double transformer_seconds = 0;     // the denoising loop
@@ -25,7 +25,8 @@ GeneratedVideo GenerateVideo(const System& system,
                              const CachePolicy& policy,
                              const std::string& prompt,
                              int64_t seed,
-                             const SampleOptions& options = {});
+                             const SampleOptions& options = {},
+                             bool decode = true);
 
 struct GenerateOptions : PromptWork {
   std::string model = "shapes";
@@ -35,6 +36,7 @@ struct GenerateOptions : PromptWork {
   Interval fitted_range;          // of x, to count calls outside it; (0, 0) = unknown
   std::string out;                // run folder
   VideoWriterOptions video;       // codec; fps 0 = the system's
+  bool latents = false;           // {prompt}-{seed}.safetensors with "latent" instead of videos
   bool record = false;            // write trace.jsonl too
   std::vector<std::string> argv;  // for run.json
 };
@@ -59,12 +61,12 @@ struct GenerateSummary : WorkSummary {
   std::vector<std::string> shortened;  // "file <- prompt" where a name had to be shortened
 };
 
-// Fills a run folder: videos/{prompt}-{seed}.mp4, run.json, timing.jsonl, and trace.jsonl when
-// recording. Videos that timing.jsonl lists are kept unless they changed since (or, when
-// recording, their trace is missing); a folder made with other settings is refused.
-// A video that cannot be made (out of memory, disk full) is listed as failed, leaves no file, and
-// is tried again by the next run. Bytes depend neither on `jobs` nor on interruptions (timings
-// aside). Throws UserError.
+// Fills a run folder: videos/{prompt}-{seed}.mp4 (.safetensors with `latents`), run.json,
+// timing.jsonl, and trace.jsonl when recording. Videos that timing.jsonl lists are kept unless they
+// changed since (or, when recording, their trace is missing); a folder made with other settings is
+// refused. A video that cannot be made (out of memory, disk full) is listed as failed, leaves no
+// file, and is tried again by the next run. Bytes depend neither on `jobs` nor on interruptions
+// (timings aside). Throws UserError.
 GenerateSummary GenerateVideos(const GenerateOptions& options);
 // The same with a system that is loaded already (options.model and options.system are ignored).
 GenerateSummary GenerateVideos(const System& system, const GenerateOptions& options);

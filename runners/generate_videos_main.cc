@@ -33,6 +33,7 @@ struct CacheFlags {
   std::string mag_ratios;
   bool lossless = false;
   bool force_coeffs = false;
+  std::string output = "video";
 
   // The policy of --cache with its flags; files are not read yet. Throws UserError.
   PolicyOptions Chosen() const {
@@ -145,6 +146,10 @@ int Generate(GenerateOptions options,
   }
   check.Run();
   options.policy = flags.Chosen();
+  options.latents = flags.output == "latents";
+  if (flags.lossless && options.latents) {
+    ThrowUserError("--lossless", "is not for --output latents, which are written as they are");
+  }
   if (flags.lossless) options.video.codec = VideoWriterOptions::Codec::kFfv1;
   const std::unique_ptr<System> system = LoadSystem(options.model, options.system);
   options.prompts = prompts.Prompts(*system, &progress);
@@ -219,6 +224,10 @@ int main(int argc, char** argv) {
   teacache::AddCacheFlags(&app, &flags);
   teacache::AddForecastFlag(&app, &options.forecast);
   teacache::AddJobFlags(&app, &options.jobs, &options.threads, &shard);
+  app.add_option(
+         "--output", flags.output, "video, or latents: what the decoder would get, as .safetensors")
+      ->check(CLI::IsMember({"video", "latents"}))
+      ->capture_default_str();
   app.add_option("--out", options.out, "run folder to fill or go on with")->required();
   app.add_flag(
       "--lossless", flags.lossless, "FFV1 in .mkv instead of H.264 (crf 23, as imageio) in .mp4");

@@ -335,6 +335,11 @@ SweepOutcome RunSweep(const SweepOptions& options) {
 
 SweepOutcome RunSweep(const System& system, const SweepOptions& options) {
   options.Validate();
+  if (!system.CanDecode()) {
+    ThrowUserError("--model",
+                   "must have a decoder for videos to compare, but {} has none",
+                   system.info().name);
+  }
   CheckCoefficientSets(system, options.coeffs);
   CheckMetrics(system.info(), options.metrics);
   return SweepRun(system, options).Run();

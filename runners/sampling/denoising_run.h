@@ -25,6 +25,10 @@ class DenoisingRun {
   // or "cond", "uncond", each with a state of its own.
   virtual std::vector<std::string> branches() const = 0;
 
+  // Which of several transformers makes a call ("high", "low"); "" = the only one. Each has its
+  // calls in one piece of the run, and its own state of caching.
+  virtual std::string ExpertOf(int /*call*/) const { return ""; }
+
   struct Embedding {
     std::vector<at::Tensor> streams;  // input of the blocks; several for multi-stream models
     at::Tensor modulated;             // TeaCache's signal: block 0's timestep-modulated input

@@ -60,6 +60,7 @@ struct BranchState {
   at::Tensor computed_latent, prediction;  // of the last computed call
   Forecast forecast;                       // of the residual
   Streams output;                          // of the last computed call, when recording
+  bool has_residual = false;               // of a computed call, in `forecast`
   bool computed = false;          // the call before, so that `residual` and `output` are its own
   std::deque<Streams> residuals;  // newest first, when recording with look-back; empty = skipped
 };
@@ -86,7 +87,7 @@ class SamplingLoop {
         options_(options),
         names_(run->branches()),
         branches_(names_.size()) {
-    for (BranchState& state : branches_) state.forecast = Forecast(options.forecast);
+    BeginExpert(0);
     if (policy.signal() == PolicySignal::kFirstBlock) {
       first_block_ = dynamic_cast<FirstBlockRun*>(run);
       if (!first_block_) {
@@ -102,6 +103,7 @@ class SamplingLoop {
     whole.Lap();
     for (int call = 0; call < scheduler_->num_calls(); ++call) {
       if (options_.keep_latents) result.latents.push_back(latent);
+      if (call > 0 && run_->ExpertOf(call) != expert_) BeginExpert(call);
       Streams predictions;
       for (const std::vector<int>& group : Groups()) {
         for (OpenCall& open : Decide(call, group, latent)) {
@@ -152,6 +154,19 @@ class SamplingLoop {
     return Stopwatch(options_.record ? std::optional(latent.device()) : std::nullopt);
   }
 
+  // Nothing is carried over from one transformer to another.
+  void BeginExpert(int call) {
+    expert_ = run_->ExpertOf(call);
+    expert_begin_ = expert_end_ = call;
+    while (expert_end_ < scheduler_->num_calls() && run_->ExpertOf(expert_end_) == expert_) {
+      ++expert_end_;
+    }
+    for (BranchState& state : branches_) {
+      state = BranchState();
+      state.forecast = Forecast(options_.forecast);
+    }
+  }
+
   // Embeds, and decides for this branch alone.
   OpenCall Open(int call, int branch, const at::Tensor& latent) {
     OpenCall open;
@@ -161,6 +176,7 @@ class SamplingLoop {
     record.step = scheduler_->StepOf(call);
     record.timestep = scheduler_->TimestepOf(call);
     record.branch = branch;
+    record.expert = expert_;
     Stopwatch watch = Watch(latent);
     const bool with_signal = options_.record || policy_.signal() == PolicySignal::kModulated;
     open.embedding = run_->Embed(call, branch, latent, with_signal);
@@ -188,6 +204,7 @@ class SamplingLoop {
         Measure(streams, first_block_ ? Difference(streams, input) : residual, &state, &record);
       }
       state.forecast.Add(record.timestep, std::move(residual));
+      state.has_residual = true;
       state.first = open->first_residual;
       watch.Lap();
     } else {
@@ -211,11 +228,17 @@ class SamplingLoop {
     if (by_latent()) signal = MeanChange(latent, std::exchange(state->latent, latent));
     if (std::isfinite(signal)) record->r = signal;
     const int calls = scheduler_->num_calls();
+    // Each expert has a first and a last call of its own, for rules that look at the position.
     PolicyCall position{record->call, calls, signal};
+    if (policy_.signal() == PolicySignal::kModulated) {
+      position = {record->call - expert_begin_, expert_end_ - expert_begin_, signal};
+    }
     if (reference()) {
       position.forced = run_->IsFirst(record->call, calls) || run_->IsLast(record->call, calls);
     }
-    return policy_.Decide(position, &state->policy);
+    PolicyDecision decision = policy_.Decide(position, &state->policy);
+    if (!state->has_residual) decision.compute = true;
+    return decision;
   }
 
   // The signal is compared with the call before, whether that was computed or skipped.
@@ -292,6 +315,9 @@ class SamplingLoop {
   const EngineRule rule_;  // the plain one for policies that follow no engine
   const SampleOptions& options_;
   const std::vector<std::string> names_;  // of the branches
+  std::string expert_;                    // of the call in progress, whose calls are
+  int expert_begin_ = 0;                  // expert_begin_ ... expert_end_ - 1
+  int expert_end_ = 0;
   std::vector<BranchState> branches_;
 };
 
@@ -329,6 +355,7 @@ std::vector<TraceRow> TraceRows(const SampleResult& result,
     row.prompt = prompt;
     row.seed = seed;
     row.branch = branches.at(record.branch);
+    row.expert = record.expert;
     row.call = record.call;
     row.step = record.step;
     row.timestep = record.timestep;

@@ -39,7 +39,8 @@ struct CallRecord {
   int step = 0;
   double timestep = 0;
   int branch = 0;
-  double r = 0;  // the policy's signal (PolicySignal); 0 where it is unknown or not looked at
+  std::string expert;  // DenoisingRun::ExpertOf
+  double r = 0;        // the policy's signal (PolicySignal); 0 where it is unknown or not looked at
   // `compute` as joined with the other branches of the call, the rest of this branch alone.
   PolicyDecision decision;
   // With SampleOptions::record, against the call before; residual and output only where both calls

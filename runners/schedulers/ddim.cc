@@ -10,7 +10,8 @@ namespace {
 class DdimScheduler : public Scheduler {
  public:
   explicit DdimScheduler(const DdimOptions& options)
-      : timesteps_(DdimTimesteps(options)),
+      : options_(options),
+        timesteps_(DdimTimesteps(options)),
         alpha_bars_(options.schedule),
         ratio_(options.schedule.num_train_timesteps / options.steps) {}
 
@@ -21,12 +22,29 @@ class DdimScheduler : public Scheduler {
 
   at::Tensor Step(int call, const at::Tensor& output, const at::Tensor& latent) override {
     const int t = timesteps_.at(call);
+    const at::Tensor alpha_bar = alpha_bars_.At(t);
     const at::Tensor next = alpha_bars_.At(t - ratio_);
-    const at::Tensor original = PredictOriginal(latent, output, alpha_bars_.At(t));
-    return next.sqrt() * original + (1 - next).sqrt() * output;
+    at::Tensor original, epsilon;
+    switch (options_.prediction) {
+      case DdimOptions::Prediction::kEpsilon:
+        epsilon = output;
+        original = PredictOriginal(latent, output, alpha_bar);
+        break;
+      case DdimOptions::Prediction::kSample:
+        original = output;
+        epsilon = (latent - alpha_bar.sqrt() * output) / (1 - alpha_bar).sqrt();
+        break;
+      case DdimOptions::Prediction::kV:
+        original = alpha_bar.sqrt() * latent - (1 - alpha_bar).sqrt() * output;
+        epsilon = alpha_bar.sqrt() * output + (1 - alpha_bar).sqrt() * latent;
+        break;
+    }
+    if (options_.clip) original = original.clamp(-*options_.clip, *options_.clip);
+    return next.sqrt() * original + (1 - next).sqrt() * epsilon;
   }
 
  private:
+  DdimOptions options_;
   std::vector<int> timesteps_;
   AlphaBars alpha_bars_;
   int ratio_;

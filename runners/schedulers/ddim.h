@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "runners/schedulers/noise_schedule.h"
@@ -14,6 +15,10 @@ namespace teacache {
 struct DdimOptions {
   NoiseSchedule schedule;
   int steps = 50;
+  // What the model predicts: eps; x0; or v = sqrt(a) eps - sqrt(1 - a) x0.
+  enum class Prediction { kEpsilon, kSample, kV };
+  Prediction prediction = Prediction::kEpsilon;
+  std::optional<double> clip;  // x0 to [-clip, clip]; eps stays
 };
 
 // Descending: 980, 960, ..., 0 for 50 steps of 1000 with "leading" spacing.

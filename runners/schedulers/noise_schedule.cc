@@ -18,7 +18,8 @@ at::Tensor Betas(const NoiseSchedule& schedule) {
   if (schedule.beta_schedule == NoiseSchedule::Betas::kLinear) {
     return at::linspace(schedule.beta_start, schedule.beta_end, n, at::kFloat);
   }
-  return at::linspace(std::sqrt(schedule.beta_start), std::sqrt(schedule.beta_end), n, at::kFloat)
+  const at::ScalarType dtype = schedule.in_double ? at::kDouble : at::kFloat;
+  return at::linspace(std::sqrt(schedule.beta_start), std::sqrt(schedule.beta_end), n, dtype)
       .square();
 }
 
@@ -36,6 +37,15 @@ void CheckVariant(const JsonFields& fields) {
   if (fields.Has("trained_betas")) {
     ThrowUserError(fields.where(), "trained_betas must be null but are given");
   }
+}
+
+// null is diffusers' "not given".
+nlohmann::json WithoutNulls(const nlohmann::json& json) {
+  nlohmann::json given = nlohmann::json::object();
+  for (const auto& [name, value] : json.items()) {
+    if (!value.is_null()) given[name] = value;
+  }
+  return given;
 }
 
 // The value called `name` in the file; `base` when it is not there.
@@ -77,13 +87,18 @@ void NoiseSchedule::Validate() const {
 NoiseSchedule ParseNoiseSchedule(const nlohmann::json& json,
                                  const std::string& where,
                                  const NoiseSchedule& base) {
+  NoiseSchedule schedule = ParseBetas(json, where, base);
+  const nlohmann::json file = WithoutNulls(json);
+  CheckVariant(JsonFields(file, where));
+  return schedule;
+}
+
+NoiseSchedule ParseBetas(const nlohmann::json& json,
+                         const std::string& where,
+                         const NoiseSchedule& base) {
   const JsonFields whole(json, where);  // an object
-  nlohmann::json file = nlohmann::json::object();
-  for (const auto& [name, value] : json.items()) {
-    if (!value.is_null()) file[name] = value;  // null is diffusers' "not given"
-  }
+  const nlohmann::json file = WithoutNulls(json);
   const JsonFields fields(file, where);
-  CheckVariant(fields);
   NoiseSchedule schedule = base;
   const auto integer = [&](std::string_view name, int fallback) {
     const int64_t value = fields.Integer(name, fallback);
@@ -117,6 +132,14 @@ NoiseSchedule ParseNoiseSchedule(const nlohmann::json& json,
 AlphaBars::AlphaBars(const NoiseSchedule& schedule) {
   schedule.Validate();
   values_ = at::cumprod(1 - Betas(schedule), 0);
+  if (schedule.snr_shift_scale != 1) {
+    const double scale = schedule.snr_shift_scale;
+    values_ = values_ / (scale + (1 - scale) * values_);
+  }
+  if (schedule.zero_terminal_snr) {
+    const at::Tensor root = values_.sqrt();
+    values_ = ((root - root[-1]) * (root[0] / (root[0] - root[-1]))).square();
+  }
   final_ = schedule.set_alpha_to_one ? at::ones({}, at::kFloat) : values_[0];
 }
 

@@ -24,6 +24,11 @@ struct NoiseSchedule {
   enum class Spacing { kLeading, kLinspace, kTrailing };
   Spacing timestep_spacing = Spacing::kLeading;
   int steps_offset = 0;  // added to every timestep of "leading"
+  // As CogVideoX's schedulers: betas in double; alpha_bar / (s + (1 - s) alpha_bar), s the scale;
+  // then shifted and scaled so that the square root of the last one is 0.
+  bool in_double = false;
+  double snr_shift_scale = 1;
+  bool zero_terminal_snr = false;
 
   void Validate() const;  // throws UserError
 };
@@ -36,14 +41,20 @@ NoiseSchedule ParseNoiseSchedule(const nlohmann::json& json,
                                  const std::string& where,
                                  const NoiseSchedule& base = {});
 
+// The same without looking at the kind of prediction and at rescale_betas_zero_snr.
+NoiseSchedule ParseBetas(const nlohmann::json& json,
+                         const std::string& where,
+                         const NoiseSchedule& base = {});
+
 // alpha_bar_t of every timestep, with what stands for alpha_bar before timestep 0.
 class AlphaBars {
  public:
   explicit AlphaBars(const NoiseSchedule& schedule);
 
-  // 0-dim float32 on the CPU, which operators take on any device; t < 0 gives the final value.
+  // 0-dim float32 (double with in_double) on the CPU, which operators take on any device; t < 0
+  // gives the final value.
   at::Tensor At(int t) const { return t < 0 ? final_ : values_[t]; }
-  const at::Tensor& values() const { return values_; }  // [num_train_timesteps] float32
+  const at::Tensor& values() const { return values_; }  // [num_train_timesteps]
 
  private:
   at::Tensor values_;

@@ -35,6 +35,7 @@ struct SystemOptions {
   std::string tokenizer;
   std::string prompt_embeddings;  // prompts file (text/prompts_file.h) instead of a text encoder
   bool offload = false;           // parts take turns on the device
+  bool native_code = false;       // bundles: run parts that are compiled code (bundles/)
   int frames = 0;
   int width = 0;  // pixels; both or neither
   int height = 0;
@@ -100,6 +101,8 @@ class System {
   virtual std::unique_ptr<Scheduler> MakeScheduler() const = 0;
   // Starting noise of a seed, drawn on the CPU in float32 so that every device starts alike.
   virtual at::Tensor Noise(int64_t seed) const = 0;
+  // Whether Decode() can be called; otherwise latents are all that it gives.
+  virtual bool CanDecode() const { return true; }
   virtual Video Decode(const at::Tensor& latent) const = 0;
   // `count` different prompts for demonstrations, always the same; empty where the system has none.
   virtual std::vector<std::string> DemoPrompts(int /*count*/) const { return {}; }

@@ -4,6 +4,8 @@
 
 #include "datasets/base/error.h"
 #include "datasets/tensors/torch_device.h"
+#include "runners/bundles/bundle_system.h"
+#include "runners/bundles/manifest.h"
 #include "runners/systems/latte_system.h"
 #include "runners/systems/open_sora_plan_system.h"
 #include "runners/systems/open_sora_system.h"
@@ -36,17 +38,23 @@ const SystemEntry& FindSystem(const std::string& name) {
     if (entry.name == name) return entry;
     known += (known.empty() ? "" : ", ") + entry.name;
   }
-  ThrowUserError("--model", "must be one of {} but is '{}'", known, name);
+  ThrowUserError("--model",
+                 "must be one of {}, or the folder of a bundle (with a bundle.json), but is '{}'",
+                 known,
+                 name);
 }
 
-// Throws UserError for the first option that only systems of published checkpoints take.
-void RefuseCheckpointOptions(const std::string& name, const SystemOptions& options) {
+// Throws UserError for the first option that only systems of published checkpoints take. With
+// `is_bundle`, `name` is a bundle: it takes embeddings.
+void RefuseCheckpointOptions(const std::string& name,
+                             const SystemOptions& options,
+                             bool is_bundle = false) {
   const std::pair<const char*, bool> given[] = {
       {"--transformer", !options.transformer.empty()},
       {"--vae", !options.vae.empty()},
       {"--text-encoder", !options.text_encoder.empty()},
       {"--tokenizer", !options.tokenizer.empty()},
-      {"--prompt-embeddings", !options.prompt_embeddings.empty()},
+      {"--prompt-embeddings", !is_bundle && !options.prompt_embeddings.empty()},
       {"--offload", options.offload},
       {"--frames", options.frames != 0},
       {"--width", options.width != 0},
@@ -56,6 +64,7 @@ void RefuseCheckpointOptions(const std::string& name, const SystemOptions& optio
       {"--aesthetic-score", options.aesthetic_score.has_value()},
       {"--motion-score", options.motion_score.has_value()},
       {"--camera-motion", !options.camera_motion.empty()},
+      {"--native-code", !is_bundle && options.native_code},
   };
   for (const auto& [flag, is_given] : given) {
     if (is_given) ThrowUserError(flag, "is not for {}, whose parts and size are fixed", name);
@@ -65,9 +74,14 @@ void RefuseCheckpointOptions(const std::string& name, const SystemOptions& optio
 }  // namespace
 
 std::unique_ptr<System> LoadSystem(const std::string& name, const SystemOptions& options) {
+  UseExactFloat32();
+  if (IsBundle(name)) {
+    RefuseCheckpointOptions(name, options, /*is_bundle=*/true);
+    return LoadBundleSystem(name, options);
+  }
   const SystemEntry& entry = FindSystem(name);
   if (entry.load_encoder == nullptr) RefuseCheckpointOptions(name, options);
-  UseExactFloat32();
+  if (options.native_code) ThrowUserError("--native-code", "is for bundles, which {} is not", name);
   return entry.load(options);
 }
 

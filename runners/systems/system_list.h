@@ -22,7 +22,8 @@ struct SystemEntry {
 };
 const std::vector<SystemEntry>& Systems();
 
-// Throws UserError naming the known ones for an unknown name.
+// `name` is one of the list, or the folder of a bundle (bundles/manifest.h). Throws UserError
+// naming the known ones for an unknown name.
 std::unique_ptr<System> LoadSystem(const std::string& name, const SystemOptions& options);
 
 // The text encoder of a system. Throws UserError for a system that has none.

@@ -71,6 +71,7 @@ const std::vector<std::vector<std::string>> kRooms = {
      "runners/vae",
      "runners/systems/system",  // the interface that text and sampling are written against
      "runners/text",
+     "runners/bundles",
      "runners/systems",
      "runners/training",
      "runners"},

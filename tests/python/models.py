@@ -765,3 +765,129 @@ def blocks_of(model):
         "single_transformer_blocks",
     )
     return [block for name in names for block in getattr(model, name, ())]
+
+
+def hunyuan_video_pipeline():
+    pipe = D.HunyuanVideoPipeline(
+        text_encoder=None,
+        tokenizer=None,
+        transformer=make("HunyuanVideo")[0],
+        vae=None,
+        scheduler=D.FlowMatchEulerDiscreteScheduler(shift=7.0),
+        text_encoder_2=None,
+        tokenizer_2=None,
+    )
+    mask = torch.ones(1, TEXT, dtype=torch.long)
+    mask[:, TEXT - 2 :] = 0
+    return _quiet(pipe), dict(
+        prompt_embeds=random(1, TEXT, 16),
+        pooled_prompt_embeds=random(1, 8, seed=2),
+        prompt_attention_mask=mask,
+        height=32,
+        width=32,
+        num_frames=9,
+        num_inference_steps=4,
+        guidance_scale=6.0,
+    )
+
+
+def ltx_pipeline():
+    pipe = D.LTXPipeline(
+        scheduler=D.FlowMatchEulerDiscreteScheduler(
+            use_dynamic_shifting=True, shift_terminal=0.1, base_shift=0.95, max_shift=2.05
+        ),
+        vae=None,
+        text_encoder=None,
+        tokenizer=None,
+        transformer=make("LTX")[0],
+    )
+    mask = torch.ones(1, TEXT, dtype=torch.bool)
+    return _quiet(pipe), dict(
+        prompt_embeds=random(1, TEXT, 16),
+        prompt_attention_mask=mask,
+        negative_prompt_embeds=random(1, TEXT, 16, seed=9),
+        negative_prompt_attention_mask=mask,
+        height=128,
+        width=128,
+        num_frames=17,
+        num_inference_steps=4,
+        guidance_scale=3.0,
+    )
+
+
+def qwen_image_pipeline():
+    pipe = D.QwenImagePipeline(
+        scheduler=D.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        vae=None,
+        text_encoder=None,
+        tokenizer=None,
+        transformer=make("Qwen-Image")[0],
+    )
+    mask = torch.ones(1, TEXT, dtype=torch.long)
+    return _quiet(pipe), dict(
+        prompt_embeds=random(1, TEXT, 16),
+        prompt_embeds_mask=mask,
+        negative_prompt_embeds=random(1, TEXT, 16, seed=9),
+        negative_prompt_embeds_mask=mask,
+        height=64,
+        width=64,
+        num_inference_steps=4,
+        true_cfg_scale=4.0,
+    )
+
+
+def mochi_pipeline():
+    pipe = D.MochiPipeline(
+        scheduler=D.FlowMatchEulerDiscreteScheduler(invert_sigmas=True),
+        vae=None,
+        text_encoder=None,
+        tokenizer=None,
+        transformer=make("Mochi")[0],
+    )
+    mask = torch.ones(1, TEXT, dtype=torch.bool)
+    return _quiet(pipe), dict(
+        prompt_embeds=random(1, TEXT, 16),
+        prompt_attention_mask=mask,
+        negative_prompt_embeds=random(1, TEXT, 16, seed=9),
+        negative_prompt_attention_mask=mask,
+        height=64,
+        width=64,
+        num_frames=7,
+        num_inference_steps=4,
+        guidance_scale=4.5,
+    )
+
+
+def latte_pipeline():
+    pipe = D.LattePipeline(
+        tokenizer=None,
+        text_encoder=None,
+        vae=None,
+        transformer=make("Latte")[0],
+        scheduler=D.DDIMScheduler(beta_schedule="linear", clip_sample=False),
+    )
+    return _quiet(pipe), dict(
+        prompt=None,
+        negative_prompt=None,
+        prompt_embeds=random(1, TEXT, 16),
+        negative_prompt_embeds=random(1, TEXT, 16, seed=9),
+        height=64,
+        width=64,
+        video_length=3,
+        num_inference_steps=4,
+        guidance_scale=7.5,
+        mask_feature=False,
+    )
+
+
+PIPELINES = {
+    "Wan 2.1": wan_pipeline,
+    "Wan 2.2": lambda: wan_pipeline(experts=2),
+    "CogVideoX": cogvideox_pipeline,
+    "HunyuanVideo": hunyuan_video_pipeline,
+    "LTX": ltx_pipeline,
+    "Flux": flux_pipeline,
+    "Qwen-Image": qwen_image_pipeline,
+    "Mochi": mochi_pipeline,
+    "Latte": latte_pipeline,
+}

@@ -202,6 +202,7 @@ class TestPipelines:
         export.export_pipeline(pipe, tmp_path, arguments)
         manifest = json.loads((tmp_path / "bundle.json").read_text())
         assert manifest["guidance"] == {
+            "formula": "cfg",
             "mode": "calls",
             "passes": ["cond", "uncond"],
             "batch": 1,

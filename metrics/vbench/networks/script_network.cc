@@ -7,10 +7,9 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
 
-#include <sstream>
-
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/tensors/torch_reason.h"
 #include "datasets/tensors/torch_threads.h"
 
 namespace teacache {
@@ -51,20 +50,6 @@ std::string Describe(const std::vector<at::Tensor>& tensors) {
   return text;
 }
 
-// The line of LibTorch's long messages that says what is wrong: the last one of a traceback,
-// otherwise the first.
-std::string Reason(const std::string& message) {
-  std::string first, last;
-  std::istringstream lines(message);
-  for (std::string line; std::getline(lines, line);) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    if (line.starts_with("Exception raised from")) break;
-    if (first.empty()) first = line;
-    last = line;
-  }
-  return message.find("Traceback") == std::string::npos ? first : last;
-}
-
 }  // namespace
 
 struct ScriptNetwork::State {
@@ -81,7 +66,7 @@ ScriptNetwork::ScriptNetwork(const std::string& path, at::Device device)
   } catch (const std::exception& error) {
     ThrowUserError(path,
                    "must be a TorchScript file (torch.jit.save) but cannot be loaded: {}",
-                   Reason(error.what()));
+                   TorchReason(error));
   }
   state_->device = device;
   const auto size = [&](const char* name) -> int64_t {
@@ -114,7 +99,7 @@ at::Tensor ScriptNetwork::Call(const std::vector<at::Tensor>& inputs) const {
     for (const at::Tensor& input : inputs) values.emplace_back(input.to(state_->device));
     answer = state_->module.forward(std::move(values));
   } catch (const std::exception& error) {
-    ThrowUserError(path_, "fails on {}: {}", Describe(inputs), Reason(error.what()));
+    ThrowUserError(path_, "fails on {}: {}", Describe(inputs), TorchReason(error));
   }
   if (!answer.isTensor()) {
     ThrowUserError(

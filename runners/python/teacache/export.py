@@ -11,17 +11,20 @@ buffers that no published file has; the published ones stay where they are), pro
 import argparse
 import functools
 import hashlib
+import inspect
 import json
+import math
 import os
+import platform
 import sys
 from pathlib import Path
 
 import torch
 from torch import fx
 
-from .calls import CallOrder, transformers_of
+from .calls import CallOrder, _patch, transformers_of
 from .errors import TeaCacheError
-from .split import LATENT_NAMES, Arguments, Tensor, run, split
+from .split import LATENT_NAMES, TIME_NAMES, Arguments, Tensor, run, split
 from .version import __version__
 
 VERSION = 1
@@ -41,6 +44,8 @@ class SeenCall:
     def __init__(self, expert, identity, kwargs, scheduler):
         self.expert, self.identity, self.kwargs = expert, identity, kwargs
         self.timesteps = [float(t) for t in getattr(scheduler, "timesteps", ())]
+        self.output = None  # of the transformer
+        self.step = None  # what the scheduler was then given: {argument: value}
 
 
 def _copied(value):
@@ -52,12 +57,13 @@ def _copied(value):
 
 
 def watch_calls(pipe, arguments, calls=2):
-    """Runs `pipe(**arguments)` until every expert had `calls` calls; their arguments."""
+    """Runs `pipe(**arguments)` until every expert had `calls` calls; the calls, and how the
+    scheduler's timesteps were set."""
     modules = transformers_of(pipe)
     order, seen = CallOrder(modules.values(), getattr(pipe, "scheduler", None)), []
-    handles = []
+    undo, schedule = [], {}
 
-    def hook(module, args, kwargs, expert):
+    def before(module, args, kwargs, expert):
         done = {e: {c.identity.call for c in seen if c.expert == e} for e in modules}
         identity = order.next(None)
         if len(done[expert]) == calls and identity.call not in done[expert]:
@@ -72,28 +78,55 @@ def watch_calls(pipe, arguments, calls=2):
         kwargs = {k: _copied(v) for k, v in kwargs.items() if k != "return_dict"}
         seen.append(SeenCall(expert, identity, kwargs, order.scheduler))
 
+    def after(module, args, kwargs, out):
+        out = list(out.values()) if isinstance(out, dict) else out
+        if seen and seen[-1].output is None:
+            seen[-1].output = _copied(out[0] if isinstance(out, (tuple, list)) else out)
+
+    def step(original):
+        def method(scheduler, *args, **kwargs):
+            given = inspect.signature(original).bind(scheduler, *args, **kwargs).arguments
+            for call in seen:
+                if call.identity.call == seen[-1].identity.call and call.step is None:
+                    call.step = {k: _copied(given.get(k)) for k in ("model_output", "sample")}
+            return original(scheduler, *args, **kwargs)
+
+        return method
+
+    def set_timesteps(original):
+        def method(scheduler, *args, **kwargs):
+            given = inspect.signature(original).bind(scheduler, *args, **kwargs).arguments
+            schedule.update({k: given.get(k) for k in ("num_inference_steps", "sigmas", "mu")})
+            return original(scheduler, *args, **kwargs)
+
+        return method
+
     order.attach()
+    if order.scheduler is not None:
+        undo.append(_patch(type(order.scheduler), "step", step))
+        undo.append(_patch(type(order.scheduler), "set_timesteps", set_timesteps))
     for expert, module in modules.items():
-        handles.append(
+        undo.append(
             module.register_forward_pre_hook(
-                lambda m, a, k, expert=expert: hook(m, a, k, expert), with_kwargs=True
-            )
+                lambda m, a, k, expert=expert: before(m, a, k, expert), with_kwargs=True
+            ).remove
         )
+        undo.append(module.register_forward_hook(after, with_kwargs=True).remove)
     try:
         pipe(**arguments)
     except _Enough:
         pass
     finally:
+        for one in reversed(undo):
+            one()
         order.detach()
-        for handle in handles:
-            handle.remove()
     missing = set(modules) - {c.expert for c in seen}
     if missing:
         raise TeaCacheError(
             type(pipe).__name__,
             f"the run must call the experts {sorted(missing)} but did not: more steps",
         )
-    return seen
+    return seen, schedule
 
 
 # --- Parts --------------------------------------------------------------------------------------
@@ -246,9 +279,12 @@ def export_transformer(
             return expected
 
         run(parts, tensors, verify)
-        got = run(parts, tensors, lambda name, inputs: compiled[name](*inputs))["output"]
-        error = _compare("the whole bundle", got, parts.whole(*tensors))
+        values = run(parts, tensors, lambda name, inputs: compiled[name](*inputs))
+        expected = parts.whole(*tensors)
+        error = _compare("the whole bundle", values["output"], expected)
         worst["whole"] = max(worst.get("whole", 0.0), error)
+    check = dict(zip(parts.arguments.names, tensors, strict=True))
+    check |= {"output": expected, "modulated": values["modulated"]}
     stored = _store_constants(out, {_key(n): c for n, c in constants.items()}, weights)
     return {
         "class": type(module).__name__,
@@ -258,6 +294,7 @@ def export_transformer(
         "arguments": parts.arguments.names,
         "roles": parts.roles,
         **stored,
+        "check": _store_check(out / "check.safetensors", check),
         "tensors": {
             name: {"shape": list(t.shape), "dtype": _dtype(t.dtype), "contiguous": True}
             for name, t in _all_tensors(parts).items()
@@ -316,39 +353,73 @@ def _store_constants(out, constants, weights):
     }
 
 
+def _store_check(path, tensors):
+    """A call with the model's answer, for `inspect-bundle`."""
+    from safetensors.torch import save_file
+
+    contiguous = {"memory_format": torch.contiguous_format}
+    save_file({k: v.detach().cpu().clone(**contiguous) for k, v in tensors.items()}, path)
+    return {"file": path.name, "sha256": _sha256(path)}
+
+
 # --- Bundles ------------------------------------------------------------------------------------
 
 
 def export_pipeline(
-    pipe, out, arguments, *, backend="torchscript", tap="input", weights=None, log=lambda text: None
+    pipe,
+    out,
+    arguments,
+    *,
+    prompts=None,
+    fps=16.0,
+    backend="torchscript",
+    tap="input",
+    weights=None,
+    log=lambda text: None,
 ):
-    """The bundle of a pipeline for calls of these arguments (size, frames, guidance, prompt)."""
+    """The bundle of a pipeline for calls of these arguments (size, frames, guidance, prompt).
+    `prompts`: {text: arguments that say it to the pipeline}, of which each goes into
+    prompts.safetensors; by default the one of `arguments`. `fps`: of videos that are decoded."""
     out = Path(out)
-    seen = watch_calls(pipe, {**arguments, "output_type": "latent"})
+    latent = {**arguments, "output_type": "latent"}
+    seen, schedule = watch_calls(pipe, latent)
+    modules = transformers_of(pipe)
+    by_expert = {e: [c for c in seen if c.expert == e] for e in modules}
+    guidance = {e: _guidance(pipe, calls) for e, calls in by_expert.items()}
     experts = {}
-    for expert, module in transformers_of(pipe).items():
+    for expert, module in modules.items():
         folder = out / expert if expert else out
-        calls = [c.kwargs for c in seen if c.expert == expert]
         published = (
             Path(weights) / ("transformer_2" if expert == "low" else "transformer")
             if weights
             else None
         )
+        calls = [c.kwargs for c in by_expert[expert]]
         experts[expert] = export_transformer(
             module, folder, calls, backend, tap, weights=published, log=log
-        ) | {"folder": expert or "."}
+        ) | {"folder": expert or ".", "guidance_scale": guidance[expert]["scale"]}
     first = [c for c in seen if c.identity.call == 0]
-    write_prompts(out / "prompts.safetensors", [(arguments.get("prompt", ""), first)])
+    if prompts is None:
+        texts = [(arguments.get("prompt", ""), first)]
+    else:
+        texts = [(text, _first_calls(pipe, {**latent, **more})) for text, more in prompts.items()]
+    names = guidance[first[0].expert]["passes"]
+    write_prompts(out / "prompts.safetensors", texts, names)
     manifest = {
         "format": "teacache-bundle",
         "version": VERSION,
         "tool_version": __version__,
         "model": type(pipe).__name__,
         "torch": torch.__version__,
-        "device": next(iter(transformers_of(pipe).values())).device.type,
+        "device": next(iter(modules.values())).device.type,
+        "machine": platform.machine(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "scheduler": _scheduler(pipe),
-        "guidance": _guidance(first, arguments),
-        "timestep": _timestep(first[0]),
+        "schedule": _schedule(schedule, first[0]),
+        "guidance": guidance[first[0].expert],
+        "timestep": _timestep(seen),
+        "latent": _latent(pipe, seen),
+        "decoder": _export_decoder(pipe, out, arguments, fps, log),
         "prompts": "prompts.safetensors",
         "arguments": {
             k: v for k, v in arguments.items() if isinstance(v, (int, float, str)) and k != "prompt"
@@ -365,43 +436,267 @@ def export_pipeline(
     return manifest
 
 
+def _first_calls(pipe, arguments):
+    seen, _ = watch_calls(pipe, arguments, calls=1)
+    return [c for c in seen if c.identity.call == 0]
+
+
 def _scheduler(pipe):
     config = {
         k: v
         for k, v in dict(pipe.scheduler.config).items()
-        if not k.startswith("_") and isinstance(v, (int, float, str, bool, list, type(None)))
+        if not k.startswith("_")
+        and isinstance(v, (int, float, str, bool, list, type(None)))
+        and not (isinstance(v, float) and not math.isfinite(v))  # lambda_min_clipped = -inf
     }
     return {"class": type(pipe.scheduler).__name__, "config": config}
 
 
-def _guidance(first, arguments):
-    """How the passes of a step are made, as its first call shows."""
-    latent = next(v for n, v in first[0].kwargs.items() if n in LATENT_NAMES)
-    batch = len(latent)
-    passes = [c.identity.name if c.identity.name else f"pass{c.identity.ordinal}" for c in first]
-    mode = (
-        "calls"
-        if len(first) > 1
-        else "batched"
-        if batch > 1
-        else "embedded"
-        if torch.is_tensor(first[0].kwargs.get("guidance"))
-        else "none"
-    )
+def _schedule(given, call):
+    """How the pipeline sets the timesteps, and what came of it."""
+    steps, sigmas = len(call.timesteps), given.get("sigmas")
+    mu = given.get("mu")
     return {
-        "mode": mode,
-        "passes": passes,
-        "batch": batch,
-        "scale": arguments.get("guidance_scale"),
+        "steps": steps,
+        "sigmas": _kind_of_sigmas(sigmas),
+        "given": [float(s) for s in sigmas] if _kind_of_sigmas(sigmas) == "given" else [],
+        "mu": None if mu is None else float(mu),
+        "timesteps": call.timesteps,
     }
 
 
-def _timestep(call):
+def _kind_of_sigmas(sigmas):
+    """Lists that pipelines make of the number of steps alone go on for other numbers of steps."""
+    if sigmas is None:
+        return "scheduler"
+    sigmas, n = torch.tensor([float(s) for s in sigmas], dtype=torch.float64), len(sigmas)
+    for name, known in (
+        ("linear", torch.linspace(1, 1 / n, n, dtype=torch.float64)),
+        ("linear_quadratic", _linear_quadratic(n)),
+    ):
+        if torch.allclose(sigmas, known, rtol=0, atol=1e-6):
+            return name
+    return "given"
+
+
+def _linear_quadratic(steps, threshold=0.025):
+    """Mochi's: linear up to `threshold` in the first half, then quadratic."""
+    linear = steps // 2
+    if linear < 1:
+        return torch.ones(1, dtype=torch.float64)
+    half = torch.arange(linear, dtype=torch.float64) * threshold / linear
+    difference, quadratic = linear - threshold * steps, steps - linear
+    a = difference / (linear * quadratic**2)
+    b = threshold / linear - 2 * difference / quadratic**2
+    i = torch.arange(linear, steps, dtype=torch.float64)
+    return 1 - torch.cat([half, a * i**2 + b * i + a * linear**2])
+
+
+# --- Decoder ------------------------------------------------------------------------------------
+
+
+class _Decoder(torch.nn.Module):
+    """From the latent after the last step to frames [T, 3, height, width] in [-1, 1]."""
+
+    def __init__(self, vae, axes, scale, shift, arguments):
+        super().__init__()
+        self.vae, self.axes, self.arguments = vae, axes, arguments
+        self.register_buffer("scale", scale)
+        self.register_buffer("shift", shift)
+
+    def forward(self, latent):
+        z = (latent.permute(self.axes) if self.axes else latent) * self.scale + self.shift
+        frames = self.vae.decode(z.to(self.vae.dtype), return_dict=False, **self.arguments)[0]
+        if frames.ndim == 5:
+            frames = frames[0].transpose(0, 1)
+        return frames.float().contiguous()
+
+
+def _watch_decoding(pipe, arguments):
+    """A whole run: (latent after the last step, the VAE's calls, frames)."""
+    calls, latents = [], []
+
+    def step(original):
+        def method(scheduler, *args, **kwargs):
+            out = original(scheduler, *args, **kwargs)
+            latents.append(out[0] if isinstance(out, tuple) else out.prev_sample)
+            return out
+
+        return method
+
+    def decode(original):
+        def method(vae, z, *args, **kwargs):
+            calls.append((z.detach().clone(), args, kwargs))
+            return original(vae, z, *args, **kwargs)
+
+        return method
+
+    undo = [
+        _patch(type(pipe.scheduler), "step", step),
+        _patch(type(pipe.vae), "decode", decode),
+    ]
+    try:
+        frames = pipe(**{**arguments, "output_type": "pt"})[0]
+    finally:
+        for one in undo:
+            one()
+    return latents[-1], calls, frames
+
+
+def _affine(latent, z):
+    """(axes, scale, shift) with z = scale * latent.permute(axes) + shift, of each channel."""
+    for axes in (None, (0, 2, 1, 3, 4)):
+        if axes and latent.ndim != 5:
+            continue
+        x = latent.permute(axes) if axes else latent
+        if x.shape != z.shape:
+            continue
+        over = [d for d in range(x.ndim) if d != 1]
+        a, b = x.double(), z.double()
+        mean_a, mean_b = a.mean(over, keepdim=True), b.mean(over, keepdim=True)
+        scale = ((a - mean_a) * (b - mean_b)).sum(over, keepdim=True)
+        scale = scale / ((a - mean_a) ** 2).sum(over, keepdim=True)
+        shift = mean_b - scale * mean_a
+        if (scale * a + shift - b).abs().max() <= TOLERANCE * b.abs().max():
+            return axes, scale.float(), shift.float()
+    return None
+
+
+@torch.no_grad()
+def _export_decoder(pipe, out, arguments, fps, log):
+    """The manifest's entry; None where the pipeline does more than this, or has no VAE."""
+    if getattr(pipe, "vae", None) is None:
+        return None
+    path = out / "decoder.pt"
+    try:
+        latent, calls, frames = _watch_decoding(pipe, arguments)
+        given = len(calls) == 1 and not any(torch.is_tensor(v) for v in calls[0][1])
+        affine = _affine(latent, calls[0][0]) if given and not calls[0][1] else None
+        if affine is None:
+            log("decoder: not exported (latents are more than scaled before it)")
+            return None
+        kept = {k: v for k, v in calls[0][2].items() if k != "return_dict"}
+        decoder = _Decoder(pipe.vae, *affine, kept).eval()
+        torch.jit.trace(decoder, (latent,), check_trace=False).save(str(path))
+        got = torch.jit.load(str(path))(latent)
+        expected = frames[0] if frames.ndim == 5 else frames
+        error = _compare("the decoder", (got / 2 + 0.5).clamp(0, 1), expected.float())
+    except Exception as error:  # the tracer raises all kinds
+        path.unlink(missing_ok=True)
+        log(f"decoder: not exported ({str(error).strip().splitlines()[0]})")
+        return None
+    log(f"decoder: torchscript, {tuple(got.shape)}")
+    return {"file": path.name, "sha256": _sha256(path), "fps": float(fps), "error": error}
+
+
+# --- Guidance, latent, time -----------------------------------------------------------------------
+
+
+def _guidance(pipe, calls):
+    """How the prediction is made of the passes of a step, as the first call of an expert shows."""
+    calls = [c for c in calls if c.identity.call == calls[0].identity.call]
+    passes = [c.identity.name if c.identity.name else f"pass{c.identity.ordinal}" for c in calls]
+    step, batch = calls[0].step, len(_hidden(calls[0]))
+    if step is None:
+        raise TeaCacheError(type(pipe).__name__, "the run must step its scheduler but does not")
+    result = {"passes": passes, "batch": batch, "scale": None}
+    wanted = step["model_output"].float()
+    outputs = [_cropped(c.output.float(), wanted) for c in calls]
+    if len(calls) == 1 and batch == 2 * len(wanted):
+        fit = _fit(*outputs[0].chunk(2)[::-1], wanted)
+        return result | {"mode": "batched", **fit}
+    if len(calls) == 1:
+        _check_prediction(pipe, outputs[0], wanted)
+        embedded = torch.is_tensor(calls[0].kwargs.get("guidance"))
+        scale = getattr(pipe, "guidance_scale", None) if embedded else None
+        return result | {
+            "mode": "embedded" if embedded else "none",
+            "formula": "none",
+            "scale": None if scale is None else float(scale),
+        }
+    if len(calls) == 2:
+        # Both orders fit: cond is the one that is weighted more.
+        fit, order = _fit(*outputs, wanted), ["cond", "uncond"]
+        if fit["scale"] is not None and fit["scale"] < 0.5:
+            fit, order = _fit(*outputs[::-1], wanted), ["uncond", "cond"]
+        return result | {"mode": "calls", **fit, "passes": order if fit["scale"] else passes}
+    return result | {"mode": "calls", "formula": "unknown"}
+
+
+def _hidden(call):
+    """The latent that a transformer is given."""
+    arguments = Arguments(call.kwargs)
+    return arguments.example[arguments.names.index(arguments.under(LATENT_NAMES)[0])]
+
+
+def _cropped(output, wanted):
+    """Models that predict a variance give twice the channels."""
+    channels = wanted.shape[1] if wanted.ndim > 1 else 0
+    return output[:, :channels] if output.ndim > 1 and output.shape[1] == 2 * channels else output
+
+
+def _near(a, b):
+    return a.shape == b.shape and bool((a - b).abs().max() <= 1e-3 * b.abs().max())
+
+
+def _check_prediction(pipe, got, wanted):
+    if not _near(got, wanted):
+        raise TeaCacheError(
+            type(pipe).__name__,
+            "the scheduler must be given what the transformer predicts but is given something else",
+        )
+
+
+def _fit(cond, uncond, wanted):
+    """{"formula", "scale"}: "cfg" = u + s (c - u); "cfg_norm" = that, with the length of c along
+    the last dimension; "unknown"."""
+    d = cond - uncond
+    if cond.shape != wanted.shape or not d.abs().max() > 0:
+        return {"formula": "unknown", "scale": None}
+    s = ((wanted - uncond) * d).sum() / (d * d).sum()
+    if _near(uncond + s * d, wanted):
+        return {"formula": "cfg", "scale": round(s.item(), 5)}
+    pairs = torch.stack([uncond, cond], -1).reshape(-1, cond.shape[-1], 2)
+    weights = torch.linalg.lstsq(pairs, wanted.reshape(-1, cond.shape[-1], 1)).solution[..., 0]
+    s = (weights[:, 1] / weights.sum(1)).median()
+    mixed = uncond + s * d
+    mixed = mixed * (cond.norm(dim=-1, keepdim=True) / mixed.norm(dim=-1, keepdim=True))
+    if _near(mixed, wanted):
+        return {"formula": "cfg_norm", "scale": round(s.item(), 4)}
+    return {"formula": "unknown", "scale": None}
+
+
+def _latent(pipe, seen):
+    """Shape and types of what is denoised. `dtype`: of the noise; `step_dtype`: after a step;
+    `prediction_dtype`: of what the scheduler is given."""
+    first = seen[0].step["sample"]
+    later = next((c.step["sample"] for c in seen if c.identity.call > 0 and c.step), first)
+    hidden = _hidden(seen[0])
+    if not torch.equal(hidden[: len(first)], first.to(hidden.dtype)):
+        raise TeaCacheError(
+            type(pipe).__name__,
+            "the transformer must be given the latent that the scheduler steps but is given more",
+        )
+    return {
+        "shape": list(first.shape),
+        "dtype": _dtype(first.dtype),
+        "step_dtype": _dtype(later.dtype),
+        "prediction_dtype": _dtype(seen[0].step["model_output"].dtype),
+    }
+
+
+def _timestep(seen):
     """How the pipeline gives the time: times this factor, in this shape and type."""
-    names = Arguments(call.kwargs)
-    name = names.under(("timestep", "timesteps", "t"))[0]
-    given = call.kwargs[name]
-    factor = float(given.flatten().max()) / call.timesteps[0] if call.timesteps[0] else 1.0
+    names = Arguments(seen[0].kwargs)
+    name = names.under(TIME_NAMES)[0]
+    given = names.example[names.names.index(name)]
+    factor = 1.0
+    for call in seen:  # the first one may be 0, of which nothing can be told
+        now = Arguments(call.kwargs)
+        t = call.timesteps[call.identity.call]
+        if t != 0:
+            factor = float(now.example[now.names.index(name)].flatten().max()) / t
+            break
     return {
         "name": name,
         "factor": round(factor, 9),
@@ -410,25 +705,26 @@ def _timestep(call):
     }
 
 
-def write_prompts(path, prompts):
+def write_prompts(path, prompts, passes=None):
     """[(text, calls of a step)] -> a file of what the transformer is given besides latent and time:
-    "0.cond.encoder_hidden_states" ..., and the texts as metadata."""
+    "0.cond.encoder_hidden_states" ..., and the texts as metadata. `passes`: their names."""
     from safetensors.torch import save_file
 
     tensors = {}
     for k, (_, calls) in enumerate(prompts):
-        for call in calls:
+        for i, call in enumerate(calls):
             arguments = Arguments(call.kwargs)
-            changing = arguments.under(LATENT_NAMES) + arguments.under(
-                ("timestep", "timesteps", "t")
-            )
+            changing = arguments.under(LATENT_NAMES) + arguments.under(TIME_NAMES)
             name = call.identity.name or f"pass{call.identity.ordinal}"
+            name = passes[i] if passes else name
             for argument, tensor in zip(arguments.names, arguments.example, strict=True):
                 if argument not in changing:
                     tensors[f"{k}.{name}.{argument}"] = tensor.cpu().clone(
                         memory_format=torch.contiguous_format
                     )
-    save_file(tensors, path, {"prompts": json.dumps([text for text, _ in prompts])})
+    texts = json.dumps([text for text, _ in prompts], ensure_ascii=False)
+    metadata = {"format": "teacache-bundle-prompts", "version": "1", "prompts": texts}
+    save_file(tensors, path, metadata)
 
 
 def main(argv=None):
@@ -441,6 +737,10 @@ def main(argv=None):
     parser.add_argument("--size", required=True, help="WIDTHxHEIGHT or WIDTHxHEIGHTxFRAMES")
     parser.add_argument("--out", required=True, help="Folder to write")
     parser.add_argument("--prompt", default="a cat", help="Text of the example (default: a cat)")
+    parser.add_argument(
+        "--prompts", help="File of prompts, one per line, to encode (default: --prompt)"
+    )
+    parser.add_argument("--fps", type=float, default=16, help="Of videos (default: 16)")
     parser.add_argument("--guidance", type=float, help="Guidance scale (default: the pipeline's)")
     parser.add_argument("--dtype", default="float32", help="Of the weights (default: float32)")
     parser.add_argument("--device", default="cpu", help="Where the bundle is to run (default: cpu)")
@@ -471,10 +771,16 @@ def main(argv=None):
             arguments["num_frames"] = size[2]
         if options.guidance is not None:
             arguments["guidance_scale"] = options.guidance
+        prompts = None
+        if options.prompts:
+            texts = Path(options.prompts).read_text(encoding="utf-8").splitlines()
+            prompts = {text: {"prompt": text} for text in texts if text.strip()}
         export_pipeline(
             pipe,
             options.out,
             arguments,
+            prompts=prompts,
+            fps=options.fps,
             backend=options.backend,
             tap=options.tap,
             weights=options.pipeline,
