@@ -45,6 +45,7 @@ const std::vector<std::vector<std::string>> kRooms = {
      "calib/pairs",  // what everything above is computed from
      "calib/diagnosis",
      "calib/rules",
+     "calib/plan",
      "calib/replay",
      "calib/importers",
      "calib/published_sets",
