@@ -74,6 +74,7 @@ const std::vector<std::vector<std::string>> kRooms = {
      "runners/text",
      "runners/systems",
      "runners/training",
+     "runners/python",  // the bindings, beside the package
      "runners"},
     {"reports/kit",  // what every page and chart uses
      "reports/data",
