@@ -11,6 +11,8 @@ _ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(_ROOT / "tests" / "python"))
 if importlib.util.find_spec("teacache") is None:  # run.sh installs it; its sources have no bindings
     sys.path.insert(0, str(_ROOT / "runners" / "python"))
+# jsonschema and pandas, in the environment with torch too.
+sys.path.extend(filter(None, [os.environ.get("TEACACHE_TOOLS_SITE")]))
 
 try:
     import torch

@@ -73,6 +73,8 @@ if [ -e "$TEACACHE_BIN_DIR/../lib/teacache" ]; then  # LPIPS
   TEACACHE_MODULES="$(cd "$TEACACHE_BIN_DIR/../lib/teacache" && pwd)"
   export TEACACHE_MODULES
 fi
+TEACACHE_TOOLS_SITE="$("$DEPS_DIR/python-tools/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+export TEACACHE_TOOLS_SITE
 code=0
 "$DEPS_DIR/python-tests/bin/python" -m pytest -p no:cacheprovider -q "$@" || code=$?
 if [ $# -eq 0 ]; then
