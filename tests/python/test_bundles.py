@@ -157,6 +157,25 @@ def test_from_export_to_a_report(tmp_path, program):
     assert torch.isfinite(latent).all() and latent.shape == (1, 16, 3, 4, 4)
 
 
+def test_sweep_report(tmp_path, program):
+    """The whole experiment, with videos by the bundle's decoder."""
+    pipe, arguments = M.wan_pipeline()
+    texts = ["one red ball", "two red balls", "three red balls"]
+    prompts = {t: {"prompt_embeds": M.random(1, M.TEXT, 16, seed=i)} for i, t in enumerate(texts)}
+    manifest = export.export_pipeline(pipe, tmp_path / "bundle", arguments, prompts=prompts)
+    assert manifest["decoder"]["error"] <= 1e-4
+    (tmp_path / "fit.txt").write_text("\n".join(texts[:2]))
+    (tmp_path / "test.txt").write_text(texts[2])
+    run_well(
+        program("sweep-report"), "--model", tmp_path / "bundle", "--steps", 12, "--fit-prompts",
+        tmp_path / "fit.txt", "--prompts", tmp_path / "test.txt", "--degree", 1, "--timed-runs",
+        1, "--thresholds", "0.5,2", "--metrics", "psnr,ssim", "--out", tmp_path / "sweep",
+    )  # fmt: skip
+    report = json.loads((tmp_path / "sweep" / "report.json").read_text())
+    assert len(report["rows"]) >= 3
+    assert "<html" in (tmp_path / "sweep" / "report.html").read_text()
+
+
 class TestBadInput:
     @pytest.fixture(scope="class")
     def good(self, tmp_path_factory):
@@ -261,15 +280,11 @@ class TestBadInput:
         refused("--dtype", "--prompt", PROMPT, "--dtype", "bfloat16")
 
     def test_videos_need_a_decoder(self, bundle, program, tmp_path):
+        self.change(bundle, lambda m, e: m.update(decoder=None))
         done = run(
-            program("generate-videos"),
-            "--model",
-            bundle,
-            "--prompt",
-            PROMPT,
-            "--out",
+            program("generate-videos"), "--model", bundle, "--prompt", PROMPT, "--out",
             tmp_path / "out",
-        )
+        )  # fmt: skip
         assert done.returncode == 2 and "must be latents" in done.stderr
 
     def test_a_part_that_gives_other_numbers(self, bundle, program):
