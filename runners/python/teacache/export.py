@@ -17,6 +17,7 @@ import math
 import os
 import platform
 import sys
+import warnings
 from pathlib import Path
 
 import torch
@@ -24,6 +25,7 @@ from torch import fx
 
 from .calls import CallOrder, _patch, transformers_of
 from .errors import TeaCacheError
+from .recorder import model_name
 from .split import LATENT_NAMES, TIME_NAMES, Arguments, Tensor, run, split
 from .version import __version__
 
@@ -409,7 +411,7 @@ def export_pipeline(
         "format": "teacache-bundle",
         "version": VERSION,
         "tool_version": __version__,
-        "model": type(pipe).__name__,
+        "model": model_name(pipe),
         "torch": torch.__version__,
         "device": next(iter(modules.values())).device.type,
         "machine": platform.machine(),
@@ -577,7 +579,9 @@ def _export_decoder(pipe, out, arguments, fps, log):
             return None
         kept = {k: v for k, v in calls[0][2].items() if k != "return_dict"}
         decoder = _Decoder(pipe.vae, *affine, kept).eval()
-        torch.jit.trace(decoder, (latent,), check_trace=False).save(str(path))
+        with warnings.catch_warnings():  # sizes are fixed
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)
+            torch.jit.trace(decoder, (latent,), check_trace=False).save(str(path))
         got = torch.jit.load(str(path))(latent)
         expected = frames[0] if frames.ndim == 5 else frames
         error = _compare("the decoder", (got / 2 + 0.5).clamp(0, 1), expected.float())
