@@ -19,8 +19,8 @@ struct SigmaList {
   };
   Kind kind = Kind::kScheduler;
   int steps = 0;
-  std::vector<double> given;  // as many as `steps`
-  std::optional<double> mu;   // of a shift that depends on the size of the video
+  std::vector<double> given = {};           // as many as `steps`
+  std::optional<double> mu = std::nullopt;  // of a shift that depends on the size of the video
 
   // Unshifted; nothing with kScheduler. Throws UserError for another number of `given` than steps.
   std::optional<std::vector<double>> Values() const;

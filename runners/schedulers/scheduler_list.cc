@@ -102,12 +102,11 @@ std::unique_ptr<Scheduler> UniPc(const JsonFields& config,
   if (!config.Bool("use_flow_sigmas", false) || !config.Bool("predict_x0", true)) {
     ThrowUserError(config.where(), "use_flow_sigmas and predict_x0 must be true but are not");
   }
+  MustBe(config, "solver_type", "bh2");  // of bh1 the reference makes NaN in the last call
   if (config.Has("solver_p")) ThrowUserError(config.where(), "solver_p must be null but is given");
   UniPcOptions options;
   options.num_train_timesteps = TrainTimesteps(config);
   options.order = Integer(config, "solver_order", 2, 3);
-  options.bh2 =
-      Choose(config, "solver_type", Choices<bool, 2>{{{"bh1", false}, {"bh2", true}}}, "bh2");
   options.lower_order_final = config.Bool("lower_order_final", true);
   options.final_sigma_zero = Choose(config,
                                     "final_sigmas_type",

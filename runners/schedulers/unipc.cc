@@ -85,7 +85,7 @@ class UniPcScheduler : public Scheduler {
     double ratio = 0;           // sigma_to / sigma_from
     double alpha = 0;           // of `to`
     double phi_1 = 0;           // e^-h - 1
-    double b_h = 0;             // B(h)
+    double b_h = 0;             // B(h), the same
     std::vector<double> steps;  // of earlier outputs, relative to h; the last one is 1
     std::vector<std::vector<double>> r;
     std::vector<double> b;
@@ -107,7 +107,7 @@ class UniPcScheduler : public Scheduler {
     }
     way.steps.push_back(1);
     way.phi_1 = std::expm1(-h);
-    way.b_h = options_.bh2 ? way.phi_1 : -h;
+    way.b_h = way.phi_1;
     double phi_k = way.phi_1 / -h - 1;
     double factorial = 1;
     for (int i = 1; i <= order; ++i) {

@@ -9,12 +9,12 @@
 namespace teacache {
 
 // UniPC, the unified predictor-corrector of arXiv 2302.04867, for flow matching (reference:
-// diffusers' UniPCMultistepScheduler with use_flow_sigmas and predict_x0). Every call corrects the
-// latent by the output there, then predicts the next one. Timesteps are whole numbers.
+// diffusers' UniPCMultistepScheduler with use_flow_sigmas, predict_x0 and solver_type bh2). Every
+// call corrects the latent by the output there, then predicts the next one. Timesteps are whole
+// numbers.
 struct UniPcOptions {
   int num_train_timesteps = 1000;
-  int order = 2;    // 1 to 3
-  bool bh2 = true;  // B(h) = e^h - 1, otherwise h
+  int order = 2;  // 1 to 3
   bool lower_order_final = true;
   std::vector<int> disable_corrector;  // calls after which the latent is not corrected
   bool final_sigma_zero = true;        // otherwise the last sigma stays

@@ -28,7 +28,7 @@ CASES = [  # class, configuration, steps, kind of sigmas, mu
     (EULER, {"invert_sigmas": True}, 6, "linear_quadratic", None),
     (UNIPC, {**FLOW, "flow_shift": 3.0}, 6, "scheduler", None),
     (UNIPC, {**FLOW, "flow_shift": 5.0, "solver_order": 3}, 7, "scheduler", None),
-    (UNIPC, {**FLOW, "solver_type": "bh1", "disable_corrector": [0]}, 5, "scheduler", None),
+    (UNIPC, {**FLOW, "disable_corrector": [0]}, 5, "scheduler", None),
     (UNIPC, {**FLOW, "use_dynamic_shifting": True}, 5, "linear", 0.8),
     (DPM, {}, 6, "scheduler", None),
     (DPM, {"solver_order": 3, "timestep_spacing": "trailing"}, 7, "scheduler", None),
