@@ -87,15 +87,17 @@ FittedExpert FitExpert(const FitCoeffsOptions& options,
   expert.options.degree = DegreeFor(options, fitted, table);
   if (!options.choose_degree && expert.options.degree < options.fit.degree) {
     const std::vector<double> xs = Xs(fitted);
+    const auto different = static_cast<int>(std::set<double>(xs.begin(), xs.end()).size());
     warnings->push_back(fmt::format(
         "{}degree {} is more than {} pairs of {} prompts with {} different x can bear: degree {} "
-        "was fitted",
+        "was fitted{}",
         data.expert.empty() ? "" : data.expert + ": ",
         options.fit.degree,
         fitted.pairs.size(),
         EvidenceOf(fitted, options.fit).prompts,
-        std::set<double>(xs.begin(), xs.end()).size(),
-        expert.options.degree));
+        different,
+        expert.options.degree,
+        different > options.fit.degree ? "; record more prompts" : ""));
   }
   expert.fit = FitPolynomial(Xs(fitted), Ys(fitted), expert.options, Weights(fitted));
   const bool asked_for = expert.options.degree == options.fit.degree;
