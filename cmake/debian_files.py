@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What a Debian package has beside its programs: man pages, completions, copyright, change log.
 
-    debian_files.py --programs build/release/bin --share usr/share --version 0.1.0 --maintainer "A <a@b.org>"
+    debian_files.py --programs build/release/bin --share usr/share --version 0.1.0 \\
+        --maintainer "A <a@b.org>"
 """
 
 import argparse

@@ -9,7 +9,13 @@ import sys
 from .native import TORCH
 
 FOLDER = pathlib.Path(__file__).parent / "bin"
-_NEED_TORCH = {"encode-prompts", "generate-videos", "inspect-bundle", "record-diffs", "sweep-report"}
+_NEED_TORCH = {
+    "encode-prompts",
+    "generate-videos",
+    "inspect-bundle",
+    "record-diffs",
+    "sweep-report",
+}
 
 
 def _torch_library():
