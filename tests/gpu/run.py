@@ -22,11 +22,11 @@ LIBRARIES = ["libgtest.a", "libgmock.a", "libbenchmark_main.a"]
 LIBRARIES += ["libbenchmark.so", "libhwy.so", "libsimdjson.so"]
 # Of the repository, what the archive of --pack leaves out: nothing on a GPU machine reads it.
 NOT_PACKED = (
-    "datasets/coefficients",
+    "datasets/coefficients/",
     "docs/report.png",
-    "tests/fuzz",
-    "tests/golden/metrics",
-    "tests/golden/pictures",
+    "tests/fuzz/",
+    "tests/golden/metrics/",
+    "tests/golden/pictures/",
 )
 SHORTEST = 5  # seconds: with less left, no part is started
 
