@@ -167,7 +167,13 @@ def test_lpips_of_a_small_network(tmp_path):
 
 def small_alexnet(torch):
     torch.manual_seed(0)
-    shapes = {0: (64, 3, 11), 3: (192, 64, 5), 6: (384, 192, 3), 8: (256, 384, 3), 10: (256, 256, 3)}
+    shapes = {
+        0: (64, 3, 11),
+        3: (192, 64, 5),
+        6: (384, 192, 3),
+        8: (256, 384, 3),
+        10: (256, 256, 3),
+    }
     backbone = {}
     for i, (out, channels, size) in shapes.items():
         scale = (2 / (channels * size * size)) ** 0.5

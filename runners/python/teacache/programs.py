@@ -9,7 +9,13 @@ import sys
 from .native import TORCH
 
 FOLDER = pathlib.Path(__file__).parent / "bin"
-_NEED_TORCH = {"encode-prompts", "generate-videos", "record-diffs", "sweep-report"}
+_NEED_TORCH = {
+    "encode-prompts",
+    "generate-videos",
+    "inspect-bundle",
+    "record-diffs",
+    "sweep-report",
+}
 
 
 def _torch_library():
@@ -59,6 +65,10 @@ def fit_coeffs():
 
 def generate_videos():
     return _run("generate-videos")
+
+
+def inspect_bundle():
+    return _run("inspect-bundle")
 
 
 def record_diffs():
