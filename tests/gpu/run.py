@@ -48,6 +48,7 @@ class Context:
         self.build = Path(arguments.build).resolve()
         self.kit = Path(arguments.kit).resolve() if arguments.kit else None
         self.end = time.monotonic() + arguments.limit
+        self.architecture = arguments.architecture
         self.python = arguments.python or python_with_torch()
         self.scratch = Path(tempfile.mkdtemp(prefix="teacache-gpu-"))
 
@@ -176,7 +177,7 @@ def configure_and_build(c):
         [
             *("cmake", "-S", ROOT, "-B", c.build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"),
             *(f"-DTEACACHE_GPU_KIT={c.kit}", "-DTEACACHE_CUDA=ON", f"-DTorch_ROOT={folder}"),
-            *(f"-DCMAKE_CUDA_COMPILER={nvcc}", "-DCMAKE_CUDA_ARCHITECTURES=native"),
+            *(f"-DCMAKE_CUDA_COMPILER={nvcc}", f"-DCMAKE_CUDA_ARCHITECTURES={c.architecture}"),
         ]
     )
     c.run(["cmake", "--build", c.build])
@@ -427,6 +428,11 @@ def main():
     )
     parser.add_argument(
         "--build", help="Folder of the programs (default: build/gpu, or build/release)"
+    )
+    parser.add_argument(
+        "--architecture",
+        default="native",
+        help="Of the build: native, or a number such as 90 where there is no GPU (default: native)",
     )
     parser.add_argument("--limit", type=float, default=470, help="Seconds in all (default: 470)")
     parser.add_argument("--emulate", action="store_true", help="Run what runs without a GPU")
