@@ -206,7 +206,8 @@ def scores(c):
     """eval-metrics from files to numbers, and the same on the CPU; on the CPU twice where there is
     no GPU, since its GPU code is in a module that is not emulated (metrics.gpu tests the scorer)."""
     videos = c.scratch / "videos"
-    c.run([sys.executable, HERE / "make_videos.py", videos])
+    small = ["--frames", "8", "--width", "208", "--height", "128"] if c.emulate else []
+    c.run([sys.executable, HERE / "make_videos.py", videos, *small])
     program = c.program("bin/eval-metrics")
     result, summaries = {}, {}
     for name in ("cpu", "cuda"):
