@@ -11,6 +11,7 @@
 
 #include "calib/row_order.h"
 #include "calib/rules/fixed_schedules.h"
+#include "calib/trace_remarks.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/version.h"
@@ -263,6 +264,7 @@ void ReadTraces(const CalibrationInput& input, Calibration* calibration) {
   ChooseStream(input.stream, &trace);
   LeftOutCounts copies;
   AppendNew({RemoveCopies(&trace, &copies)}, &calibration->warnings);
+  AppendNew(TraceRemarks(trace), &calibration->warnings);
   calibration->provenance = TraceProvenance(trace);
   CheckBranch(trace, input.pairs);
 

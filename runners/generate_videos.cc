@@ -7,7 +7,6 @@
 #include <optional>
 #include <set>
 
-#include "calib/rules/forecast_weights.h"
 #include "datasets/base/archive.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
@@ -158,7 +157,7 @@ class RunFolder {
       ThrowUserError(
           "--output", "must be latents, since {} has no decoder, but is video", system.info().name);
     }
-    CheckForecastOrder(options.forecast);
+    CheckForecast(options.forecast, *policy_, system.info().calls);
     const std::string videos = (fs::path(options.out) / "videos").string();
     MakeFolders(videos);
     for (const std::string& folder : {options.out, videos}) RemoveStaleTemporaries(folder);

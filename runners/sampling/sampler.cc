@@ -3,6 +3,7 @@
 #include <ATen/Functions.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <deque>
@@ -87,7 +88,12 @@ class SamplingLoop {
         options_(options),
         names_(run->branches()),
         branches_(names_.size()) {
-    BeginExpert(0);
+    BeginExpert(options.first_call);
+    for (size_t branch = 0; branch < std::min(branches_.size(), options.forecasts.size());
+         ++branch) {
+      branches_[branch].forecast = options.forecasts[branch];
+      branches_[branch].has_residual = true;
+    }
     if (policy.signal() == PolicySignal::kFirstBlock) {
       first_block_ = dynamic_cast<FirstBlockRun*>(run);
       if (!first_block_) {
@@ -101,9 +107,9 @@ class SamplingLoop {
     SampleResult result;
     Stopwatch whole(latent.device());
     whole.Lap();
-    for (int call = 0; call < scheduler_->num_calls(); ++call) {
+    for (int call = options_.first_call; call < scheduler_->num_calls(); ++call) {
       if (options_.keep_latents) result.latents.push_back(latent);
-      if (call > 0 && run_->ExpertOf(call) != expert_) BeginExpert(call);
+      if (run_->ExpertOf(call) != expert_) BeginExpert(call);
       Streams predictions;
       for (const std::vector<int>& group : Groups()) {
         for (OpenCall& open : Decide(call, group, latent)) {
@@ -111,7 +117,9 @@ class SamplingLoop {
           result.calls.push_back(std::move(open.record));
         }
       }
-      latent = scheduler_->Step(call, run_->Guide(predictions), latent);
+      const at::Tensor output = run_->Guide(predictions);
+      if (options_.on_output) options_.on_output(call, output);
+      latent = scheduler_->Step(call, output, latent);
       if (options_.on_call) options_.on_call(call);
     }
     if (options_.keep_latents) result.latents.push_back(latent);
@@ -158,6 +166,7 @@ class SamplingLoop {
   void BeginExpert(int call) {
     expert_ = run_->ExpertOf(call);
     expert_begin_ = expert_end_ = call;
+    while (expert_begin_ > 0 && run_->ExpertOf(expert_begin_ - 1) == expert_) --expert_begin_;
     while (expert_end_ < scheduler_->num_calls() && run_->ExpertOf(expert_end_) == expert_) {
       ++expert_end_;
     }
@@ -203,6 +212,7 @@ class SamplingLoop {
       if (options_.record) {
         Measure(streams, first_block_ ? Difference(streams, input) : residual, &state, &record);
       }
+      if (options_.on_residual) options_.on_residual(record.call, open->branch, residual);
       state.forecast.Add(record.timestep, std::move(residual));
       state.has_residual = true;
       state.first = open->first_residual;

@@ -1,8 +1,8 @@
 """The documents' commands do what they say. Every block of commands has a mark before it:
 
 <!-- run -->      run here as printed, in the order of the page, in a folder with example videos
-<!-- check -->    needs weights, a GPU or networks: its programs and flags exist, its Python compiles and
-                  what it imports from teacache exists
+<!-- check -->    needs weights, a GPU or networks: its programs and flags exist, its Python
+                  compiles and what it imports from teacache exists
 <!-- network -->  installs or downloads: its scripts exist, and bash can parse it
 <!-- example -->  part of another file
 """
@@ -61,7 +61,8 @@ def test_every_block_is_marked(page):
             unmarked.append(str(block))
     assert not unmarked, f"without a mark (run, check, network or example): {unmarked}"
     outside = BLOCK.sub("", text)
-    assert not re.search(r"\n\n    (?! )[\w./]", outside), "indented blocks have no mark: fence them"
+    indented = re.search(r"\n\n    (?! )[\w./][^\n]*", outside)
+    assert not indented, f"an indented block has no mark, fence it: {indented[0]}"
 
 
 def test_marks_are_found():
@@ -129,7 +130,9 @@ def prepare_formats(folder, env):
         "eval-metrics --gt uncached --gen cached --metrics psnr,ssim --out results.json",
         "sweep-report render uncached cached-0.1 --out page && cp page/report.json .",
     ):
-        subprocess.run(["bash", "-c", command], cwd=folder, env=env, check=True, capture_output=True)
+        subprocess.run(
+            ["bash", "-c", command], cwd=folder, env=env, check=True, capture_output=True
+        )
 
 
 # ------------------------------------------------------------------------------- check
@@ -146,7 +149,8 @@ def test_check(block, program):
         for word in words[1:]:
             flag = word.split("=")[0]
             if flag.startswith("--"):
-                assert flag in known or unprefixed(flag) in known, f"{block}: {words[0]} has no {flag}"
+                found = flag in known or unprefixed(flag) in known
+                assert found, f"{block}: {words[0]} has no {flag}"
 
 
 def commands(code):

@@ -35,6 +35,13 @@ def test_psnr_is_the_formula():
     assert teacache.psnr(a, b) == pytest.approx(np.mean(expected), abs=1e-9)
 
 
+@pytest.mark.parametrize("scale, shift", [(1, 0), (2 / 255, -1)])
+def test_floats_of_another_range_are_refused(scale, shift):
+    a, b = (x.astype(np.float32) * scale + shift for x in frames())
+    with pytest.raises(teacache.TeaCacheError, match=r"must have values in \[0, 1\] but has"):
+        teacache.psnr(a, b)
+
+
 def test_identical_frames():
     a, b = frames()
     assert teacache.psnr(a, a) == math.inf
@@ -167,7 +174,13 @@ def test_lpips_of_a_small_network(tmp_path):
 
 def small_alexnet(torch):
     torch.manual_seed(0)
-    shapes = {0: (64, 3, 11), 3: (192, 64, 5), 6: (384, 192, 3), 8: (256, 384, 3), 10: (256, 256, 3)}
+    shapes = {
+        0: (64, 3, 11),
+        3: (192, 64, 5),
+        6: (384, 192, 3),
+        8: (256, 384, 3),
+        10: (256, 256, 3),
+    }
     backbone = {}
     for i, (out, channels, size) in shapes.items():
         scale = (2 / (channels * size * size)) ** 0.5

@@ -58,7 +58,8 @@ def trace(tmp_path):
 @pytest.fixture
 def results(program, tmp_path):
     out = tmp_path / "results.json"
-    run(program("eval-metrics"), "--gt", VIDEOS / "oddraw_gt_png", "--gen", VIDEOS / "oddraw_gen_png",
+    run(program("eval-metrics"),
+        "--gt", VIDEOS / "oddraw_gt_png", "--gen", VIDEOS / "oddraw_gen_png",
         "--baseline", VIDEOS / "oddraw_gt_png", "--compare", VIDEOS / "oddraw_gen_png",
         "--require", "psnr>=1", "--metrics", "psnr,ssim", "--per-frame", "--out", out)  # fmt: skip
     return out

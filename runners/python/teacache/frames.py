@@ -7,8 +7,8 @@ not copied; frames of other types or orders are converted one at a time.
 
 All functions give one number for a picture, and for a video the mean over its frames, as
 `eval-metrics` computes it; with per_frame=True an array [frames], float64. They release Python's
-lock. They raise TeaCacheError for other shapes and types, arrays of different sizes, values that are
-not finite and pictures that are too small for the metric.
+lock. They raise TeaCacheError for other shapes and types, arrays of different sizes, values that
+are not finite or outside [0, 1], and pictures that are too small for the metric.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def psnr(a: Any, b: Any, *, cap: float = ..., per_frame: Literal[False] = ...) -
 @overload
 def psnr(a: Any, b: Any, *, cap: float = ..., per_frame: Literal[True]) -> NDArray[np.float64]: ...
 def psnr(a, b, *, cap=float("inf"), per_frame=False):
-    """Peak signal-to-noise ratio in dB, higher is better: 10 log10(255^2 / mean squared error), over
-    all samples of a frame together; inf for identical frames.
+    """Peak signal-to-noise ratio in dB, higher is better: 10 log10(255^2 / mean squared error),
+    over all samples of a frame together; inf for identical frames.
 
     cap: frames above this many dB count as it. Identical frames do not enter the mean of a video
     that also has others.

@@ -33,4 +33,6 @@ def require_torch(what):
 
 def paths(value):
     """A path or a list of paths as a list of str."""
-    return [os.fspath(value)] if isinstance(value, str | os.PathLike) else list(map(os.fspath, value))
+    if isinstance(value, str | os.PathLike):
+        return [os.fspath(value)]
+    return [os.fspath(path) for path in value]
