@@ -11,6 +11,7 @@
 #include "datasets/base/interrupt.h"
 #include "datasets/base/outputs.h"
 #include "reports/data/report_json.h"
+#include "reports/findings/choices.h"
 #include "reports/findings/diff.h"
 #include "reports/findings/labels.h"
 #include "reports/render/render.h"
@@ -83,11 +84,30 @@ struct SweepFlags {
   std::string thresholds = "auto";
   std::string baselines = "uniform,mask,magcache,steps";
   std::string teacache_mode = "strict";
+  std::string floor = "30";
   bool dry_run = false;
   MetricFlags metrics;
   OutputOwner owner;
   VbenchSetup vbench;
 };
+
+void AddFloorFlag(CLI::App* app, std::string* floor) {
+  app->add_option(
+         "--floor,--psnr-floor",
+         *floor,
+         "score that the worst 5 % of the videos (of fewer than 20 the worst one) must keep "
+         "for a setting to be recommended: METRIC=NUMBER, or a number in dB of PSNR")
+      ->capture_default_str();
+}
+
+// The default is passed over: its metric may be left out on purpose.
+void CheckFloorMetric(const ReportFloor& floor, const Metrics& metrics) {
+  if (floor.metric == ReportFloor{}.metric) return;
+  std::vector<std::string> names;
+  for (const auto& metric : metrics) names.push_back(metric->info().name);
+  if (std::ranges::find(names, floor.metric) != names.end()) return;
+  ThrowUserError("--floor", "must be of one of {} but is of \"{}\"", Listed(names), floor.metric);
+}
 
 void AddSweepPromptFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags) {
   app->add_option(
@@ -129,11 +149,7 @@ void AddExperimentFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags)
                   options->max_minutes,
                   "begin no test prompt that would end later; 0 = all prompts")
       ->capture_default_str();
-  app->add_option(
-         "--psnr-floor",
-         options->psnr_floor,
-         "PSNR in dB that the worst 5 % of the videos (of fewer than 20 the worst one) must keep for a setting to be recommended")
-      ->capture_default_str();
+  AddFloorFlag(app, &flags->floor);
   app->add_option("--threads", options->threads, "threads within one video")->capture_default_str();
   app->add_flag("--lossy",
                 options->lossy,
@@ -168,7 +184,7 @@ void SetThresholds(const std::string& text, SweepOptions* options) {
 }
 
 constexpr const char* kReportFiles[] = {
-    "report.html", "report.json", "report.csv", "videos.csv", "report.md"};
+    "report.html", "report.json", "report.csv", "videos.csv", "report.md", "report.tex"};
 
 void AddReportOutputs(const std::string& folder, OutputCheck* check) {
   check->WritesFolder("--out", folder);
@@ -205,6 +221,7 @@ int RenderMain(int argc, char** argv) {
   MetricFlags metrics;
   VbenchSetup vbench;
   std::string fit_prompts;
+  std::string floor = "30";
   CLI::App app(
       "Makes the page of runs made elsewhere. Each FOLDER is one setting (videos, and perhaps "
       "setting.json and timing.csv or timing.jsonl, as datasets/FORMATS.md describes), a folder of "
@@ -218,11 +235,7 @@ int RenderMain(int argc, char** argv) {
                  "name of the uncached setting's folder; default the one that says so");
   app.add_option("--title", options.title, "heading of the page");
   app.add_option("--fit-prompts", fit_prompts, "file of the prompts of the fit, to be told apart");
-  app.add_option(
-         "--psnr-floor",
-         options.psnr_floor,
-         "PSNR in dB that the worst 5 % of the videos (of fewer than 20 the worst one) must keep for a setting to be recommended")
-      ->capture_default_str();
+  AddFloorFlag(&app, &floor);
   app.add_option("--jobs", options.jobs, "videos scored at a time; 0 = one per processor")
       ->capture_default_str();
   app.add_flag("--embed-videos",
@@ -238,6 +251,7 @@ int RenderMain(int argc, char** argv) {
     options.progress = &progress;
     options.argv = PortableArguments(argc, argv);
     if (!fit_prompts.empty()) options.fit_prompts = ReadPrompts(fit_prompts);
+    options.floor = ParseFloor(floor);
     options.Validate();
     OutputCheck check;
     for (const std::string& folder : options.folders) check.Keeps("FOLDER", folder);
@@ -247,6 +261,7 @@ int RenderMain(int argc, char** argv) {
     check.Run();
     check.Begin();
     options.metrics = ChooseMetrics(metrics, &options.notes);
+    CheckFloorMetric(options.floor, options.metrics);
     options.vbench = ChooseVbench(vbench, "cpu");
     const RenderOutcome outcome = RenderReport(options);
     check.Finish();
@@ -297,6 +312,7 @@ int DiffMain(int argc, char** argv) {
 // Flags of a report, which cannot differ between its models.
 const std::vector<std::string> kCommonFlags = {"--model",
                                                "--out",
+                                               "--floor",
                                                "--psnr-floor",
                                                "--max-minutes",
                                                "--metrics",
@@ -328,6 +344,7 @@ void Interpret(const SweepFlags& flags, SweepOptions* options) {
   if (!flags.test_prompts.empty()) options->test_prompts = ReadPrompts(flags.test_prompts);
   options->seeds = ParseSeeds(flags.seeds);
   SetThresholds(flags.thresholds, options);
+  options->floor = ParseFloor(flags.floor);
   options->teacache_mode = ParseTeaCacheMode(flags.teacache_mode);
   options->baselines =
       flags.baselines == "none" ? std::vector<std::string>() : Split(flags.baselines);
@@ -377,6 +394,7 @@ int Sweep(std::vector<SweepOptions> sweeps, const std::string& out, const SweepF
   if (flags.dry_run) return Plan(sweeps);
   std::vector<std::string> notes;
   const Metrics metrics = ChooseMetrics(flags.metrics, &notes);
+  CheckFloorMetric(sweeps.front().floor, metrics);
   const VbenchOptions vbench = ChooseVbench(flags.vbench, sweeps.front().system.device);
   for (SweepOptions& sweep : sweeps) {
     sweep.metrics = metrics;

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "calib/replay/threshold_sweep.h"
+#include "calib/replay/worst_share.h"
 #include "datasets/base/error.h"
 #include "datasets/base/shard.h"
 #include "datasets/base/statistics.h"
@@ -76,6 +77,7 @@ std::vector<double> BadnessCurve(const std::vector<QualityPoint>& points,
                                  const QualityTarget& target,
                                  std::span<const size_t> videos) {
   const bool higher = target.higher_is_better;
+  const double share = videos.size() < kFewestForWorstShare ? 1 : 0.95;
   std::vector<double> badness;
   std::vector<size_t> place;  // of each threshold: how many took part in the regression up to it
   for (const QualityPoint& point : points) {
@@ -85,7 +87,7 @@ std::vector<double> BadnessCurve(const std::vector<QualityPoint>& points,
         values.push_back(higher ? -point.values[i] : point.values[i]);
       }
     }
-    if (!values.empty()) badness.push_back(target.worst ? Percentile(values, 0.95) : Mean(values));
+    if (!values.empty()) badness.push_back(target.worst ? Percentile(values, share) : Mean(values));
     place.push_back(badness.size());
   }
   const std::vector<double> fitted =
@@ -219,7 +221,9 @@ QualityChoice ChooseThresholdForQuality(std::vector<QualityPoint> points,
   const std::vector<double> badness = BadnessCurve(points, target, videos);
 
   QualityChoice choice;
-  const std::string statistic = target.worst ? "of the worst 5 %" : "on average";
+  const std::string statistic = !target.worst                          ? "on average"
+                                : videos.size() < kFewestForWorstShare ? "of the worst video"
+                                                                       : "of the worst 5 %";
   const double threshold = Invert(points, badness, limit);
   choice.reached = threshold >= 0;
   if (!choice.reached) {

@@ -63,8 +63,8 @@ void AddWorst(const Results& results, const MetricInfo& metric, int count, std::
   if (videos.empty()) return;
   *out += fmt::format("\nWorst by {}:\n", Label(metric));
   for (const VideoScore* video : videos) {
-    *out += fmt::format(
-        "  {:>10}  {}\n", Number(video->scores.at(metric.name)), OneLine(video->name));
+    *out +=
+        fmt::format("  {:>10}  {}\n", Number(video->scores.at(metric.name)), OneLine(video->name));
   }
 }
 
@@ -101,13 +101,15 @@ void AddProblems(const Results& results, std::string* out) {
   }
   for (const std::string& warning : results.warnings) *out += "\nwarning: " + OneLine(warning);
   for (const auto& [warning, count] : warnings) {
-    *out += fmt::format("\nwarning: {} ({} of {} videos)", OneLine(warning), count, results.videos.size());
+    *out += fmt::format(
+        "\nwarning: {} ({} of {} videos)", OneLine(warning), count, results.videos.size());
   }
   if (!results.warnings.empty() || !warnings.empty()) *out += "\n";
   const auto list = [&](const std::vector<std::string>& paths, const char* what) {
     if (paths.empty()) return;
     *out += fmt::format("\n{} without a partner: {}\n", what, paths.size());
-    for (size_t i = 0; i < std::min<size_t>(paths.size(), 10); ++i) *out += "  " + OneLine(paths[i]) + "\n";
+    for (size_t i = 0; i < std::min<size_t>(paths.size(), 10); ++i)
+      *out += "  " + OneLine(paths[i]) + "\n";
     if (paths.size() > 10) *out += "  ...\n";
   };
   list(results.unmatched_gt, "Ground-truth videos");

@@ -6,6 +6,7 @@
 
 #include "calib/fit/polynomial.h"
 #include "reports/charts/figure_parts.h"
+#include "reports/findings/decisions.h"
 #include "reports/findings/labels.h"
 
 namespace teacache {
@@ -139,13 +140,26 @@ Figure TimeFigure(const Report& report, const std::string& model) {
   const std::vector<const ReportRow*> rows = TimedRows(report, model);
   if (rows.empty()) return figure;
   Json data = Json::array();
-  data.push_back(TimeTrace(
-      "transformer", "#2f7fe0", rows, [](const ReportRow& row) { return row.transformer.median; }));
-  data.push_back(TimeTrace(
-      "decoding", "#c48a12", rows, [](const ReportRow& row) { return row.decode.median; }));
-  data.push_back(TimeTrace("rest", "#7d8794", rows, [](const ReportRow& row) {
-    return row.total.median - row.transformer.median - row.decode.median;
-  }));
+  // What is not known is no part of the bars.
+  const auto known = [&rows](ReportTiming ReportRow::*timing) {
+    return std::ranges::any_of(rows,
+                               [timing](const ReportRow* row) { return (row->*timing).n > 0; });
+  };
+  const bool transformer = known(&ReportRow::transformer);
+  if (transformer) {
+    data.push_back(TimeTrace("transformer", "#2f7fe0", rows, [](const ReportRow& row) {
+      return row.transformer.median;
+    }));
+  }
+  if (known(&ReportRow::decode)) {
+    data.push_back(TimeTrace(
+        "decoding", "#c48a12", rows, [](const ReportRow& row) { return row.decode.median; }));
+  }
+  if (!transformer) figure.caption = "Median seconds per video; how they are divided is not known.";
+  data.push_back(
+      TimeTrace(transformer ? "rest" : "whole video", "#7d8794", rows, [](const ReportRow& row) {
+        return row.total.median - row.transformer.median - row.decode.median;
+      }));
   Json layout = Layout("seconds per video", "");
   layout["barmode"] = "stack";
   layout["yaxis"] = RowAxis(rows);
@@ -159,7 +173,15 @@ std::vector<Figure> ReportFigures(const Report& report) {
   const auto add = [&figures](Figure figure) {
     if (HasMarks(figure)) figures.push_back(std::move(figure));
   };
-  for (const MetricInfo& metric : MetricsOf(report)) add(QualityFigure(report, metric.name));
+  for (const ReportModel& model : report.models) add(FrontierFigure(report, model.name));
+  for (const MetricInfo& metric : MetricsOf(report)) {
+    const bool tells = std::ranges::any_of(report.models, [&](const ReportModel& model) {
+      return TellsApart(report, model.name, metric);
+    });
+    if (tells || metric.name == report.context.floor.metric) {
+      add(QualityFigure(report, metric.name));
+    }
+  }
   for (const ReportModel& model : report.models) {
     add(EqualCallsFigure(report, model.name));
     add(DifferenceFigure(report, model.name));

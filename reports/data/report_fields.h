@@ -17,6 +17,12 @@ void Visit(Archive& archive, Interval& value) {
 }
 
 template <typename Archive>
+void Visit(Archive& archive, ReportFloor& value) {
+  archive("metric", value.metric);
+  archive("value", value.value);
+}
+
+template <typename Archive>
 void Visit(Archive& archive, ReportContext& value) {
   archive("title", value.title);
   archive("tool_version", value.tool_version);
@@ -33,7 +39,7 @@ void Visit(Archive& archive, ReportContext& value) {
   archive("load_end", value.load_end);
   archive("timed_runs", value.timed_runs);
   archive("scored", value.scored);
-  archive("psnr_floor", value.psnr_floor);
+  archive("floor", value.floor);
   archive("libraries", value.libraries);
   archive("argv", value.argv);
   archive("fit_prompts", value.fit_prompts);
@@ -91,6 +97,8 @@ void Visit(Archive& archive, ReportMetric& value) {
   archive("median", value.median);
   archive("std", value.std);
   archive("ci95", value.ci95);
+  archive("capped_mean", value.capped_mean);
+  archive("worst", value.worst);
   archive("p5", value.p5);
   archive("p5_ci95", value.p5_ci95);
   archive("n", value.n);
@@ -198,6 +206,29 @@ void Visit(Archive& archive, ReportDifference& value) {
   archive("mean", value.mean);
   archive("ci95", value.ci95);
   archive("n", value.n);
+  archive("a_better", value.a_better);
+  archive("b_better", value.b_better);
+  archive("verdict", value.verdict);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, ReportOption& value) {
+  archive("row", value.row);
+  archive("policy", value.policy);
+  archive("keeps", value.keeps);
+  archive("worst", value.worst);
+  archive("worst_ci95", value.worst_ci95);
+  archive("videos", value.videos);
+  archive("behind", value.behind);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, ReportChoice& value) {
+  archive("model", value.model);
+  archive("metric", value.metric);
+  archive("floor", value.floor);
+  archive("of_worst_video", value.of_worst_video);
+  archive("options", value.options);
 }
 
 template <typename Archive>
@@ -248,6 +279,7 @@ void Visit(Archive& archive, Report& value) {
   archive("fits", value.fits);
   archive("rows", value.rows);
   archive("comparisons", value.comparisons);
+  archive("choices", value.choices);
   archive("fronts", value.fronts);
   archive("decisions", value.decisions);
   archive("conclusions", value.conclusions);

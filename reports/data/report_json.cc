@@ -219,6 +219,11 @@ void ForEach(Json* owner, const char* list, const Function& function) {
 
 // A report of 0.1.0 as one of today.
 void UpgradeFromVersion1(Json* report) {
+  if (const auto context = report->find("context");
+      context != report->end() && context->is_object()) {
+    const auto floor = context->find("psnr_floor");
+    if (floor != context->end()) (*context)["floor"] = {{"metric", "psnr"}, {"value", *floor}};
+  }
   ForEach(report, "rows", [](Json* row) {
     ForEach(row, "videos", [](Json* video) { MoveScores("scores", "value", video); });
     MoveScores("scores", "pooled", row);

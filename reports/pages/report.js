@@ -26,13 +26,15 @@ function fillVideoPicker() {
 
 const range = (interval, digits) => (interval ? `95 %: ${fixed(interval.lo, digits)} – ${fixed(interval.hi, digits)}` : '');
 
+const countText = (pooled) => (known(pooled.capped_mean) ? 'mean' : `${pooled.n + pooled.identical} video${pooled.n + pooled.identical === 1 ? '' : 's'}`);
+
 function metricTile(metric, row, video) {
   const pooled = metric.pooled(row);
   if (!pooled) return null;
   const mean = known(pooled.mean) ? `${fixed(pooled.mean, metric.digits)}${metric.unit}` : pooled.identical > 0 ? 'identical' : '–';
   const own = known(metric.of(video)) ? `this video ${fixed(metric.of(video), metric.digits)}` :
     video.identical ? 'this video identical' : '';
-  return [metric.label, mean, [range(pooled.ci95, metric.digits), own].filter(Boolean).join(', ')];
+  return [metric.label, mean, [range(pooled.ci95, metric.digits), countText(pooled) + cappedWords(metric, pooled), own].filter(Boolean).join(', ')];
 }
 
 const verdictWord = (verdict) => (verdict > 0 ? 'better' : verdict < 0 ? 'worse' : 'no clear difference');
@@ -52,8 +54,8 @@ function showTiles() {
   const tiles = [
     ['speed-up, end to end', speedupText(row.speedup_total), range(row.speedup_total.ci95, 2)],
     row.calls > 0 && ['computed calls', `${fixed(row.computed_mean, 1)} of ${row.calls}`,
-      `longest skip ${row.longest_skip}${video.computed ? `, this video ${computedCalls(video)}` : ''}`],
-    ...metrics.map((metric) => metricTile(metric, row, video)),
+      [skipWords(row).slice(2), video.computed ? `this video ${computedCalls(video)}` : ''].filter(Boolean).join(', ')],
+    ...shownMetrics.map((metric) => metricTile(metric, row, video)),
     ...comparisonTiles(row),
   ].filter(Boolean);
   byId('tiles').replaceChildren(...tiles.map(([name, value, more]) => element('div', {},
@@ -91,9 +93,9 @@ function showLinkNote() {
     `The address asks for ${unknown.join(' and ')}, which this report does not have; shown is ${labelOf(state.row)}.` : '';
 }
 
-for (const line of document.querySelectorAll('.choice tr[data-row]')) {
-  line.addEventListener('click', () => choose(rowById.get(line.dataset.row)));
-}
+const choiceLines = [...document.querySelectorAll('.choice tr[data-row]')];
+for (const line of choiceLines) line.addEventListener('click', () => choose(rowById.get(line.dataset.row)));
+watchers.push(() => choiceLines.forEach((line) => line.classList.toggle('selected', line.dataset.row === state.row.id)));
 
 watchers.unshift(showPickers);
 fillSettingPicker();
@@ -102,7 +104,7 @@ if (start) {
   select(start, firstVideo(start));
   showLinkNote();
 }
-if (!rows.some((row) => row.policy !== 'none')) byId('player').hidden = true;
+if (!rows.some((row) => row.policy !== 'none')) byId('player').hidden = byId('selected').hidden = true;
 showTable('settings');
 // The address may be changed by hand or by a link.
 addEventListener('hashchange', () => {

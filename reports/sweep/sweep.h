@@ -42,7 +42,7 @@ struct SweepOptions {
   int timed_runs = 3;      // of every video; settings take turns, so that drift hits all alike
   int threads = 1;         // within one video; the last bits may depend on it
   double max_minutes = 0;  // no further test prompt when it would take longer; 0 = no limit
-  double psnr_floor = 30;  // dB that the worst 5 % must keep for a threshold to be recommended
+  ReportFloor floor;       // that settings must keep to be recommended
   // Scored is what a user can score: lossless files (FFV1), with H.264 ones beside them to be
   // played; or with `lossy` the H.264 files alone, whose losses then are part of the scores.
   bool lossy = false;

@@ -77,12 +77,14 @@ Cells Head(const Report& report) {
 
 std::string VideoCount(const ReportRow& row) {
   const auto good = static_cast<int>(row.videos.size()) - row.failed;
-  return row.failed > 0 ? fmt::format("{} of {}", good, row.videos.size()) : fmt::format("{}", good);
+  return row.failed > 0 ? fmt::format("{} of {}", good, row.videos.size())
+                        : fmt::format("{}", good);
 }
 
 std::string ScoreCell(const ReportRow& row, const MetricInfo& metric) {
   const ReportMetric* pooled = Find(row.scores, metric.name);
-  if (!pooled) return std::string(row.policy == "none" && metric.needs_reference ? kBlank : kMissing);
+  if (!pooled)
+    return std::string(row.policy == "none" && metric.needs_reference ? kBlank : kMissing);
   return MeanText(*pooled, metric.digits);
 }
 
@@ -129,43 +131,36 @@ std::vector<Cells> Lines(const Report& report, const ReportModel& model) {
 }
 
 std::vector<std::string> NotesFor(const Report& report, bool any_published) {
-  std::vector<std::string> notes = {"FLOPs are n/a: they are not counted here; computed calls of "
-                                    "the transformer stand for them."};
+  std::vector<std::string> notes = {
+      "FLOPs are n/a: they are not counted here; computed calls of "
+      "the transformer stand for them."};
   std::vector<std::string> dimensions;
   for (const MetricInfo& metric : report.metrics) {
     if (!metric.needs_reference) dimensions.push_back(metric.label);
   }
-  notes.push_back(dimensions.empty()
-                      ? "VBench is n/a: none of its dimensions was computed (--vbench)."
-                      : fmt::format("VBench is n/a: its total needs all 16 dimensions with VBench's own "
-                                    "prompts (vbench-score); computed here: {}.",
-                                    Listed(dimensions)));
+  notes.push_back(
+      dimensions.empty()
+          ? "VBench is n/a: none of its dimensions was computed (--vbench)."
+          : fmt::format("VBench is n/a: its total needs all 16 dimensions with VBench's own "
+                        "prompts (vbench-score); computed here: {}.",
+                        Listed(dimensions)));
   for (const std::string_view name : kOfPaper) {
     if (FindMetric(report.metrics, name)) continue;
     notes.push_back(fmt::format("{} is n/a: it was left out.", MetricOf(report, name).label));
   }
   if (any_published) {
-    notes.push_back(fmt::format("{} published, not measured here: table 1 of arXiv:2411.19108v2, one A800 of "
-                                "80 GB, VBench's prompts. Speed-up and scores here are of other prompts, and "
-                                "seconds of another machine.",
-                                kDagger));
+    notes.push_back(
+        fmt::format("{} published, not measured here: table 1 of arXiv:2411.19108v2, one A800 of "
+                    "80 GB, VBench's prompts. Speed-up and scores here are of other prompts, and "
+                    "seconds of another machine.",
+                    kDagger));
   }
   return notes;
 }
 
-// A cell must not end the column or the line.
-std::string MarkdownCell(std::string_view text) {
-  std::string cell;
-  for (const char c : text) {
-    if (c == '|') cell += '\\';
-    cell += c == '\n' ? ' ' : c;
-  }
-  return cell;
-}
-
 std::string MarkdownLine(const Cells& cells) {
   std::string line = "|";
-  for (const std::string& cell : cells) line += " " + MarkdownCell(cell) + " |";
+  for (const std::string& cell : cells) line += " " + MarkdownText(cell) + " |";
   return line + "\n";
 }
 
@@ -211,6 +206,17 @@ std::string LatexLine(const Cells& cells) {
 
 }  // namespace
 
+std::string MarkdownText(std::string_view text) {
+  static constexpr std::string_view kSpecial = "\\`*_<[]|~&";
+  std::string escaped;
+  for (const char c : text) {
+    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+    if (kSpecial.find(c) != std::string_view::npos) escaped += '\\';
+    escaped += control ? ' ' : c;
+  }
+  return escaped;
+}
+
 std::string PaperTableMarkdown(const Report& report, const ReportModel& model) {
   const Cells head = Head(report);
   std::string text = MarkdownLine(head) + "|";
@@ -226,7 +232,8 @@ std::string PaperTableMarkdown(const Report& report, const ReportModel& model) {
 
 std::string PaperTableLatex(const Report& report) {
   const Cells head = Head(report);
-  std::string text = "% Needs \\usepackage{booktabs} and UTF-8 input.\n\\begin{table*}\n\\centering\n";
+  std::string text =
+      "% Needs \\usepackage{booktabs} and UTF-8 input.\n\\begin{table*}\n\\centering\n";
   text += fmt::format("\\begin{{tabular}}{{l{}}}\n\\toprule\n", std::string(head.size() - 1, 'r'));
   text += LatexLine(head);
   bool any_published = false;
@@ -238,7 +245,9 @@ std::string PaperTableLatex(const Report& report) {
     any_published = any_published || !PublishedRows(model.name).empty();
   }
   text += "\\bottomrule\n\\end{tabular}\n";
-  std::string caption = ReportTitle(report) + ". Means over the test videos against the uncached ones, 95 % intervals in brackets.";
+  std::string caption =
+      ReportTitle(report) +
+      ". Means over the test videos against the uncached ones, 95 % intervals in brackets.";
   for (const std::string& note : NotesFor(report, any_published)) caption += " " + note;
   return text + fmt::format("\\caption{{{}}}\n\\end{{table*}}\n", LatexText(caption));
 }

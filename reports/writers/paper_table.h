@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "reports/data/report.h"
 
@@ -11,6 +12,10 @@ namespace teacache {
 // Below the measured rows of a system of the paper stand the published ones
 // (reports/writers/teacache_table1.csv), marked with a dagger. What was not measured is "n/a", and
 // a note below says why.
+
+// Text that Markdown shows as it is, in one line: names of models, settings and files may hold
+// anything.
+std::string MarkdownText(std::string_view text);
 
 // One model: the table and its notes.
 std::string PaperTableMarkdown(const Report& report, const ReportModel& model);

@@ -54,8 +54,8 @@ TEST(ReportJson, ReadsBackWhatItWrites) {
   EXPECT_EQ(video.scores.size(), 4u);
   EXPECT_EQ(again.metrics, report.metrics);
   EXPECT_EQ(video.shows[1].right, true);
-  EXPECT_EQ(again.rows[3].scores.at("psnr").p5_ci95->hi,
-            report.rows[3].scores.at("psnr").p5_ci95->hi);
+  EXPECT_EQ(again.rows[3].scores.at("psnr").worst, report.rows[3].scores.at("psnr").worst);
+  EXPECT_EQ(again.choices[0].options[1].behind.value, report.choices[0].options[1].behind.value);
   EXPECT_EQ(again.fronts[0].rows, report.fronts[0].rows);
   EXPECT_EQ(again.decisions[0].threshold, report.decisions[0].threshold);
   EXPECT_EQ(again.comparisons[0].verdict, report.comparisons[0].verdict);
