@@ -50,7 +50,29 @@ std::string MethodName(const FitOptions& options, const std::string& weights) {
   return name;
 }
 
-FittedExpert FitExpert(const FitCoeffsOptions& options, const CalibrationData& data) {
+// The degree to fit: chosen, asked for, or the highest up to the default that the pairs can bear.
+int DegreeFor(const FitCoeffsOptions& options, const PairSet& fitted, const DegreeTable& table) {
+  const int possible = static_cast<int>(table.degrees.size());
+  if (options.choose_degree) {
+    return ChooseDegree(table, HighestBearableDegree(fitted, options.fit, possible));
+  }
+  if (!options.lower_degree) return options.fit.degree;
+  if (possible == 0) return 0;  // a single x
+  if (possible >= options.fit.degree) {
+    if (EvidenceOf(fitted, options.fit).prompts != 1) return options.fit.degree;
+    try {
+      RefuseWorseDegree(table, options.fit);
+      return options.fit.degree;
+    } catch (const UserError&) {
+    }
+  }
+  const int degree = std::min(options.fit.degree, possible);
+  return ChooseDegree(table, HighestBearableDegree(fitted, options.fit, degree));
+}
+
+FittedExpert FitExpert(const FitCoeffsOptions& options,
+                       const CalibrationData& data,
+                       std::vector<std::string>* warnings) {
   FittedExpert expert;
   expert.data = data;
   PairSet& fitted = expert.data.fitted;
@@ -61,9 +83,20 @@ FittedExpert FitExpert(const FitCoeffsOptions& options, const CalibrationData& d
   expert.options = options.fit;
   const int degrees = std::max(options.diagnostics.max_degree, options.fit.degree);
   const DegreeTable table = CrossValidateDegrees(fitted, options.fit, degrees);
-  if (options.choose_degree) expert.options.degree = ChooseDegree(table);
+  expert.options.degree = DegreeFor(options, fitted, table);
+  if (!options.choose_degree && expert.options.degree < options.fit.degree) {
+    warnings->push_back(
+        fmt::format("{}degree {} is more than {} pairs of {} prompts can bear: degree {} was "
+                    "fitted; record more prompts",
+                    data.expert.empty() ? "" : data.expert + ": ",
+                    options.fit.degree,
+                    fitted.pairs.size(),
+                    EvidenceOf(fitted, options.fit).prompts,
+                    expert.options.degree));
+  }
   expert.fit = FitPolynomial(Xs(fitted), Ys(fitted), expert.options, Weights(fitted));
-  if (!options.choose_degree && !options.allow_worse_degree) {
+  const bool asked_for = expert.options.degree == options.fit.degree;
+  if (!options.choose_degree && !options.allow_worse_degree && asked_for) {
     RefuseWorseDegree(table, expert.options);
   }
   expert.diagnostics =
@@ -127,17 +160,82 @@ std::vector<EngineReplay> ReplayEngines(const ReplayInput& input, ReplayOptions 
   return replays;
 }
 
-std::vector<EmittedFile> EmitAll(const FitCoeffsOptions& options, const FitCoeffsResult& result) {
+// What an engine is given: the fit and the threshold by its own rule.
+struct EngineFit {
+  CoefficientSet set;
+  EmitFacts facts;
+};
+
+// The fit for an engine whose rule computes other calls than the one that was fitted for.
+CoefficientSet SetForRule(const FitCoeffsOptions& options,
+                          const FittedExpert& expert,
+                          const EngineRule& rule,
+                          std::vector<std::string>* notes) {
+  CalibrationData data = expert.data;
+  data.fitted = WithoutForced(data.all, rule);
+  const auto same_size = data.fitted.pairs.size() == expert.data.fitted.pairs.size();
+  if (options.input.all_calls || same_size) return MakeSet(expert);
+  FitCoeffsOptions own = options;
+  own.fit.degree = expert.options.degree;
+  own.choose_degree = own.lower_degree = false;
+  own.allow_worse_degree = true;
+  own.diagnostics.bootstrap = 0;
+  own.diagnostics.learning_repeats = 1;
+  const std::string name = data.expert.empty() ? "" : "expert " + data.expert + ": ";
+  try {
+    const CoefficientSet set = MakeSet(FitExpert(own, data, notes));
+    notes->push_back(fmt::format("{}fitted to the calls that {} may skip ({} pairs)",
+                                 name,
+                                 rule.name,
+                                 data.fitted.pairs.size()));
+    return set;
+  } catch (const UserError& error) {
+    notes->push_back(
+        fmt::format("{}fitted to the calls that another rule may skip: {}", name, error.what()));
+    return MakeSet(expert);
+  }
+}
+
+EngineFit FitForEngine(const FitCoeffsOptions& options,
+                       const FittedExpert& expert,
+                       const std::optional<double>& threshold,
+                       const EngineRule& rule,
+                       const EngineRule& own_rule,
+                       std::vector<std::string>* notes) {
+  EngineFit fit;
+  const ThresholdOptions& wanted = options.threshold;
+  const bool targets = wanted.target_speedup || wanted.target_skips;
+  fit.set = rule.name == own_rule.name || !targets ? MakeSet(expert)
+                                                   : SetForRule(options, expert, rule, notes);
+  fit.set.threshold = threshold;
+  fit.facts.verdict = ToString(expert.diagnostics.verdict);
+  fit.facts.verdict_text = expert.diagnostics.verdict_text;
+  if (!expert.data.replay) return fit;
+  ReplayOptions replay{rule, Polynomial(fit.set.coefficients), 0, {fit.set.x_min, fit.set.x_max}};
+  if (targets && rule.name != own_rule.name) {
+    const ThresholdChoice choice =
+        ChooseThreshold(*expert.data.replay, replay, {wanted.target_speedup, wanted.target_skips});
+    fit.facts.threshold_text = choice.text;
+    fit.facts.reached = choice.reached;
+    fit.set.threshold = choice.threshold > 0 ? std::optional(choice.threshold) : threshold;
+  }
+  if (!fit.set.threshold) return fit;
+  const SweepPoint point = Sweep(*expert.data.replay, replay, {*fit.set.threshold})[0];
+  fit.facts.mean_skips = point.mean_skips;
+  fit.facts.speedup = point.speedup;
+  return fit;
+}
+
+std::vector<EmittedFile> EmitAll(const FitCoeffsOptions& options, FitCoeffsResult* result) {
   std::vector<EmittedFile> files;
   for (const std::string& name : options.emit) {
     const EmitFormat& format = FindEmitFormat(name);
     EmitInput input;
-    input.coefficients = result.coefficients;
-    input.threshold = result.coefficients.set.threshold.value_or(0);
+    input.coefficients = result->coefficients;
     input.rule = FindEngineRule(format.rule);
     input.model = options.model;
     input.target_speedup = options.threshold.target_speedup.value_or(0);
-    const FittedExpert& first = result.experts[0];
+    const FittedExpert& first = result->experts[0];
     input.magnitude_ratios = first.data.magnitude_ratios;
     if (format.needs == EmitFormat::Needs::kMask) {
       if (!first.replay) {
@@ -146,6 +244,32 @@ std::vector<EmittedFile> EmitAll(const FitCoeffsOptions& options, const FitCoeff
       }
       input.mask = first.static_mask;
     }
+    if (format.needs == EmitFormat::Needs::kCoefficients) {
+      for (const FittedExpert& expert : result->experts) {
+        const std::string& key = expert.data.expert;
+        const bool several = result->experts.size() > 1;
+        CoefficientSet& set = several ? input.coefficients.experts.at(key) : input.coefficients.set;
+        EngineFit own =
+            FitForEngine(options, expert, set.threshold, input.rule, result->rule, &input.notes);
+        set = own.set;
+        input.facts[several ? key : ""] = own.facts;
+        if (own.facts.reached) continue;
+        result->warnings.push_back(fmt::format(
+            "{}: {}{}", name, several ? "expert " + key + ": " : "", own.facts.threshold_text));
+      }
+      if (result->experts.size() > 1) {
+        input.coefficients.set = input.coefficients.experts.begin()->second;
+      }
+      if (result->quality_target && input.rule.name != result->rule.name) {
+        input.notes.push_back(
+            fmt::format("the threshold was measured under {}'s rule", result->rule.name));
+      }
+      const std::string mismatch = EmitMismatch(name, input);
+      if (!mismatch.empty()) {
+        result->warnings.insert(result->warnings.begin(), name + ": " + mismatch);
+      }
+    }
+    input.threshold = input.coefficients.set.threshold.value_or(0);
     for (EmittedFile& file : Emit(name, input)) files.push_back(std::move(file));
   }
   return files;
@@ -165,7 +289,8 @@ FitCoeffsResult RunFitCoeffs(const FitCoeffsOptions& options) {
   result.warnings = calibration.warnings;
   result.quality_target = options.threshold.target_quality.has_value();
   for (const CalibrationData& data : calibration.experts) {
-    FittedExpert expert = InFiles(options.input.files, [&] { return FitExpert(options, data); });
+    FittedExpert expert =
+        InFiles(options.input.files, [&] { return FitExpert(options, data, &result.warnings); });
     CoefficientSet set = MakeSet(expert);
     set.threshold = Choose(options.threshold, expert, calibration.rule, &result);
     expert.engine_warnings = EngineWarnings(set, calibration.rule);
@@ -173,6 +298,7 @@ FitCoeffsResult RunFitCoeffs(const FitCoeffsOptions& options) {
     if (data.replay) {
       ReplayOptions replay = {calibration.rule, expert.fit.polynomial, 0, expert.fit.x};
       expert.sweep = SweepCurve(*data.replay, replay, options.sweep_points);
+      expert.useful = FindUsefulThresholds(*data.replay, replay);
       if (set.threshold) {
         replay.threshold = *set.threshold;
         expert.replay = Replay(*data.replay, replay);
@@ -197,7 +323,7 @@ FitCoeffsResult RunFitCoeffs(const FitCoeffsOptions& options) {
     result.coefficients.set = result.coefficients.experts.begin()->second;
   }
 
-  const std::vector<EmittedFile> files = EmitAll(options, result);
+  const std::vector<EmittedFile> files = EmitAll(options, &result);
   if (!options.out.empty()) {
     WriteCoefficients(options.out, result.coefficients);
     result.written.push_back(options.out);

@@ -28,7 +28,10 @@ struct ThresholdOptions {
 struct FitCoeffsOptions {
   CalibrationInput input;
   FitOptions fit;
-  bool choose_degree = false;       // by cross-validation instead of fit.degree
+  bool choose_degree = false;  // by cross-validation instead of fit.degree
+  // fit.degree was not asked for: where a single prompt, or too few different x, cannot bear it, a
+  // lower one is taken with a warning.
+  bool lower_degree = false;
   bool allow_worse_degree = false;  // keep a degree that predicts worse than a lower one
   std::string weights = "none";     // "none", "steps", "variance"
   DiagnosticsOptions diagnostics;
@@ -54,9 +57,10 @@ struct FittedExpert {
   Diagnostics diagnostics;
   std::vector<std::string> engine_warnings;
   std::vector<SweepPoint> sweep;
-  std::optional<ReplaySummary> replay;  // at the threshold
-  std::vector<EngineReplay> engines;    // every rule at the threshold
-  std::vector<SignConsequence> signs;   // where f is negative on the observed range
+  std::optional<UsefulThresholds> useful;  // where runs can be replayed
+  std::optional<ReplaySummary> replay;     // at the threshold
+  std::vector<EngineReplay> engines;       // every rule at the threshold
+  std::vector<SignConsequence> signs;      // where f is negative on the observed range
   // A schedule from the step number alone with as many skips as the replay has on average.
   std::vector<bool> static_mask;
 };

@@ -95,7 +95,16 @@ int List() {
   }
   fmt::print("published coefficients (score --coeffs):\n");
   for (const auto& set : teacache::PublishedSets()) {
-    fmt::print("  {:<22} {} (x: {}; {})\n", set.name, set.title, set.signal, set.source);
+    const std::string sampler = set.sampler.empty() ? "" : fmt::format("; {}", set.sampler);
+    const std::string threshold =
+        set.threshold > 0 ? fmt::format(", threshold {}", set.threshold) : "";
+    fmt::print("  {:<22} {} (x: {}{}{}; {})\n",
+               set.name,
+               set.title,
+               set.signal,
+               sampler,
+               threshold,
+               set.source);
   }
   return 0;
 }
@@ -121,13 +130,10 @@ int main(int argc, char** argv) {
   FitCoeffsArguments score_arguments;
   CLI::App* score = app.add_subcommand("score", "Judges given coefficients on a trace");
   CLI::App* list = app.add_subcommand("list", "Lists engines, formats and published coefficients");
-  const bool has_command =
-      argc > 1 && (std::string(argv[1]) == "score" || std::string(argv[1]) == "list");
-  if (!has_command) {
-    teacache::AddInputOptions(&app, &fit_arguments);
-    teacache::AddFitOptions(&app, &fit_arguments);
-    teacache::AddThresholdOptions(&app, &fit_arguments);
-  }
+  app.require_subcommand(0, 1);
+  teacache::AddInputOptions(&app, &fit_arguments);
+  teacache::AddFitOptions(&app, &fit_arguments);
+  teacache::AddThresholdOptions(&app, &fit_arguments);
   score
       ->add_option("--coeffs",
                    score_arguments.coefficients,

@@ -19,13 +19,11 @@ namespace teacache {
 struct FitCoeffsArguments {
   FitCoeffsOptions fit;
   std::string coefficients;  // of score
-  std::string target = "residual";
   std::string branch = "all";
   std::string steps;
   std::string expert;
   std::string format = "auto";
-  std::string method = "ceres";
-  std::string degree = "4";
+  std::string degree;  // "" = 4, or less where the pairs cannot bear it
   std::optional<QualityTarget> target_quality;
   bool worst = false;
   std::vector<std::string> sweep;
@@ -46,27 +44,40 @@ inline void AddInputOptions(CLI::App* app, FitCoeffsArguments* a) {
   app->add_option("files",
                   input.files,
                   "Traces of record-diffs (.jsonl), or files of SGLang, mlx-teacache, Difflet, "
-                  "vLLM-Omni, or CSV (x,y and optionally prompt,seed,branch,expert,step)")
-      ->required();
+                  "vLLM-Omni, or CSV (x,y and optionally prompt,seed,branch,expert,step)");
   app->add_option("--engine",
                   input.engine,
                   "Whose rule is replayed and says which calls are always computed (see: list)")
       ->capture_default_str();
   app->add_flag(
       "--all-calls", input.all_calls, "Use the calls that the engine always computes too");
-  app->add_option("--target", a->target, "What f predicts: residual or output of the blocks")
-      ->capture_default_str();
+  AddChoice(app,
+            "--target",
+            &input.pairs.target,
+            kPairTargets,
+            "What f predicts: residual or output of the blocks");
   app->add_option(
-         "--branch", a->branch, "Guidance branches: all, worst (larger y), average, cond or uncond")
+         "--branch",
+         a->branch,
+         "Guidance branches: all, worst (larger y), average, cond or uncond; or the name of a "
+         "further branch of the trace, which is left out otherwise")
       ->capture_default_str();
   app->add_option("--expert", a->expert, "Only this expert of a model with several");
+  app->add_option(
+      "--stream",
+      input.stream,
+      "Of traces with several streams (video, audio) only this one; default their sums");
+  app->add_option("--modulated",
+                  input.modulated,
+                  "What x is of, where the files do not say: input, time or the name of a tap");
+  app->add_flag("--allow-mixed", input.allow_mixed, "Merge traces of several tasks or weights");
   app->add_option("--steps", a->steps, "Only denoising steps A:B, both included, e.g. 3:27");
   app->add_option("--format",
                   a->format,
                   fmt::format("Of imported files: auto, {}", fmt::join(ImportFormats(), ", ")))
       ->capture_default_str();
   app->add_option("--signal", input.import.signal, "Of mlx-teacache files with several: A or B");
-  app->add_option("--json", a->json, "Write everything found as JSON to this file; - = stdout");
+  AddJsonFlag(app, &a->json);
   AddOverwriteFlag(app, &a->owner);
   GroupOptions(app, before, "Input");
 }
@@ -74,8 +85,9 @@ inline void AddInputOptions(CLI::App* app, FitCoeffsArguments* a) {
 // Turns the texts into options; throws UserError.
 inline void FinishInputOptions(FitCoeffsArguments* a) {
   CalibrationInput& input = a->fit.input;
-  input.pairs.target = ParseTarget(a->target);
-  input.pairs.branches = ParseBranches(a->branch);
+  // Not required() of CLI11: sub-commands have files of their own.
+  if (input.files.empty()) ThrowUserError("files", "at least one is required (see --help)");
+  SetBranches(a->branch, &input.pairs);
   input.import.format = a->format;
   CheckImportFormat(a->format);
   if (!a->expert.empty()) input.pairs.expert = a->expert;
@@ -93,17 +105,16 @@ inline void FinishInputOptions(FitCoeffsArguments* a) {
 inline void AddFitOptions(CLI::App* app, FitCoeffsArguments* a) {
   FitCoeffsOptions& fit = a->fit;
   size_t before = app->get_options().size();
-  app->add_option(
-         "--method",
-         a->method,
-         "Least squares by ceres or, as numpy, by polyfit; or robust against outliers: huber, "
-         "cauchy, tukey")
-      ->capture_default_str();
+  AddChoice(app,
+            "--method",
+            &fit.fit.method,
+            kFitMethods,
+            "Least squares by ceres or, as numpy, by polyfit; or robust against outliers: huber, "
+            "cauchy, tukey");
   app->add_option("--degree",
                   a->degree,
                   "0 to 12, or auto: the smallest whose cross-validated error is within a standard "
-                  "error of the best")
-      ->capture_default_str();
+                  "error of the best; default 4, or less where a single prompt cannot bear it");
   app->add_flag("--allow-worse-degree",
                 fit.allow_worse_degree,
                 "Keep a degree that predicts more than 5 % worse than a lower one");
@@ -117,7 +128,7 @@ inline void AddFitOptions(CLI::App* app, FitCoeffsArguments* a) {
   app->add_option("--bootstrap", fit.diagnostics.bootstrap, "Resamples of prompts for intervals")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  app->add_option("--seed", fit.diagnostics.seed, "Of the resampling")->capture_default_str();
+  app->add_option("--seed", fit.diagnostics.seed, "Seed of the resampling")->capture_default_str();
   GroupOptions(app, before, "Fit");
 
   before = app->get_options().size();
@@ -126,7 +137,8 @@ inline void AddFitOptions(CLI::App* app, FitCoeffsArguments* a) {
   app->add_option("--emit", fit.emit, "Formats to write, separated by commas (see: list)")
       ->delimiter(',')
       ->allow_extra_args(false);
-  app->add_option("--emit-dir", fit.emit_folder, "Folder for them")->capture_default_str();
+  app->add_option("--emit-dir", fit.emit_folder, "Folder of the emitted files")
+      ->capture_default_str();
   app->add_option("--model", fit.model, "The engine's name for the model, for --emit");
   GroupOptions(app, before, "Output");
 }
@@ -164,8 +176,9 @@ inline void AddThresholdOptions(CLI::App* app, FitCoeffsArguments* a) {
 inline void FinishFitOptions(FitCoeffsArguments* a) {
   FinishInputOptions(a);
   FitCoeffsOptions& fit = a->fit;
-  fit.fit.method = ParseMethod(a->method);
-  if (a->degree == "auto") {
+  if (a->degree.empty()) {
+    fit.lower_degree = true;
+  } else if (a->degree == "auto") {
     fit.choose_degree = true;
   } else {
     char rest = 0;

@@ -3,8 +3,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "calib/predecessors.h"
+#include "datasets/base/choices.h"
 #include "datasets/trace/trace.h"
 
 namespace teacache {
@@ -17,8 +20,10 @@ struct Pair {
   int prompt = 0;  // index into PairSet::prompts
   int branch = 0;  // index into PairSet::branches
   int64_t seed = 0;
-  int call = 1;  // 0-based number of the later call
-  int step = 1;  // its denoising step
+  int call = 1;   // 0-based number of the later call
+  int step = 1;   // its denoising step
+  int part = 0;   // which segment and sample of the run, 0 = the first or only one
+  int calls = 0;  // of its run where they are fewer than PairSet::calls; 0 = as many
   double weight = 1;
 };
 
@@ -30,6 +35,8 @@ struct PairSet {
   int steps = 0;                      // of a run; 0 = unknown
   int calls = 0;                      // of a run; 0 = unknown
   bool means = false;                 // pairs are means over prompts, weights how many
+  LeftOutCounts left_out = {};        // rows of the wanted calls that gave no pair
+  std::string wrong = {};  // why these pairs cannot be what they claim to be; "" = nothing found
   std::vector<std::string> warnings;
 };
 
@@ -40,14 +47,18 @@ struct PairOptions {
     kOutput,    // y = change of the blocks' output
   };
   enum class Branches {
+    // The first three look at the branches of classifier-free guidance (IsGuidanceBranch); where a
+    // trace has none of them, at all.
     kAll,      // every branch's pair on its own
     kWorst,    // of the branches of a call the pair with the larger y
     kAverage,  // sums of the branches added up: what a batched call measures
     kCond,     // "cond" (or "batched") only
     kUncond,   // "uncond" only
+    kNamed,    // the one of PairOptions::branch
   };
   Target target = Target::kResidual;
   Branches branches = Branches::kAll;
+  std::string branch = "";                           // with kNamed
   std::optional<std::string> expert = std::nullopt;  // only rows of this expert; unset = all rows
   int first_step = 0;                                // window of steps, both ends included
   int last_step = -1;                                // -1 = the last one
@@ -57,20 +68,46 @@ struct PairOptions {
   std::vector<bool> forced_calls = {};
 };
 
-// The pairs of a trace in order of prompt, seed, branch, call. Rows whose denominators are zero are
-// left out with a warning that counts them; so are the first calls after a change of expert,
-// silently. Throws UserError when nothing is left or when the trace has no such target, expert or
-// branch.
-PairSet ExtractPairs(const Trace& trace, const PairOptions& options = {});
+// The pairs of a trace in order of prompt, seed, part, branch, call. Rows that give no pair are
+// counted by reason, with a warning. Throws UserError when nothing is left, when the trace has no
+// such target, expert or branch, and when so many targets are exactly 0 that the recorder must have
+// compared a tensor with itself. `judged` are the verdicts of JudgePredecessors where known
+// already.
+PairSet ExtractPairs(const Trace& trace,
+                     const PairOptions& options = {},
+                     const std::vector<LeftOut>* judged = nullptr);
+
+// "batched", "cond", "uncond" and the other names of the two halves of guidance.
+bool IsGuidanceBranch(std::string_view branch);
+// Whether the options look at this branch; `guidance`: the trace has a guidance branch.
+bool WantsBranch(const PairOptions& options, std::string_view branch, bool guidance);
+
+// Looks for what pairs of any origin cannot be: targets that are exactly 0 while the input moves
+// (UserError where it is more than a few; these are left out), and x that is exactly 0 at every
+// second call (two branches in one sequence: PairSet::wrong).
+void CheckPairs(PairSet* set);
+
+// Removes runs that are exact copies of earlier ones, and their prompts. One sentence; "" = none.
+std::string RemoveCopies(PairSet* set);
 
 // The experts of a trace in order of their names; {""} for models with one.
 std::vector<std::string> Experts(const Trace& trace);
 
-// "residual" / "output", "all" / "worst" / ...: names as on the command line.
+inline constexpr Choices<PairOptions::Target, 2> kPairTargets = {
+    {{"residual", PairOptions::Target::kResidual}, {"output", PairOptions::Target::kOutput}}};
+inline constexpr Choices<PairOptions::Branches, 6> kPairBranches = {{
+    {"all", PairOptions::Branches::kAll},
+    {"worst", PairOptions::Branches::kWorst},
+    {"average", PairOptions::Branches::kAverage},
+    {"cond", PairOptions::Branches::kCond},
+    {"uncond", PairOptions::Branches::kUncond},
+    {"named", PairOptions::Branches::kNamed},  // SetBranches takes the branch's own name
+}};
 std::string ToString(PairOptions::Target target);
 std::string ToString(PairOptions::Branches branches);
-PairOptions::Target ParseTarget(const std::string& text);
-PairOptions::Branches ParseBranches(const std::string& text);
+std::string BranchesName(const PairOptions& options);  // of kNamed the branch
+// One of these names, or that of a branch.
+void SetBranches(const std::string& text, PairOptions* options);
 
 // False for pairs without steps under a single name: it stands for all of them.
 bool PromptsKnown(const PairSet& set);

@@ -193,6 +193,8 @@ Coefficients ResolveCoefficients(const std::string& text) {
   }
   const PublishedSet& set = FindPublishedSet(text);
   coefficients.set.coefficients = set.coefficients;
+  if (set.threshold > 0) coefficients.set.threshold = set.threshold;
+  coefficients.provenance.scheduler = set.sampler;
   coefficients.provenance.model = set.title;
   coefficients.provenance.modulated = set.signal;
   coefficients.provenance.source = set.source;

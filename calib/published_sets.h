@@ -13,6 +13,8 @@ struct PublishedSet {
   std::vector<double> coefficients;  // highest power first
   std::string signal;                // what x is of
   std::string source;                // repository and file
+  std::string sampler = {};          // that it was fitted for; "" = not said
+  double threshold = 0;              // published with it; 0 = none
 };
 
 // The table of all of them.

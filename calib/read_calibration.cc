@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include "datasets/base/files.h"
 #include "datasets/base/version.h"
 #include "datasets/trace/trace.h"
+#include "datasets/trace/trace_merge.h"
 
 namespace teacache {
 namespace {
@@ -29,49 +31,145 @@ std::optional<ReplayInput> OrWarn(const Make& make, std::vector<std::string>* wa
   }
 }
 
-// The rows of one expert as a trace of their own, calls counted from its first one. The first call
-// has no predecessor of the same model.
-Trace OnlyExpert(const Trace& trace, const std::string& expert) {
-  Trace own;
-  own.header = trace.header;
-  int first = trace.header.calls;
-  int last = 0;
+using PieceKey = std::tuple<std::string_view, int64_t, int>;  // prompt, seed, sample
+
+// The same, with texts of its own.
+using PieceSet = std::set<std::tuple<std::string, int64_t, int>, std::less<>>;
+
+PieceKey PieceOf(const TraceRow& row) { return {row.prompt, row.seed, row.sample}; }
+
+// The rows of one expert as a trace of their own, the calls of each run counted from its first one.
+// That has no predecessor of the same model.
+struct ExpertTrace {
+  Trace trace;
+  std::map<PieceKey, int> calls;  // of each run; the header has the largest
+  int64_t expert_changes = 0;     // first calls that were measured against the other model's
+};
+
+ExpertTrace OnlyExpert(const Trace& trace, const std::string& expert) {
+  ExpertTrace own;
+  own.trace.header = trace.header;
+  own.trace.header.calls = 1;
+  std::map<PieceKey, int> first;
   for (const TraceRow& row : trace.rows) {
     if (row.expert != expert) continue;
-    own.rows.push_back(row);
-    first = std::min(first, row.call);
-    last = std::max(last, row.call);
+    own.trace.rows.push_back(row);
+    const auto [it, inserted] = first.try_emplace(PieceOf(row), row.call);
+    if (!inserted) it->second = std::min(it->second, row.call);
   }
-  own.header.calls = last - first + 1;
-  for (TraceRow& row : own.rows) {
-    row.call -= first;
-    if (row.call > 0) continue;
-    row.mod = {};
-    row.res = {};
-    row.out = {};
+  for (TraceRow& row : own.trace.rows) {
+    const int start = first.at(PieceOf(row));
+    row.call -= start;
+    int& calls = own.calls[PieceOf(row)];
+    calls = std::max(calls, row.call + 1);
+    own.trace.header.calls = std::max(own.trace.header.calls, calls);
+    if (row.call > 0 || start == 0) continue;
+    own.expert_changes += row.mod.measured() || row.res.measured() || row.out.measured();
+    row.mod = row.res = row.out = {};
   }
   return own;
 }
 
-// The signals that an engine with this branch policy decides by: one branch alone, or the sums of
-// both (one decision for a batched call). kAll and kWorst: every branch decides for itself.
-Trace ForReplay(Trace trace, PairOptions::Branches branches) {
+// Removes the measurements that are against no direct predecessor: nothing can be replayed by them.
+void ClearStrangers(const std::vector<LeftOut>& judged, Trace* trace) {
+  for (size_t i = 0; i < judged.size(); ++i) {
+    TraceRow& row = trace->rows[i];
+    if (judged[i] != LeftOut::kNone) row.mod = row.res = row.out = {};
+  }
+}
+
+// Runs of which a call has no row, whatever its expert: interrupted ones.
+PieceSet IncompleteRuns(const Trace& trace) {
+  std::map<PieceKey, std::vector<bool>> seen;
+  for (const TraceRow& row : trace.rows) {
+    std::vector<bool>& calls = seen[PieceOf(row)];
+    calls.resize(trace.header.calls, false);
+    calls[row.call] = true;
+  }
+  PieceSet incomplete;
+  for (const auto& [piece, calls] : seen) {
+    if (std::ranges::count(calls, false) == 0) continue;
+    const auto& [prompt, seed, sample] = piece;
+    incomplete.emplace(prompt, seed, sample);
+  }
+  return incomplete;
+}
+
+// What x is of must be known: from the file, or from the user.
+void CheckModulated(const std::string& given, TraceHeader* header) {
+  if (header->modulated.empty()) header->modulated = given;
+  if (header->modulated.empty()) {
+    ThrowUserError("modulated",
+                   "must say what x is of (\"input\", \"time\" or the name of a tap) but is "
+                   "missing in the header; give --modulated");
+  }
+  if (!given.empty() && given != header->modulated) {
+    ThrowUserError(
+        "--modulated", "must be as recorded, \"{}\", but is \"{}\"", header->modulated, given);
+  }
+}
+
+// One stream, or the sums of all of them: what an engine sees that decides once for the call. A
+// call of which a stream is not measured has no sum; where streams come or go the size changes.
+void ChooseStream(const std::string& stream, Trace* trace) {
+  std::set<std::string> streams;
+  for (const TraceRow& row : trace->rows) streams.insert(row.stream);
+  if (!stream.empty()) {
+    if (!streams.contains(stream)) {
+      ThrowUserError("--stream",
+                     "must be one of the trace (\"{}\") but is \"{}\"",
+                     fmt::join(streams, "\", \""),
+                     stream);
+    }
+    std::erase_if(trace->rows, [&](const TraceRow& row) { return row.stream != stream; });
+    return;
+  }
+  if (streams.size() < 2) return;
+  using Key = std::tuple<std::string, int64_t, std::string, std::string, int, int, int>;
+  std::map<Key, size_t> calls;
+  std::vector<TraceRow> rows;
+  for (TraceRow& row : trace->rows) {
+    const Key key{row.prompt, row.seed, row.branch, row.expert, row.segment, row.sample, row.call};
+    const auto [it, inserted] = calls.try_emplace(key, rows.size());
+    if (inserted) {
+      rows.push_back(std::move(row));
+      rows.back().stream.clear();
+      continue;
+    }
+    TraceRow& sum = rows[it->second];
+    for (const auto field : {&TraceRow::mod, &TraceRow::res, &TraceRow::out}) {
+      const bool measured = (sum.*field).measured() && (row.*field).measured();
+      sum.*field += row.*field;
+      if (!measured) sum.*field = {};
+    }
+  }
+  trace->rows = std::move(rows);
+}
+
+// The signals that an engine with these options decides by: one branch alone, or the sums of
+// several (one decision for a batched call). kAll and kWorst: every branch decides for itself.
+Trace ForReplay(Trace trace, const PairOptions& options) {
   using Branches = PairOptions::Branches;
-  if (branches == Branches::kAll || branches == Branches::kWorst) return trace;
+  const bool guidance = std::ranges::any_of(
+      trace.rows, [](const TraceRow& row) { return IsGuidanceBranch(row.branch); });
+  std::erase_if(trace.rows,
+                [&](const TraceRow& row) { return !WantsBranch(options, row.branch, guidance); });
+  if (options.branches != Branches::kAverage) return trace;
   Trace own;
   own.header = trace.header;
-  std::map<std::tuple<std::string, int64_t, int>, size_t> merged;
+  std::map<std::tuple<std::string, int64_t, int, int, int>, size_t> merged;
   for (const TraceRow& row : trace.rows) {
-    const bool uncond = row.branch == "uncond";
-    if (branches == Branches::kCond ? uncond : branches == Branches::kUncond && !uncond) continue;
-    const auto [it, inserted] =
-        merged.try_emplace({row.prompt, row.seed, row.call}, own.rows.size());
+    const auto [it, inserted] = merged.try_emplace(
+        {row.prompt, row.seed, row.segment, row.sample, row.call}, own.rows.size());
     if (inserted) {
       own.rows.push_back(row);
-      own.rows.back().branch = ToString(branches);
-    } else {
-      own.rows[it->second].mod += row.mod;
+      own.rows.back().branch = ToString(options.branches);
+      continue;
     }
+    TraceRow& sum = own.rows[it->second];
+    const bool measured = sum.mod.measured() && row.mod.measured();
+    sum.mod += row.mod;
+    if (!measured) sum.mod = {};  // the batch has another size than before
   }
   return own;
 }
@@ -101,6 +199,50 @@ CoefficientProvenance TraceProvenance(const Trace& trace) {
   return p;
 }
 
+void CheckBranch(const Trace& trace, const PairOptions& options) {
+  if (options.branches != PairOptions::Branches::kNamed) return;
+  std::set<std::string> branches;
+  for (const TraceRow& row : trace.rows) branches.insert(row.branch);
+  if (branches.contains(options.branch)) return;
+  ThrowUserError("branch",
+                 "must be all, worst, average, cond, uncond or one of the trace (\"{}\") but is "
+                 "\"{}\"",
+                 fmt::join(branches, "\", \""),
+                 options.branch);
+}
+
+// Measurements at call 0 are of a state that the run before left.
+void WarnOfFirstCalls(const Trace& trace,
+                      const std::vector<LeftOut>& judged,
+                      std::vector<std::string>* warnings) {
+  std::set<PieceKey> runs;
+  std::set<PieceKey> leaking;
+  for (size_t i = 0; i < trace.rows.size(); ++i) {
+    if (trace.rows[i].call != 0) continue;
+    runs.insert(PieceOf(trace.rows[i]));
+    if (judged[i] == LeftOut::kFirstCall) leaking.insert(PieceOf(trace.rows[i]));
+  }
+  if (leaking.empty()) return;
+  warnings->push_back(fmt::format(
+      "{} of {} runs have a change at call 0, which has no predecessor: the recorder kept state of "
+      "the run before (reset it at the start of every run); these rows are left out",
+      leaking.size(),
+      runs.size()));
+}
+
+// What a pair needs to know of its run where runs of an expert differ in length.
+void SetCallsOfRuns(const ExpertTrace& own, PairSet* set) {
+  std::map<std::pair<std::string_view, int64_t>, int> calls;
+  for (const auto& [piece, count] : own.calls) {
+    int& longest = calls[{std::get<0>(piece), std::get<1>(piece)}];
+    longest = std::max(longest, count);
+  }
+  for (Pair& pair : set->pairs) {
+    const int count = calls.at({set->prompts[pair.prompt], pair.seed});
+    if (count < set->calls) pair.calls = count;
+  }
+}
+
 void ReadTraces(const CalibrationInput& input, Calibration* calibration) {
   std::vector<Trace> traces;
   for (const std::string& path : input.files) {
@@ -111,13 +253,21 @@ void ReadTraces(const CalibrationInput& input, Calibration* calibration) {
   SortShards(&traces, &names);
   const TraceHeader& first = traces[0].header;
   const bool is_whole = traces.size() == 1 && first.shards == 1 && first.parts == 1;
-  Trace trace = is_whole ? std::move(traces[0]) : MergeTraces(traces, names);
+  Trace trace = is_whole            ? std::move(traces[0])
+                : input.allow_mixed ? MergeMixedTraces(traces, names)
+                                    : MergeTraces(traces, names);
   traces.clear();
   SortRows(&trace);
   AppendNew(trace.warnings, &calibration->warnings);
+  InFiles(input.files, [&] { CheckModulated(input.modulated, &trace.header); });
+  ChooseStream(input.stream, &trace);
+  LeftOutCounts copies;
+  AppendNew({RemoveCopies(&trace, &copies)}, &calibration->warnings);
   calibration->provenance = TraceProvenance(trace);
+  CheckBranch(trace, input.pairs);
 
   std::vector<std::string> experts = Experts(trace);
+  const bool several = experts.size() > 1;
   if (input.pairs.expert) {
     const std::string& wanted = *input.pairs.expert;
     if (std::find(experts.begin(), experts.end(), wanted) == experts.end()) {
@@ -126,24 +276,49 @@ void ReadTraces(const CalibrationInput& input, Calibration* calibration) {
     }
     experts = {wanted};
   }
-  const bool several = Experts(trace).size() > 1;
+  PieceSet incomplete;
+  using Branches = PairOptions::Branches;
+  const Branches branches = input.pairs.branches;
+  const bool some =
+      branches == Branches::kCond || branches == Branches::kUncond || branches == Branches::kNamed;
+  if (several || some) incomplete = IncompleteRuns(trace);
+  if (!incomplete.empty()) {
+    calibration->warnings.push_back(
+        fmt::format("{} runs are incomplete and were not replayed", incomplete.size()));
+  }
   for (const std::string& expert : experts) {
-    Trace own = several ? OnlyExpert(trace, expert) : std::move(trace);
-    const bool time_only = own.header.modulated == "time";
+    ExpertTrace own;
+    if (several) {
+      own = OnlyExpert(trace, expert);
+    } else {
+      own.trace = std::move(trace);
+    }
+    const std::vector<LeftOut> judged = JudgePredecessors(own.trace);
+    WarnOfFirstCalls(own.trace, judged, &calibration->warnings);
     CalibrationData data;
     data.expert = expert;
     PairOptions options = input.pairs;
     options.expert = std::nullopt;
     options.forced_calls.clear();
-    data.all = InFiles(input.files, [&] { return ExtractPairs(own, options); });
+    data.all = InFiles(input.files, [&] { return ExtractPairs(own.trace, options, &judged); });
     data.all.expert = expert;
+    if (own.expert_changes > 0) data.all.left_out[LeftOut::kExpertChange] += own.expert_changes;
+    for (const auto& [reason, count] : copies) data.all.left_out[reason] += count;
+    if (several) SetCallsOfRuns(own, &data.all);
     AppendNew(data.all.warnings, &calibration->warnings);
-    data.magnitude_ratios = MagnitudeRatios(own);
+    ClearStrangers(judged, &own.trace);
+    data.magnitude_ratios = MagnitudeRatios(own.trace);
+    std::erase_if(own.trace.rows,
+                  [&](const TraceRow& row) { return incomplete.contains(PieceOf(row)); });
+    const bool time_only = own.trace.header.modulated == "time";
     data.replay = OrWarn(
         [&] {
-          return MakeReplayInput(ForReplay(std::move(own), input.pairs.branches),
+          return MakeReplayInput(ForReplay(std::move(own.trace), input.pairs),
                                  calibration->rule,
-                                 &calibration->warnings);
+                                 &calibration->warnings,
+                                 several ? RunLengths::kOwn
+                                 : some  ? RunLengths::kComplete
+                                         : RunLengths::kWhole);
         },
         &calibration->warnings);
     if (data.replay && time_only) data.replay->time_only = true;
@@ -159,10 +334,12 @@ void ReadImports(const CalibrationInput& input, Calibration* calibration) {
   std::vector<std::vector<ImportedRuns>> files;
   for (const std::string& path : input.files) files.push_back(ImportPairs(path, input.import));
   std::vector<ImportedRuns> merged = MergeImported(files, input.files);
-  for (ImportedRuns& runs : merged) SortImportedPairs(&runs.pairs);
   CoefficientProvenance& p = calibration->provenance;
-  for (const ImportedRuns& runs : merged) {
+  for (ImportedRuns& runs : merged) {
     if (input.pairs.expert && runs.pairs.expert != *input.pairs.expert) continue;
+    AppendNew({RemoveCopies(&runs.pairs)}, &calibration->warnings);
+    InFiles(input.files, [&] { CheckPairs(&runs.pairs); });  // in the order of the file
+    SortImportedPairs(&runs.pairs);
     p.model = runs.model;
     p.source = runs.source;
     p.guidance = runs.guidance;
@@ -176,7 +353,7 @@ void ReadImports(const CalibrationInput& input, Calibration* calibration) {
     }
     CalibrationData data;
     data.expert = runs.pairs.expert;
-    const PairSet branches = CombineBranches(runs.pairs, input.pairs.branches);
+    const PairSet branches = CombineBranches(runs.pairs, input.pairs);
     data.all = OnlySteps(branches, input.pairs.first_step, input.pairs.last_step);
     AppendNew(runs.pairs.warnings, &calibration->warnings);
     if (runs.pairs.calls > 1) {
@@ -219,9 +396,17 @@ bool AreTraces(const std::vector<std::string>& files) {
 
 }  // namespace
 
+PairSet WithoutForced(PairSet set, const EngineRule& rule) {
+  if (set.calls == 0) return set;
+  std::erase_if(set.pairs, [&](const Pair& pair) {
+    return IsForcedCall(rule, pair.call, pair.calls > 0 ? pair.calls : set.calls);
+  });
+  return set;
+}
+
 void AppendNew(const std::vector<std::string>& from, std::vector<std::string>* to) {
   for (const std::string& text : from) {
-    if (std::find(to->begin(), to->end(), text) == to->end()) to->push_back(text);
+    if (!text.empty() && std::find(to->begin(), to->end(), text) == to->end()) to->push_back(text);
   }
 }
 
@@ -237,7 +422,8 @@ Calibration ReadCalibration(const CalibrationInput& input) {
     ReadImports(input, &calibration);
   }
   CoefficientProvenance& p = calibration.provenance;
-  p.branches = ToString(input.pairs.branches);
+  p.branches = BranchesName(input.pairs);
+  if (!traces) p.modulated = input.modulated;
   p.target = traces ? ToString(input.pairs.target) : "";
   p.tool_version = kVersion;
   for (const std::string& path : input.files) {
@@ -245,13 +431,7 @@ Calibration ReadCalibration(const CalibrationInput& input) {
   }
   std::ranges::sort(p.traces, NaturalLess);
   for (CalibrationData& data : calibration.experts) {
-    const bool known = data.all.calls > 0;
-    std::vector<bool> forced;
-    if (known && !input.all_calls) {
-      const int calls = data.replay ? data.replay->calls : data.all.calls;
-      forced = ForcedCalls(calibration.rule, calls);
-    }
-    data.fitted = WithoutCalls(data.all, forced);
+    data.fitted = input.all_calls ? data.all : WithoutForced(data.all, calibration.rule);
     if (data.fitted.pairs.empty()) {
       ThrowUserError("fit-coeffs",
                      "must have pairs of calls that {} may skip but has none",

@@ -23,6 +23,9 @@ struct CalibrationInput {
   PairOptions pairs;                // forced_calls and drop_... are set by the engine's rule
   std::string engine = "teacache";  // whose rule says which calls can be skipped, and is replayed
   bool all_calls = false;           // fit the calls that the engine always computes too
+  bool allow_mixed = false;         // merge traces of several tasks or weights
+  std::string stream;               // of traces with several, this one; "" = their sums added up
+  std::string modulated;            // what x is of, where the files do not say; "" = they must
 };
 
 // The pairs of one expert (or of the only model) and what is needed to replay them.
@@ -43,6 +46,9 @@ struct Calibration {
 
 // Reads and merges the files. Throws UserError for files of different kinds or settings.
 Calibration ReadCalibration(const CalibrationInput& input);
+
+// The pairs of calls that the engine may skip; all where calls are not known.
+PairSet WithoutForced(PairSet set, const EngineRule& rule);
 
 // Runs `work`; its mistakes are those of these files.
 template <typename Work>

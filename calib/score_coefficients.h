@@ -29,6 +29,7 @@ struct ScoredExpert {
   double outside = 0;  // share of the window's pairs outside the coefficients' calibrated range
   std::vector<SweepPoint> sweep;
   std::optional<ReplaySummary> replay;
+  double intercept = 0;  // f of the smallest x: what every call adds at least, where f increases
 };
 
 struct ScoreResult {
@@ -37,6 +38,8 @@ struct ScoreResult {
   EngineRule rule;
   std::vector<Likeness> likenesses;
   std::vector<std::string> engine_warnings;
+  std::string mismatch;  // x here is of another signal than the coefficients expect; "" = it is not
+  double threshold = 0;  // given, or published with the set; 0 = none
   std::vector<ScoredExpert> experts;
   std::vector<std::string> warnings;
 };

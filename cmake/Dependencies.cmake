@@ -1,7 +1,13 @@
 # Every outside library is found here, once, and given one clean target.
 
-find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
+if(TEACACHE_GPU_KIT)
+  include(GpuKit)
+  include(Torch)
+  return()
+endif()
+
+find_package(PkgConfig REQUIRED)
 find_package(Eigen3 REQUIRED NO_MODULE)
 find_package(Ceres REQUIRED)
 find_package(fmt REQUIRED)  # header-only: LibTorch's include folder carries another version of fmt

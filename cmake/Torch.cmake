@@ -32,14 +32,14 @@ endfunction()
 _torch_library(_torch_cpu torch_cpu)
 _torch_library(_c10 c10)
 
-add_library(teacache_torch INTERFACE)
-add_library(teacache::torch ALIAS teacache_torch)
-target_include_directories(teacache_torch SYSTEM INTERFACE
+# Imported, as it is for users of the installed package (teacacheConfig.cmake.in).
+add_library(teacache::torch INTERFACE IMPORTED GLOBAL)
+target_include_directories(teacache::torch SYSTEM INTERFACE
                            ${TORCH_INCLUDE_DIR} ${TORCH_INCLUDE_DIR}/torch/csrc/api/include)
-target_link_libraries(teacache_torch INTERFACE ${_torch_cpu} ${_c10})
+target_link_libraries(teacache::torch INTERFACE ${_torch_cpu} ${_c10})
 # Before everything else: it brings its own BLAS, and calls it by names that a BLAS linked earlier (Ceres'
 # one) would answer instead. Digits and speed would then depend on what else a program links.
-target_link_options(teacache_torch INTERFACE
+target_link_options(teacache::torch INTERFACE
                     "LINKER:--push-state,--no-as-needed,${_torch_cpu},--pop-state")
 set(_rpath ${TORCH_PREFIX}/lib)
 file(GLOB _nvidia_lib_dirs ${TORCH_PREFIX}/../nvidia/cu*/lib)
@@ -64,14 +64,16 @@ if(TEACACHE_CUDA)
   # LibTorch registers its CUDA kernels from static constructors: the linker must keep the library.
   # They need libraries (NVSHMEM, cuSPARSELt, cuFile) that lie only where PyTorch is installed with its
   # GPU wheels: they are wanted when a program runs, not when it is linked.
-  target_link_options(teacache_torch INTERFACE -Wl,--allow-shlib-undefined)
-  target_link_libraries(teacache_torch INTERFACE
+  target_link_options(teacache::torch INTERFACE -Wl,--allow-shlib-undefined)
+  target_link_libraries(teacache::torch INTERFACE
                         -Wl,--no-as-needed ${_torch_cuda} ${_c10_cuda} -Wl,--as-needed CUDA::cudart)
   list(APPEND _rpath ${CUDAToolkit_LIBRARY_DIR})
 endif()
 
+# In the build tree alone; cmake/Install.cmake says where installed programs look.
+list(APPEND CMAKE_BUILD_RPATH ${_rpath})
 foreach(dir IN LISTS _rpath)
-  target_link_options(teacache_torch INTERFACE -Wl,-rpath,${dir} -Wl,-rpath-link,${dir})
+  target_link_options(teacache::torch INTERFACE -Wl,-rpath-link,${dir})
 endforeach()
 
 # ATen costs seconds per source file: one precompiled header, shared by every target that uses it.

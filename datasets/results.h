@@ -9,6 +9,7 @@
 
 #include "datasets/base/statistics.h"
 #include "datasets/metric_info.h"
+#include "datasets/requirement.h"
 #include "datasets/video/video.h"
 
 namespace teacache {
@@ -24,7 +25,9 @@ namespace teacache {
 //                                                    "b_better"}},   (both only when asked for)
 //    "videos": [{"name", "frames", metric: number or null, "identical", "identical_frames",
 //                "per_frame": {metric: [...]}, "gt": {...}, "gen": {...}, "warnings", "error"}],
-//    "unmatched_gt": [...], "unmatched_gen": [...], "warnings": [...]}
+//    "unmatched_gt": [...], "unmatched_gen": [...], "left_out": [...], "warnings": [...],
+//    "requirements": [{"requirement", "of", "statistic", "value", "met", "missing"}]}   (only when
+//    asked for)
 // There is no NaN or Infinity: an infinite PSNR is null with "identical": true (per frame: null),
 // and "best" is null where it is infinite. "metrics" says what each metric is, "context" holds
 // their full definitions by name. Files of 0.1.0 have no "metrics" (see UndescribedMetric).
@@ -86,18 +89,15 @@ struct Results {
   std::vector<VideoScore> videos;         // in order of name
   std::vector<std::string> unmatched_gt;  // videos without a partner
   std::vector<std::string> unmatched_gen;
+  std::vector<std::string> left_out;  // files that could be opened as video but are not scored
   std::vector<std::string> warnings;
+  std::vector<RequirementOutcome> requirements;  // of --require
 
   // Pairs that could not be scored.
   int64_t NumErrors() const;
   // Adds to `metrics` those of the scores that it lacks (UndescribedMetric).
   void DescribeMetrics();
 };
-
-// One line of JSON for one pair: what journals and "videos" hold.
-std::string VideoScoreToJson(const VideoScore& score);
-// Throws UserError, naming `where`, for anything else.
-VideoScore VideoScoreFromJson(const std::string& text, const std::string& where);
 
 std::string ResultsToJson(const Results& results);
 // Both throw UserError naming the file.

@@ -38,4 +38,17 @@ void NumberLists::WriteJson(JsonText* text) const {
   text->End('}');
 }
 
+void MetricsJson::ReadJson(const JsonNode& node) const {
+  metrics.clear();
+  for (auto& metric : FromJson<std::vector<DescribedMetric>>(node)) {
+    metrics.push_back(std::move(metric.info));
+  }
+}
+
+void MetricsJson::WriteJson(JsonText* text) const {
+  text->Begin('[');
+  for (const MetricInfo& metric : metrics) json_values::Write(text, DescribedMetric{metric});
+  text->End(']');
+}
+
 }  // namespace teacache

@@ -53,6 +53,18 @@ void Visit(Archive& archive, VideoInfo& info) {
   archive("num_frames", info.num_frames);
   archive("variable_frame_rate", info.variable_frame_rate);
   archive("lossless", info.lossless);
+  archive.Optional("lost_at_start", info.lost_at_start);
+  archive.Optional("notes", info.notes);
+}
+
+template <typename Archive>
+void Visit(Archive& archive, RequirementOutcome& outcome) {
+  archive("requirement", outcome.requirement);
+  archive.Optional("of", outcome.of);
+  archive("statistic", outcome.statistic);
+  archive("value", NumberOrNull{outcome.value});
+  archive("met", outcome.met);
+  archive("missing", outcome.missing);
 }
 
 // All but "identical".
@@ -111,6 +123,46 @@ void Visit(Archive& archive, VideoScore& score) {
                            identical ? kInf : std::numeric_limits<double>::quiet_NaN()});
     }
   }
+}
+
+// A metric as it is described beside its scores; its definition is in the context.
+struct DescribedMetric {
+  MetricInfo info;
+};
+
+template <typename Archive>
+void Visit(Archive& archive, DescribedMetric& metric) {
+  MetricInfo& info = metric.info;
+  archive.Required("name", info.name);
+  if constexpr (Archive::kReads) info = UndescribedMetric(info.name);
+  archive("label", info.label);
+  archive("unit", info.unit);
+  archive("higher_is_better", info.higher_is_better);
+  archive("digits", info.digits);
+  archive("best", NumberOrNull{info.best, std::numeric_limits<double>::infinity()});
+}
+
+struct MetricsJson {
+  std::vector<MetricInfo>& metrics;
+
+  void ReadJson(const JsonNode& node) const;
+  void WriteJson(JsonText* text) const;
+};
+
+template <typename Archive>
+void Visit(Archive& archive, Results& results) {
+  archive.Format("teacache-results", Results::kVersion);
+  archive("context", results.context);
+  archive("metrics", MetricsJson{results.metrics});
+  archive("summary", results.summary);
+  archive.OptionalUnless(results.baseline.empty(), "baseline", results.baseline);
+  archive.OptionalUnless(results.comparison.empty(), "comparison", results.comparison);
+  archive.Required("videos", results.videos);
+  archive("unmatched_gt", results.unmatched_gt);
+  archive("unmatched_gen", results.unmatched_gen);
+  archive.Optional("left_out", results.left_out);
+  archive("warnings", results.warnings);
+  archive.OptionalUnless(results.requirements.empty(), "requirements", results.requirements);
 }
 
 }  // namespace teacache

@@ -7,6 +7,7 @@
 #include "datasets/base/interrupt.h"
 #include "datasets/base/program.h"
 #include "datasets/base/progress.h"
+#include "datasets/tensors/device_name.h"
 #include "metrics/metric_list.h"
 #include "metrics/networks_module.h"
 #include "metrics/pairs/eval_command.h"
@@ -19,14 +20,16 @@ constexpr const char* kDescription =
     "pictures of 176x176 or larger), LPIPS (0 = identical, lower is better). Videos are paired by "
     "file name; folders of PNG or JPEG frames and .safetensors files ([T, 3, H, W], uint8 or 0 to "
     "1) count as videos. Exit code: 0, 1 when a video could not be "
-    "scored or has no partner, 2 for mistakes in the call.";
+    "scored or has no partner, 2 for mistakes in the call, 3 when a limit of --require is not kept.";
 
 // What the command line says, before it is checked.
 struct Flags {
   teacache::EvalCommand command;
   std::string metrics;
   teacache::MetricOptions metric;
-  std::string size = "strict", length = "strict", decoder = "native", compat, compat_order, shard;
+  std::string items = "videos";
+  std::vector<std::string> require;
+  std::string compat, compat_order, shard;
   std::string device = "cpu";
   bool tf32 = false;
 };
@@ -65,24 +68,36 @@ void AddFlags(CLI::App* app, Flags* flags) {
       "--psnr-cap",
       flags->metric.psnr_cap,
       "Count frames above this many dB, identical ones included, as this; default: none");
-  app->add_option("--size",
-                  flags->size,
-                  "Pairs of different sizes: strict (an error), resize-gen, resize-gt, crop, or "
-                  "batch-eval (as TeaCache's batch_eval.py)")
-      ->capture_default_str();
-  app->add_option("--length",
-                  flags->length,
-                  "Pairs of different lengths: strict (an error) or min (frames that both have)")
-      ->capture_default_str();
+  teacache::AddChoice(
+      app,
+      "--size",
+      &evaluate.score.size,
+      teacache::kSizePolicies,
+      "Pairs of different sizes: strict (an error), resize-gen, resize-gt, crop, or "
+      "batch-eval (as TeaCache's batch_eval.py)");
+  teacache::AddChoice(
+      app,
+      "--length",
+      &evaluate.score.length,
+      teacache::kLengthPolicies,
+      "Pairs of different lengths: strict (an error) or min (frames that both have)");
   app->add_flag("--allow-missing",
                 flags->command.allow_missing,
                 "Videos without a partner do not change the exit code");
-  app->add_flag("--recursive", evaluate.recursive, "Search folders in folders");
-  app->add_option("--decoder",
-                  flags->decoder,
-                  "native (every coded frame, colour tags respected) or imageio (as imageio's "
-                  "ffmpeg pipe: constant frame rate)")
+  app->add_option(
+         "--items",
+         flags->items,
+         "videos (a folder of pictures is one video) or pictures (every picture of a folder "
+         "is an item, for image models)")
       ->capture_default_str();
+  app->add_option("--require", flags->require, teacache::kRequireHelp)->allow_extra_args(false);
+  app->add_flag("--recursive", evaluate.recursive, "Search folders in folders");
+  teacache::AddChoice(app,
+                      "--decoder",
+                      &evaluate.reader.decoder,
+                      teacache::kVideoDecoders,
+                      "native (every coded frame, colour tags respected) or imageio (as imageio's "
+                      "ffmpeg pipe: constant frame rate)");
   app->add_option("--compat",
                   flags->compat,
                   "teacache: pair, decode, cap and average as TeaCache's eval.py, print its line "
@@ -104,7 +119,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
                   evaluate.pooling.bootstrap_samples,
                   "Resamplings for the 95 % intervals; 0 = none")
       ->capture_default_str();
-  app->add_option("--seed", evaluate.pooling.seed, "Of the resampling")->capture_default_str();
+  app->add_option("--seed", evaluate.pooling.seed, "Seed of the resampling")->capture_default_str();
   app->add_option(
          "--jobs",
          evaluate.jobs,
@@ -130,7 +145,7 @@ void AddFlags(CLI::App* app, Flags* flags) {
       ->capture_default_str();
   app->add_flag(
       "--tf32", flags->tf32, "LPIPS on a GPU with TensorFloat-32: faster, and up to 5e-4 away");
-  app->add_flag("--json", flags->command.json, "Print JSON instead of tables");
+  teacache::AddJsonFlag(app, &flags->command.json);
   teacache::AddOverwriteFlag(app, &flags->command.owner);
 }
 
@@ -155,6 +170,7 @@ void ChooseMetrics(const Flags& flags, teacache::EvalCommand* command) {
       command->other_inputs.emplace_back("--weights", file);
     }
   }
+  teacache::CheckDeviceName(flags.device);
   if (flags.device == "cpu") return;
   score.scorer = teacache::LoadNetworksModule("The comparison on a GPU")
                      .MakeScorer(flags.device, score.metrics, flags.tf32);
@@ -163,17 +179,11 @@ void ChooseMetrics(const Flags& flags, teacache::EvalCommand* command) {
 teacache::EvalCommand ToCommand(const Flags& flags) {
   teacache::EvalCommand command = flags.command;
   teacache::EvaluateOptions& evaluate = command.evaluate;
+  command.requirements = teacache::ParseRequirements(flags.require);
   if (!command.merge.empty()) return command;
   evaluate.Validate();
-  evaluate.score.size = teacache::ParseSizePolicy(flags.size);
-  evaluate.score.length = teacache::ParseLengthPolicy(flags.length);
+  evaluate.items = teacache::ParseItems(flags.items);
   evaluate.shard = teacache::ChooseShard(flags.shard);
-  if (flags.decoder != "native" && flags.decoder != "imageio") {
-    teacache::ThrowUserError("--decoder", "must be native or imageio but is \"{}\"", flags.decoder);
-  }
-  if (flags.decoder == "imageio") {
-    evaluate.reader.decoder = teacache::VideoReaderOptions::Decoder::kImageio;
-  }
   if (!flags.compat.empty() && flags.compat != "teacache") {
     teacache::ThrowUserError("--compat", "must be teacache but is \"{}\"", flags.compat);
   }
@@ -197,6 +207,7 @@ int Evaluate(Flags flags) {
     outcome = teacache::RunEvalCommand(ToCommand(flags));
   }
   fmt::print("{}", outcome.text);
+  fmt::print(stderr, "{}", outcome.breaches);
   return outcome.exit_code;
 }
 

@@ -30,7 +30,7 @@ fs::path Folder() {
   return program.parent_path().parent_path() / "lib" / "teacache";
 }
 
-// The module, or why there is none.
+// The module, or why it could not be loaded.
 struct Loaded {
   const NetworksModule* module = nullptr;
   std::string problem;

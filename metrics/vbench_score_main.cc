@@ -18,15 +18,16 @@ constexpr const char* kDescription =
     "named \"{prompt}-{0 to 4}.mp4\" after the prompts of VBench_full_info.json, or anything with "
     "--custom. temporal_flickering needs nothing else; the other dimensions need networks that are "
     "exported once (docs/vbench-export.md) or the answers of a detector (--describe says what). "
-    "Exit code: 0, 1 when a video was not scored or is missing, 2 for mistakes in the call.";
+    "Exit code: 0, 1 when a video was not scored or is missing, 2 for mistakes in the call, 3 when a "
+    "limit of --require is not kept.";
 
 struct Flags {
   teacache::VbenchScoreCommand score;
   teacache::VbenchSetup setup;
-  std::string decoder = "native", shard;
+  std::string shard;
   bool describe = false;
+  std::vector<std::string> require;
   teacache::VbenchAggregateCommand aggregate;
-  std::string compat;
 };
 
 void AddInputFlags(CLI::App* app, Flags* flags) {
@@ -63,7 +64,8 @@ void AddRunFlags(CLI::App* app, Flags* flags) {
       "an interruption");
   app->add_flag(
       "--allow-missing", flags->score.allow_missing, "Missing videos do not change the exit code");
-  app->add_option("--device", flags->setup.device, "Of the networks: cpu, cuda or cuda:N")
+  app->add_option("--require", flags->require, teacache::kRequireHelp)->allow_extra_args(false);
+  app->add_option("--device", flags->setup.device, "Where the networks run: cpu, cuda or cuda:N")
       ->capture_default_str();
   app->add_option("--batch", evaluate.batch, "Frames that a feature network gets at a time")
       ->capture_default_str();
@@ -79,15 +81,17 @@ void AddRunFlags(CLI::App* app, Flags* flags) {
   app->add_flag("--allow-missing-parts",
                 flags->score.allow_missing_parts,
                 "With --merge: join the parts that are given; the result is marked as partial");
-  app->add_option(
-         "--decoder", flags->decoder, "native (every coded frame) or imageio (constant frame rate)")
-      ->capture_default_str();
+  teacache::AddChoice(app,
+                      "--decoder",
+                      &evaluate.reader.decoder,
+                      teacache::kVideoDecoders,
+                      "native (every coded frame) or imageio (constant frame rate)");
   app->add_option("--bootstrap",
                   evaluate.pooling.bootstrap_samples,
                   "Resamplings for the 95 % intervals; 0 = none")
       ->capture_default_str();
-  app->add_option("--seed", evaluate.pooling.seed, "Of the resampling")->capture_default_str();
-  app->add_flag("--json", flags->score.json, "Print JSON instead of tables");
+  app->add_option("--seed", evaluate.pooling.seed, "Seed of the resampling")->capture_default_str();
+  teacache::AddJsonFlag(app, &flags->score.json);
   teacache::AddOverwriteFlag(app, &flags->score.owner);
   app->add_flag("--describe",
                 flags->describe,
@@ -102,23 +106,26 @@ CLI::App* AddAggregate(CLI::App* app, Flags* flags) {
   sub->add_option("--scores",
                   flags->aggregate.scores,
                   "Folder of *_eval_results.json files; may be given several times");
-  sub->add_option("--compat",
-                  flags->compat,
-                  "teacache: round, check and write as TeaCache's cal_vbench.py; vbench: as "
-                  "VBench's script, where a missing dimension counts 0");
+  teacache::AddChoice(sub,
+                      "--compat",
+                      &flags->aggregate.compat,
+                      teacache::kVbenchCompats,
+                      "teacache: round, check and write as TeaCache's cal_vbench.py; vbench: as "
+                      "VBench's script, where a missing dimension counts 0");
   sub->add_flag("--partial",
                 flags->aggregate.partial,
                 "Totals over the dimensions that are there, marked as partial");
   sub->add_option("--out",
                   flags->aggregate.out,
                   "Folder for the totals; default with --compat teacache: that of the scores");
-  sub->add_flag("--json", flags->aggregate.json, "Print JSON instead of a table");
+  teacache::AddJsonFlag(sub, &flags->aggregate.json);
   teacache::AddOverwriteFlag(sub, &flags->aggregate.owner);
   return sub;
 }
 
 int Score(Flags* flags) {
   const teacache::InterruptGuard interrupt;
+  flags->score.requirements = teacache::ParseRequirements(flags->require);
   teacache::VbenchScoreOutcome outcome;
   {
     teacache::ProgressPrinter progress;
@@ -127,13 +134,6 @@ int Score(Flags* flags) {
     if (flags->score.merge.empty()) {
       evaluate.Validate();
       evaluate.shard = teacache::ChooseShard(flags->shard);
-      if (flags->decoder != "native" && flags->decoder != "imageio") {
-        teacache::ThrowUserError(
-            "--decoder", "must be native or imageio but is \"{}\"", flags->decoder);
-      }
-      if (flags->decoder == "imageio") {
-        evaluate.reader.decoder = teacache::VideoReaderOptions::Decoder::kImageio;
-      }
       for (const std::string& file : flags->setup.detections) {
         flags->score.other_inputs.emplace_back("--detections", file);
       }
@@ -146,6 +146,7 @@ int Score(Flags* flags) {
     outcome = teacache::RunVbenchScore(flags->score);
   }
   std::cout << outcome.text;
+  std::cerr << outcome.breaches;
   return outcome.exit_code;
 }
 
@@ -160,7 +161,6 @@ int main(int argc, char** argv) {
   app.require_subcommand(0, 1);
   return teacache::RunProgram(&app, argc, argv, [&] {
     if (aggregate->parsed()) {
-      flags.aggregate.compat = teacache::ParseVbenchCompat(flags.compat);
       std::cout << teacache::RunVbenchAggregate(flags.aggregate);
       return 0;
     }

@@ -13,6 +13,7 @@
 #include "reports/data/report_json.h"
 #include "reports/findings/choices.h"
 #include "reports/findings/diff.h"
+#include "reports/findings/gate.h"
 #include "reports/findings/labels.h"
 #include "reports/render/render.h"
 #include "reports/sweep/metric_flags.h"
@@ -65,15 +66,33 @@ std::vector<std::string> Split(const std::string& list) {
   return words;
 }
 
-int PrintOutcome(const Report& report, const std::string& page, int failed) {
+// Prints what is not met of --require; the exit code.
+int CheckGate(const Report& report, const std::vector<Requirement>& requirements, int code) {
+  const std::vector<RequirementOutcome> outcomes = CheckReport(report, requirements);
+  fmt::print(stderr, "{}", BreachLines(outcomes));
+  return ExitCodeOf(outcomes, code);
+}
+
+void AddRequireFlag(CLI::App* app, std::vector<std::string>* require) {
+  app->add_option("--require",
+                  *require,
+                  std::string(kRequireHelp) + ". Every setting but the uncached one must keep it")
+      ->allow_extra_args(false);
+}
+
+int PrintOutcome(const Report& report,
+                 const std::string& page,
+                 int failed,
+                 const std::vector<Requirement>& requirements) {
   for (const std::string& line : ConclusionTexts(report)) fmt::print("* {}\n", line);
   fmt::print("{}\n", page);
   for (const std::string& warning : report.context.warnings) {
     fmt::print(stderr, "note: {}\n", warning);
   }
-  if (failed == 0) return 0;
-  fmt::print(stderr, "{} videos failed or are missing; the page lists them\n", failed);
-  return 1;
+  if (failed > 0) {
+    fmt::print(stderr, "{} videos failed or are missing; the page lists them\n", failed);
+  }
+  return CheckGate(report, requirements, failed > 0 ? 1 : 0);
 }
 
 // Values of flags as they are typed.
@@ -83,9 +102,9 @@ struct SweepFlags {
   std::string seeds = "0";
   std::string thresholds = "auto";
   std::string baselines = "uniform,mask,magcache,steps";
-  std::string teacache_mode = "strict";
   std::string floor = "30";
   bool dry_run = false;
+  std::vector<std::string> require;
   MetricFlags metrics;
   OutputOwner owner;
   VbenchSetup vbench;
@@ -95,7 +114,7 @@ void AddFloorFlag(CLI::App* app, std::string* floor) {
   app->add_option(
          "--floor,--psnr-floor",
          *floor,
-         "score that the worst 5 % of the videos (of fewer than 20 the worst one) must keep "
+         "Score that the worst 5 % of the videos (of fewer than 20 the worst one) must keep "
          "for a setting to be recommended: METRIC=NUMBER, or a number in dB of PSNR")
       ->capture_default_str();
 }
@@ -111,54 +130,57 @@ void CheckFloorMetric(const ReportFloor& floor, const Metrics& metrics) {
 
 void AddSweepPromptFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags) {
   app->add_option(
-      "--fit-prompts", flags->fit_prompts, "file of prompts for the fit; default the system's");
-  app->add_option("--prompts", flags->test_prompts, "file of test prompts; default the system's");
+      "--fit-prompts", flags->fit_prompts, "File of prompts for the fit; default: the system's");
+  app->add_option("--prompts", flags->test_prompts, "File of test prompts; default: the system's");
   app->add_option(
-         "--fit-count", options->demo_fit_prompts, "how many of the system's own for the fit")
+         "--fit-count", options->demo_fit_prompts, "Number of the system's own prompts for the fit")
       ->capture_default_str();
   app->add_option(
-         "--count", options->demo_test_prompts, "how many of the system's own for the test")
+         "--count", options->demo_test_prompts, "Number of the system's own prompts for the test")
       ->capture_default_str();
-  app->add_option("--seeds", flags->seeds, "seeds of the starting noise, like 0-4")
+  app->add_option("--seeds", flags->seeds, "Seeds of the initial noise, e.g. 0-4")
       ->capture_default_str();
 }
 
 void AddExperimentFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags) {
-  app->add_option("--thresholds",
-                  flags->thresholds,
-                  "of TeaCache, separated by commas; auto or auto:N = N of them (7), spaced evenly "
-                  "in skipped calls until the speed-up saturates")
+  app->add_option(
+         "--thresholds",
+         flags->thresholds,
+         "Thresholds of TeaCache, separated by commas; auto or auto:N = N of them (7), spaced evenly "
+         "in skipped calls until the speed-up saturates")
       ->capture_default_str();
   app->add_option("--coeffs",
                   options->coeffs,
-                  "coefficient set: fitted (on the fit prompts), published (for this model), the "
+                  "Coefficient set: fitted (on the fit prompts), published (for this model), the "
                   "name of a published set (fit-coeffs list), a list of numbers, or a file; may be "
-                  "given several times, the first is the one that baselines are listed for first")
+                  "given several times; baselines use as many calls as the first")
       ->capture_default_str();
-  app->add_option("--degree", options->degree, "of the fitted polynomial")->capture_default_str();
-  AddTeaCacheModeFlag(app, &flags->teacache_mode);
-  app->add_option("--baselines",
-                  flags->baselines,
-                  "compared at as many computed calls, video by video: any of uniform, mask, "
-                  "magcache, steps, or none")
+  app->add_option("--degree", options->degree, "Degree of the fitted polynomial")
+      ->capture_default_str();
+  AddTeaCacheModeFlag(app, &options->teacache_mode);
+  app->add_option(
+         "--baselines",
+         flags->baselines,
+         "Policies compared at equal computed calls, video by video: any of uniform, mask, "
+         "magcache, steps, or none")
       ->capture_default_str();
   app->add_option(
-         "--timed-runs", options->timed_runs, "timed runs of every video, settings in turn")
+         "--timed-runs", options->timed_runs, "Timed runs of every video; settings take turns")
       ->capture_default_str();
   app->add_option("--max-minutes",
                   options->max_minutes,
-                  "begin no test prompt that would end later; 0 = all prompts")
+                  "Start no test prompt that would end later; 0 = all prompts")
       ->capture_default_str();
   AddFloorFlag(app, &flags->floor);
-  app->add_option("--threads", options->threads, "threads within one video")->capture_default_str();
+  app->add_option("--threads", options->threads, "Threads within one video")->capture_default_str();
   app->add_flag("--lossy",
                 options->lossy,
-                "keep and score H.264 files only; default FFV1 for scores, H.264 for the page");
-  app->add_option("--crf", options->crf, "quality of the H.264 files, 0 to 51")
+                "Keep and score H.264 files only; default: FFV1 for scores, H.264 for the page");
+  app->add_option("--crf", options->crf, "Quality of the H.264 files, 0 (lossless) to 51")
       ->capture_default_str();
   app->add_flag("--embed-videos",
                 options->embed_videos,
-                "put the videos into the page, so that it can be mailed alone");
+                "Put the videos into the page, which can then be sent as one file");
 }
 
 void SetThresholds(const std::string& text, SweepOptions* options) {
@@ -216,63 +238,73 @@ void AddSweepOutputs(const std::string& folder,
   }
 }
 
-int RenderMain(int argc, char** argv) {
+struct RenderFlags {
   RenderOptions options;
   MetricFlags metrics;
   VbenchSetup vbench;
+  OutputOwner owner;
+  std::vector<std::string> require;
   std::string fit_prompts;
   std::string floor = "30";
-  CLI::App app(
+};
+
+CLI::App* AddRender(CLI::App* app, RenderFlags* flags) {
+  CLI::App* render = app->add_subcommand(
+      "render",
       "Makes the page of runs made elsewhere. Each FOLDER is one setting (videos, and perhaps "
       "setting.json and timing.csv or timing.jsonl, as datasets/FORMATS.md describes), a folder of "
       "such folders, a run folder of generate-videos, or a finished sweep. Videos are scored as "
-      "eval-metrics scores them, against the uncached setting of the same model.",
-      "sweep-report render");
-  app.add_option("FOLDER", options.folders, "settings, folders of settings, or sweeps")->required();
-  app.add_option("--out", options.out, "folder of the report")->required();
-  app.add_option("--uncached",
-                 options.uncached,
-                 "name of the uncached setting's folder; default the one that says so");
-  app.add_option("--title", options.title, "heading of the page");
-  app.add_option("--fit-prompts", fit_prompts, "file of the prompts of the fit, to be told apart");
-  AddFloorFlag(&app, &floor);
-  app.add_option("--jobs", options.jobs, "videos scored at a time; 0 = one per processor")
+      "eval-metrics scores them, against the uncached setting of the same model.");
+  RenderOptions& options = flags->options;
+  render->add_option("FOLDER", options.folders, "Settings, folders of settings, or sweeps")
+      ->required();
+  render->add_option("--out", options.out, "Folder of the report")->required();
+  render->add_option("--uncached",
+                     options.uncached,
+                     "Name of the uncached setting's folder; default: the one that says so");
+  render->add_option("--title", options.title, "Heading of the page");
+  render->add_option(
+      "--fit-prompts", flags->fit_prompts, "File of the prompts of the fit, which are marked");
+  AddFloorFlag(render, &flags->floor);
+  render->add_option("--jobs", options.jobs, "Videos scored at a time; 0 = one per processor")
       ->capture_default_str();
-  app.add_flag("--embed-videos",
-               options.embed_videos,
-               "put the videos into the page, so that it can be mailed alone");
-  AddMetricFlags(&app, &metrics);
-  AddVbenchFlags(&app, &vbench);
-  OutputOwner owner;
-  AddOverwriteFlag(&app, &owner);
-  return RunProgram(&app, argc - 1, argv + 1, [&] {
-    const InterruptGuard guard;
-    ProgressPrinter progress;
-    options.progress = &progress;
-    options.argv = PortableArguments(argc, argv);
-    if (!fit_prompts.empty()) options.fit_prompts = ReadPrompts(fit_prompts);
-    options.floor = ParseFloor(floor);
-    options.Validate();
-    OutputCheck check;
-    for (const std::string& folder : options.folders) check.Keeps("FOLDER", folder);
-    check.Reads("--fit-prompts", fit_prompts);
-    AddReportOutputs(options.out, &check);
-    check.OwnedBy(owner);
-    check.Run();
-    check.Begin();
-    options.metrics = ChooseMetrics(metrics, &options.notes);
-    CheckFloorMetric(options.floor, options.metrics);
-    options.vbench = ChooseVbench(vbench, "cpu");
-    const RenderOutcome outcome = RenderReport(options);
-    check.Finish();
-    if (!options.embed_videos) {
-      fmt::print(
-          stderr,
-          "note: the page plays the videos where they are; --embed-videos puts them into the "
-          "page, so that it can be mailed alone\n");
-    }
-    return PrintOutcome(outcome.report, outcome.page, outcome.failed);
-  });
+  render->add_flag("--embed-videos",
+                   options.embed_videos,
+                   "Put the videos into the page, which can then be sent as one file");
+  AddMetricFlags(render, &flags->metrics);
+  AddVbenchFlags(render, &flags->vbench);
+  AddOverwriteFlag(render, &flags->owner);
+  AddRequireFlag(render, &flags->require);
+  return render;
+}
+
+int Render(RenderFlags* flags) {
+  const std::vector<Requirement> requirements = ParseRequirements(flags->require);
+  const InterruptGuard guard;
+  ProgressPrinter progress;
+  RenderOptions& options = flags->options;
+  options.progress = &progress;
+  if (!flags->fit_prompts.empty()) options.fit_prompts = ReadPrompts(flags->fit_prompts);
+  options.floor = ParseFloor(flags->floor);
+  options.Validate();
+  OutputCheck check;
+  for (const std::string& folder : options.folders) check.Keeps("FOLDER", folder);
+  check.Reads("--fit-prompts", flags->fit_prompts);
+  AddReportOutputs(options.out, &check);
+  check.OwnedBy(flags->owner);
+  check.Run();
+  check.Begin();
+  options.metrics = ChooseMetrics(flags->metrics, &options.notes);
+  CheckFloorMetric(options.floor, options.metrics);
+  options.vbench = ChooseVbench(flags->vbench, "cpu");
+  const RenderOutcome outcome = RenderReport(options);
+  check.Finish();
+  if (!options.embed_videos) {
+    fmt::print(stderr,
+               "note: the page plays the videos where they are; --embed-videos puts them into the "
+               "page, which can then be sent as one file\n");
+  }
+  return PrintOutcome(outcome.report, outcome.page, outcome.failed, requirements);
 }
 
 // The file of a report that is given by its file or its folder.
@@ -280,33 +312,45 @@ std::string ReportPath(const std::string& path) {
   return std::filesystem::is_directory(path) ? path + "/report.json" : path;
 }
 
-int DiffMain(int argc, char** argv) {
+struct DiffFlags {
   std::string a;
   std::string b;
   std::string json;
-  CLI::App app(
-      "Compares two reports: which settings became better or worse from A to B, beyond the 95 % "
-      "intervals.",
-      "sweep-report diff");
-  app.add_option("A", a, "report.json, or the folder that holds it")->required();
-  app.add_option("B", b, "the other one")->required();
-  app.add_option("--json", json, "write all figures into this file; - = standard output");
   OutputOwner owner;
-  AddOverwriteFlag(&app, &owner);
-  return RunProgram(&app, argc - 1, argv + 1, [&] {
-    OutputCheck check;
-    for (const std::string& report : {a, b}) check.Reads("report", ReportPath(report));
-    check.WritesFile("--json", json == "-" ? "" : json);
-    check.OwnedBy(owner);
-    check.Run();
-    check.Begin();
-    const ReportDiff difference =
-        DiffReports(ReadReportJson(ReportPath(a)), ReadReportJson(ReportPath(b)));
-    if (!json.empty() && json != "-") AtomicWriteFile(json, DifferenceJson(difference));
-    check.Finish();
-    fmt::print("{}", json == "-" ? DifferenceJson(difference) : DifferenceText(difference));
-    return 0;
-  });
+  std::vector<std::string> require;
+};
+
+CLI::App* AddDiff(CLI::App* app, DiffFlags* flags) {
+  CLI::App* diff = app->add_subcommand(
+      "diff",
+      "Compares two reports: which settings became better or worse from A to B, beyond the 95 % "
+      "intervals. --require is about B.");
+  diff->add_option("A", flags->a, "report.json, or the folder that holds it")->required();
+  diff->add_option("B", flags->b, "The other one")->required();
+  AddJsonFlag(diff, &flags->json);
+  AddOverwriteFlag(diff, &flags->owner);
+  AddRequireFlag(diff, &flags->require);
+  return diff;
+}
+
+int Diff(const DiffFlags& flags) {
+  const std::vector<Requirement> requirements = ParseRequirements(flags.require);
+  const std::string a = ReportPath(flags.a), b = ReportPath(flags.b);
+  OutputCheck check;
+  for (const std::string& report : {a, b}) check.Reads("report", report);
+  check.WritesFile("--json", flags.json == "-" ? "" : flags.json);
+  check.OwnedBy(flags.owner);
+  check.Run();
+  check.Begin();
+  const Report report = ReadReportJson(b);
+  const ReportDiff difference = DiffReports(ReadReportJson(a), report);
+  const std::string json = DifferenceJson(difference);
+  if (!flags.json.empty() && flags.json != "-") AtomicWriteFile(flags.json, json);
+  check.Finish();
+  fmt::print("{}", flags.json == "-" ? json : DifferenceText(difference));
+  int failed = 0;
+  for (const ReportRow& row : report.rows) failed += row.failed;
+  return CheckGate(report, requirements, failed > 0 && !requirements.empty() ? 1 : 0);
 }
 
 // Flags of a report, which cannot differ between its models.
@@ -323,19 +367,22 @@ const std::vector<std::string> kCommonFlags = {"--model",
                                                "--vbench-network",
                                                "--embed-videos",
                                                "--overwrite",
+                                               "--require",
                                                "--dry-run"};
 
 void AddSweepFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags) {
   AddSystemFlags(app, &options->model, &options->system);
   app->get_option("--model")->join(',');
-  app->add_option("--out", options->out, "folder to fill or go on with")->required();
+  app->add_option("--out", options->out, "Folder to fill or go on with");
   AddSweepPromptFlags(app, options, flags);
   AddExperimentFlags(app, options, flags);
   AddMetricFlags(app, &flags->metrics);
   AddVbenchFlags(app, &flags->vbench);
   AddOverwriteFlag(app, &flags->owner);
-  app->add_flag(
-      "--dry-run", flags->dry_run, "print the plan, calls, estimated time and disk; stop");
+  AddRequireFlag(app, &flags->require);
+  app->add_flag("--dry-run",
+                flags->dry_run,
+                "Print the plan with calls, estimated time and disk space, and stop");
 }
 
 // What the typed values say, once they are parsed.
@@ -345,7 +392,6 @@ void Interpret(const SweepFlags& flags, SweepOptions* options) {
   options->seeds = ParseSeeds(flags.seeds);
   SetThresholds(flags.thresholds, options);
   options->floor = ParseFloor(flags.floor);
-  options->teacache_mode = ParseTeaCacheMode(flags.teacache_mode);
   options->baselines =
       flags.baselines == "none" ? std::vector<std::string>() : Split(flags.baselines);
 }
@@ -391,6 +437,7 @@ int Sweep(std::vector<SweepOptions> sweeps, const std::string& out, const SweepF
   const InterruptGuard guard;
   ProgressPrinter progress;
   for (SweepOptions& sweep : sweeps) sweep.progress = &progress;
+  const std::vector<Requirement> requirements = ParseRequirements(flags.require);
   if (flags.dry_run) return Plan(sweeps);
   std::vector<std::string> notes;
   const Metrics metrics = ChooseMetrics(flags.metrics, &notes);
@@ -408,55 +455,67 @@ int Sweep(std::vector<SweepOptions> sweeps, const std::string& out, const SweepF
                out);
     return 1;
   }
-  return PrintOutcome(outcome.report, outcome.page, outcome.failed);
+  return PrintOutcome(outcome.report, outcome.page, outcome.failed, requirements);
 }
 
-int SweepMain(int argc, char** argv) {
+int SweepOf(const SweepOptions& options,
+            const SweepFlags& flags,
+            const std::vector<std::string>& arguments,
+            const std::vector<std::string>& argv) {
+  // Not required() of CLI11: sub-commands have flags of their own.
+  if (options.out.empty()) ThrowUserError("--out", "is required (see --help)");
+  const std::vector<std::string> models = Split(options.model);
+  if (models.empty()) ThrowUserError("--model", "must name at least one");
+  CheckDistinct(models, "--model");
+  CheckModelFlags(SystemNames(), models, kCommonFlags, arguments);
+  OutputCheck check;
+  AddSweepOutputs(options.out, models, &check);
+  std::vector<SweepOptions> sweeps;
+  for (const std::string& model : models) {
+    sweeps.push_back(OptionsFor(model, arguments));
+    sweeps.back().argv = argv;
+    AddSystemInputs(sweeps.back().system, &check);
+    for (const std::string& set : sweeps.back().coeffs) check.Reads("--coeffs", set);
+  }
+  check.Reads("--fit-prompts", flags.fit_prompts);
+  check.Reads("--prompts", flags.test_prompts);
+  check.OwnedBy(flags.owner);
+  check.Run();
+  return Sweep(std::move(sweeps), options.out, flags);
+}
+
+int Main(int argc, char** argv) {
   SweepOptions options;
   SweepFlags flags;
+  RenderFlags render_flags;
+  DiffFlags diff_flags;
   CLI::App app(
       "Runs the whole experiment: records full runs of the fit prompts, fits the polynomial, "
       "generates the test prompts uncached, with TeaCache at every threshold and by every baseline "
       "with as many computed calls, scores all against the uncached videos, and writes "
       "report.html, report.json, report.csv and report.md. Running again goes on where it was "
-      "stopped, and makes anew only what depends on a changed flag.\n"
+      "stopped, and repeats only what depends on a changed flag.\n"
       "Several models in one report: --model a,b; flags of one of them: --MODEL.FLAG, as "
-      "--latte.weights DIR.\n"
-      "Also: sweep-report render FOLDER... (runs made elsewhere), sweep-report diff A B.",
+      "--latte.weights DIR.",
       "sweep-report");
+  app.require_subcommand(0, 1);
   AddSweepFlags(&app, &options, &flags);
+  const CLI::App* render = AddRender(&app, &render_flags);
+  const CLI::App* diff = AddDiff(&app, &diff_flags);
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const std::vector<std::string> common = ArgumentsFor("", SystemNames(), arguments);
   std::vector<const char*> words = {argv[0]};
   for (const std::string& word : common) words.push_back(word.c_str());
   return RunProgram(&app, static_cast<int>(words.size()), words.data(), [&] {
-    const std::vector<std::string> models = Split(options.model);
-    if (models.empty()) ThrowUserError("--model", "must name at least one");
-    CheckDistinct(models, "--model");
-    CheckModelFlags(SystemNames(), models, kCommonFlags, arguments);
-    OutputCheck check;
-    AddSweepOutputs(options.out, models, &check);
-    std::vector<SweepOptions> sweeps;
-    for (const std::string& model : models) {
-      sweeps.push_back(OptionsFor(model, arguments));
-      sweeps.back().argv = PortableArguments(argc, argv);
-      AddSystemInputs(sweeps.back().system, &check);
-      for (const std::string& set : sweeps.back().coeffs) check.Reads("--coeffs", set);
-    }
-    check.Reads("--fit-prompts", flags.fit_prompts);
-    check.Reads("--prompts", flags.test_prompts);
-    check.OwnedBy(flags.owner);
-    check.Run();
-    return Sweep(std::move(sweeps), options.out, flags);
+    const std::vector<std::string> whole = PortableArguments(argc, argv);
+    render_flags.options.argv = whole;
+    if (render->parsed()) return Render(&render_flags);
+    if (diff->parsed()) return Diff(diff_flags);
+    return SweepOf(options, flags, arguments, whole);
   });
 }
 
 }  // namespace
 }  // namespace teacache
 
-int main(int argc, char** argv) {
-  const std::string command = argc > 1 ? argv[1] : "";
-  if (command == "render") return teacache::RenderMain(argc, argv);
-  if (command == "diff") return teacache::DiffMain(argc, argv);
-  return teacache::SweepMain(argc, argv);
-}
+int main(int argc, char** argv) { return teacache::Main(argc, argv); }

@@ -25,7 +25,7 @@ inline std::vector<std::string> ReadPromptsAndWarn(const std::string& file,
                                                    ProgressSink* progress) {
   PromptList list = ReadPromptList(file);
   for (const std::string& prompt : list.repeated) {
-    progress->Warn(fmt::format("{}: \"{}\" is there twice and is taken once", file, prompt));
+    progress->Warn(fmt::format("{}: \"{}\" appears twice and is used once", file, prompt));
   }
   return std::move(list.prompts);
 }
@@ -50,7 +50,7 @@ inline void AddTextFlags(CLI::App* app, SystemOptions* system) {
       ->group(group);
   app->add_option("--aesthetic-score",
                   system->aesthetic_score,
-                  "put behind every prompt (open-sora); default 6.5, negative = nothing")
+                  "appended to every prompt (open-sora); default 6.5, negative = nothing")
       ->group(group);
   app->add_option("--motion-score", system->motion_score, "the same; default: nothing")
       ->group(group);
@@ -66,7 +66,7 @@ inline void AddCheckpointFlags(CLI::App* app, SystemOptions* system) {
                   system->transformer,
                   "folder or file of the transformer; default: by its published name in --weights")
       ->group(group);
-  app->add_option("--vae", system->vae, "the same of the decoder")->group(group);
+  app->add_option("--vae", system->vae, "the same for the decoder")->group(group);
   AddTextFlags(app, system);
   app->add_option("--prompt-embeddings",
                   system->prompt_embeddings,
@@ -84,15 +84,14 @@ inline void AddCheckpointFlags(CLI::App* app, SystemOptions* system) {
   app->add_option("--aspect-ratio", system->aspect_ratio, "like 9:16 (open-sora)")->group(group);
 }
 
-// See ParseTeaCacheMode.
-inline void AddTeaCacheModeFlag(CLI::App* app, std::string* mode) {
-  app->add_option(
-         "--teacache-mode",
-         *mode,
-         "teacache: strict = change measured exactly, first and last call always computed; "
-         "reference = as the published code, with its rounding to the model's dtype and its "
-         "comparison of timesteps, which may leave the last call to the threshold")
-      ->capture_default_str();
+inline void AddTeaCacheModeFlag(CLI::App* app, TeaCacheMode* mode) {
+  AddChoice(app,
+            "--teacache-mode",
+            mode,
+            kTeaCacheModes,
+            "teacache: strict = change measured exactly, first and last call always computed; "
+            "reference = as the published code, with its rounding to the model's dtype and its "
+            "comparison of timesteps, which may leave the last call to the threshold");
 }
 
 // No output may be one of the system's files.
@@ -144,7 +143,7 @@ inline void AddPromptFlags(CLI::App* app, PromptFlags* flags) {
   app->add_option("--prompts", flags->file, kPromptsHelp);
   app->add_option("--prompt", flags->texts, "a prompt; may be given several times");
   app->add_option(
-      "--demo", flags->demo, "so many demonstration prompts of the system, always the same");
+      "--demo", flags->demo, "number of demonstration prompts of the system, always the same ones");
   app->add_option("--seeds", flags->seeds, "seeds of the starting noise, like 0-4 or 0,7")
       ->capture_default_str();
 }

@@ -24,6 +24,7 @@
 #include "runners/sampling/policy_record.h"
 #include "runners/systems/pixel_key.h"
 #include "runners/systems/system_list.h"
+#include "runners/use_coefficients.h"
 
 namespace teacache {
 
@@ -34,6 +35,7 @@ void Visit(Archive& archive, VideoTiming& timing) {
   archive.Required("file", timing.file);
   archive.Optional("sha256", timing.sha256);
   archive.Required("calls", CallsText{timing.computed});
+  archive.Optional("outside_range", timing.outside_range);
   archive.Required("scene", timing.scene);
   archive.Required("transformer_seconds", timing.transformer_seconds);
   archive.Required("decode_seconds", timing.decode_seconds);
@@ -291,6 +293,7 @@ class RunFolder {
     timing.seed = item.seed;
     timing.file = FileOf(item.prompt, item.seed);
     timing.computed = made.sample.Computed();
+    timing.outside_range = CountOutside(made.sample.calls, options_.fitted_range).outside;
     timing.transformer_seconds = made.transformer_seconds;
     timing.decode_seconds = made.decode_seconds;
     VideoWriterOptions video = options_.video;

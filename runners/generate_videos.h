@@ -32,6 +32,7 @@ struct GenerateOptions : PromptWork {
   SystemOptions system;
   PolicyOptions policy;
   int forecast = 0;               // order of what skipped calls get (SampleOptions::forecast)
+  Interval fitted_range;          // of x, to count calls outside it; (0, 0) = unknown
   std::string out;                // run folder
   VideoWriterOptions video;       // codec; fps 0 = the system's
   bool record = false;            // write trace.jsonl too
@@ -45,6 +46,7 @@ struct VideoTiming {
   std::string file;            // relative to the run folder
   std::string sha256;          // of the file; "" = unknown (0.1.0)
   std::vector<bool> computed;  // per call
+  int outside_range = 0;       // decided calls whose x was outside GenerateOptions::fitted_range
   double transformer_seconds = 0;
   double decode_seconds = 0;
   double total_seconds = 0;  // writing included

@@ -12,6 +12,7 @@
 #include "runners/cli_options.h"
 #include "runners/generate_videos.h"
 #include "runners/systems/system_list.h"
+#include "runners/use_coefficients.h"
 
 namespace teacache {
 namespace {
@@ -29,9 +30,9 @@ struct CacheFlags {
   AllPolicies<PolicyOptions>::Tuple policies;
   std::optional<double> threshold;
   std::string coeffs;
-  std::string teacache_mode = "strict";
   std::string mag_ratios;
   bool lossless = false;
+  bool force_coeffs = false;
 
   // The policy of --cache with its flags; files are not read yet. Throws UserError.
   PolicyOptions Chosen() const {
@@ -62,8 +63,12 @@ void AddCacheFlags(CLI::App* app, CacheFlags* flags) {
       ->default_str("0.1, fbcache and easycache 0.05");
   app->add_option("--coeffs",
                   flags->coeffs,
-                  "teacache: coefficients file of fit-coeffs; default the published ones");
-  AddTeaCacheModeFlag(app, &flags->teacache_mode);
+                  "teacache: coefficients file of fit-coeffs, its threshold unless --threshold is "
+                  "given; default: the published ones");
+  app->add_flag("--force-coeffs",
+                flags->force_coeffs,
+                "teacache: use coefficients of another model or signal");
+  AddTeaCacheModeFlag(app, &std::get<TeaCache>(flags->policies).mode);
   app->add_option("--mag-ratios",
                   flags->mag_ratios,
                   "magcache: ratios of the residual's size (fit-coeffs --emit magcache)");
@@ -78,11 +83,14 @@ void AddForecastFlag(CLI::App* app, int* forecast) {
       ->capture_default_str();
 }
 
-void ChooseCoefficients(const System& system, const std::string& coeffs, TeaCache* teacache) {
-  if (!coeffs.empty()) {
-    const CoefficientSet set = ReadCoefficients(coeffs).set;
-    teacache->polynomial = Polynomial(set.coefficients);
-    teacache->range = {set.x_min, set.x_max};
+void ChooseCoefficients(const System& system, const CacheFlags& flags, TeaCache* teacache) {
+  if (!flags.coeffs.empty()) {
+    const UsedCoefficients used = UseCoefficients(
+        ReadCoefficients(flags.coeffs), flags.coeffs, system.info(), flags.force_coeffs);
+    for (const std::string& warning : used.warnings) fmt::print(stderr, "warning: {}\n", warning);
+    teacache->polynomial = Polynomial(used.set.coefficients);
+    teacache->range = {used.set.x_min, used.set.x_max};
+    if (used.set.threshold && !flags.threshold) teacache->threshold = *used.set.threshold;
     return;
   }
   if (const auto published = system.PublishedCoefficients()) {
@@ -137,13 +145,12 @@ int Generate(GenerateOptions options,
   }
   check.Run();
   options.policy = flags.Chosen();
-  const TeaCacheMode mode = ParseTeaCacheMode(flags.teacache_mode);
   if (flags.lossless) options.video.codec = VideoWriterOptions::Codec::kFfv1;
   const std::unique_ptr<System> system = LoadSystem(options.model, options.system);
   options.prompts = prompts.Prompts(*system, &progress);
   if (auto* teacache = std::get_if<TeaCache>(&options.policy)) {
-    teacache->mode = mode;
-    ChooseCoefficients(*system, flags.coeffs, teacache);
+    ChooseCoefficients(*system, flags, teacache);
+    options.fitted_range = teacache->range;
   }
   if (auto* magcache = std::get_if<MagCache>(&options.policy);
       magcache && !flags.mag_ratios.empty()) {
@@ -154,6 +161,7 @@ int Generate(GenerateOptions options,
       *system, options.system, options.jobs, options.prompts.size() * options.seeds.size());
   fmt::print(plan.dry_run() ? stdout : stderr, "{}", parts);
   if (plan.dry_run()) return 0;
+  MakePolicy(options.policy, system->info().calls);  // throws before a folder is made
   MakeFolders(options.out);
   check.Begin();
   if (owner.overwrite) {
@@ -164,7 +172,9 @@ int Generate(GenerateOptions options,
   for (const std::string& name : summary.shortened) fmt::print("shortened: {}\n", name);
   double computed = 0;
   double seconds = 0;
+  int outside = 0;
   for (const VideoTiming& timing : summary.videos) {
+    outside += timing.outside_range;
     computed +=
         static_cast<double>(std::count(timing.computed.begin(), timing.computed.end(), true));
     seconds += timing.transformer_seconds;
@@ -180,6 +190,12 @@ int Generate(GenerateOptions options,
       computed / n,
       system->info().calls,
       seconds / n);
+  if (outside > 0) {
+    fmt::print("x of {} calls was outside the fitted range [{:.4g}, {:.4g}], where f is a guess\n",
+               outside,
+               options.fitted_range.lo,
+               options.fitted_range.hi);
+  }
   PrintScenes(summary);
   fmt::print("{}{}", SummaryText(summary, "videos"), LastLine(options.shard));
   return summary.complete() ? 0 : 1;

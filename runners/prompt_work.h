@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "datasets/base/progress.h"
-#include "datasets/base/shard.h"
+#include "datasets/work/shard.h"
 #include "datasets/work/work_loop.h"
 #include "runners/systems/system.h"
 

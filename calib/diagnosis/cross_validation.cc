@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "calib/diagnosis/grouped_fit.h"
+#include "calib/fit/polynomial.h"
 #include "datasets/base/error.h"
 #include "datasets/base/statistics.h"
 
@@ -117,6 +118,41 @@ int DegreesPossible(const std::vector<Pair>& pairs, int max_degree) {
   return std::min(max_degree, static_cast<int>(different.size()) - 1);
 }
 
+// The different x in order, those that rounding alone tells apart counted as one.
+std::vector<double> DifferentXs(const std::vector<Pair>& pairs) {
+  std::vector<double> xs;
+  for (const Pair& pair : pairs) xs.push_back(pair.x);
+  std::ranges::sort(xs);
+  const double same = xs.empty() ? 0 : 1e-6 * (xs.back() - xs.front());
+  std::vector<double> different;
+  for (const double x : xs) {
+    if (different.empty() || x - different.back() > same) different.push_back(x);
+  }
+  return different;
+}
+
+// Whether f, somewhere between neighbouring x, is further outside its values at them than the noise
+// and a twentieth of all that it spans.
+bool Wiggles(const Polynomial& f, const std::vector<double>& xs, double noise) {
+  constexpr int kBetween = 8;
+  double lowest = HUGE_VAL;
+  double highest = -HUGE_VAL;
+  for (const double x : xs) {
+    lowest = std::min(lowest, f(x));
+    highest = std::max(highest, f(x));
+  }
+  const double allowed = std::max(noise, 0.05 * (highest - lowest));
+  for (size_t i = 1; i < xs.size(); ++i) {
+    const double a = f(xs[i - 1]);
+    const double b = f(xs[i]);
+    for (int k = 1; k < kBetween; ++k) {
+      const double y = f(xs[i - 1] + (xs[i] - xs[i - 1]) * k / kBetween);
+      if (y > std::max(a, b) + allowed || y < std::min(a, b) - allowed) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 double ErrorOf(const CrossValidation& cv, const FitOptions& options) {
@@ -160,7 +196,20 @@ DegreeTable CrossValidateDegrees(const PairSet& set, const FitOptions& options, 
   return table;
 }
 
-int ChooseDegree(const DegreeTable& table) {
+int HighestBearableDegree(const PairSet& set, const FitOptions& options, int max_degree) {
+  const std::vector<double> xs = DifferentXs(set.pairs);
+  const int three_each = static_cast<int>(xs.size()) / 3 - 1;
+  int highest = 1;
+  FitOptions own = options;
+  for (own.degree = 2; own.degree <= std::min(max_degree, three_each); ++own.degree) {
+    const FitSummary fit = FitPolynomial(Xs(set), Ys(set), own, Weights(set));
+    if (Wiggles(fit.polynomial, xs, fit.rmse)) break;
+    highest = own.degree;
+  }
+  return highest;
+}
+
+int ChooseDegree(const DegreeTable& table, int highest) {
   if (table.degrees.empty()) {
     ThrowUserError("fit", "x must take at least 2 different values but takes fewer");
   }
@@ -168,6 +217,7 @@ int ChooseDegree(const DegreeTable& table) {
   for (const std::vector<double>& errors : table.errors) {
     total.push_back(std::accumulate(errors.begin(), errors.end(), 0.0));
   }
+  total.resize(std::clamp<size_t>(static_cast<size_t>(highest), 1, total.size()));
   const size_t best =
       static_cast<size_t>(std::min_element(total.begin(), total.end()) - total.begin());
   const double count = static_cast<double>(table.errors[best].size());

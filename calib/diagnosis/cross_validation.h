@@ -39,8 +39,14 @@ struct DegreeTable {
 DegreeTable CrossValidateDegrees(const PairSet& pairs, const FitOptions& options, int max_degree);
 
 // The smallest degree whose error is not distinguishable from the best one's: within one standard
-// error of the difference over groups, or within 1 % in RMSE (MAE).
-int ChooseDegree(const DegreeTable& table);
+// error of the difference over groups, or within 1 % in RMSE (MAE). Only degrees up to `highest`.
+int ChooseDegree(const DegreeTable& table, int highest = 1000);
+
+// The highest degree that the pairs' different x can bear. Where the same few x come back in every
+// prompt (a time signal), leaving prompts out does not show what f does between them: there must be
+// three different x for each coefficient, and the fit to all pairs must not leave, between two
+// neighbours, the values at them by more than the noise. At least 1.
+int HighestBearableDegree(const PairSet& pairs, const FitOptions& options, int max_degree);
 
 // Throws UserError when the degree's error is more than 5 % above a lower degree's.
 void RefuseWorseDegree(const DegreeTable& table, const FitOptions& options);

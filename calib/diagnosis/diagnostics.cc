@@ -105,6 +105,7 @@ std::optional<int> FindCarryingCall(const std::vector<StepDiagnostics>& steps, d
 
 std::vector<LearningPoint> LearningCurve(const GroupedFit& fits,
                                          int num_groups,
+                                         const CrossValidation& left_one_out,
                                          int repeats,
                                          uint64_t seed) {
   std::vector<int> sizes;
@@ -122,6 +123,8 @@ std::vector<LearningPoint> LearningCurve(const GroupedFit& fits,
   std::vector<LearningPoint> curve;
   for (int size : sizes) {
     std::vector<double> rmse;
+    double pooled_sse = 0;
+    double pooled_n = 0;
     for (int repeat = 0; repeat < repeats; ++repeat) {
       for (int i = num_groups - 1; i > 0; --i) std::swap(order[i], order[random.Below(i + 1)]);
       std::vector<int> counts(num_groups, 0);
@@ -134,8 +137,15 @@ std::vector<LearningPoint> LearningCurve(const GroupedFit& fits,
         n += fits.Count(order[i]);
       }
       if (n > 0) rmse.push_back(std::sqrt(sse / n));
+      pooled_sse += sse;
+      pooled_n += n;
     }
-    if (const auto interval = Interval95(rmse)) curve.push_back({size, Median(rmse), *interval});
+    const auto interval = Interval95(rmse);
+    if (!interval) continue;
+    // Each left out once is what cross-validation did.
+    const double pooled =
+        size == num_groups - 1 ? left_one_out.rmse : std::sqrt(pooled_sse / pooled_n);
+    curve.push_back({size, pooled, *interval});
   }
   return curve;
 }
@@ -284,7 +294,8 @@ Diagnostics Diagnose(const PairSet& all,
     d.carrying_call = FindCarryingCall(d.steps, d.window.r2);
   }
   if (groups.name != "call") {
-    d.learning = LearningCurve(fits, groups.count, diagnostics.learning_repeats, diagnostics.seed);
+    d.learning =
+        LearningCurve(fits, groups.count, d.cv, diagnostics.learning_repeats, diagnostics.seed);
     d.enough_prompts = EnoughPrompts(d.learning, groups.count);
   }
   if (fitted.calls > 0) d.drift = MeasureDrifts(fitted, fit.polynomial);

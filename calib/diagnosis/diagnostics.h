@@ -45,7 +45,7 @@ struct StepDiagnostics {
 
 struct LearningPoint {
   int prompts = 0;  // fitted on this many
-  double rmse = 0;  // on the prompts left out, median over random choices
+  double rmse = 0;  // on the prompts left out, pooled over random choices; of all but one: over all
   Interval rmse95;  // over random choices
 };
 

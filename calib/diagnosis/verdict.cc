@@ -51,6 +51,7 @@ Evidence EvidenceOf(const PairSet& fitted, const FitOptions& options) {
   evidence.coefficients = options.degree + (options.through_origin ? 0 : 1);
   evidence.means = fitted.means;
   evidence.steps = fitted.calls > 0;
+  evidence.wrong = fitted.wrong;
   evidence.prompts = PromptsKnown(fitted) ? static_cast<int>(prompts.size()) : 0;
   return evidence;
 }
@@ -61,6 +62,7 @@ Judgement Judge(const FitOptions& options,
                 const CrossValidation& constant,
                 const CrossValidation& line,
                 const CrossValidation& step) {
+  if (!evidence.wrong.empty()) return {Verdict::kWrongData, evidence.wrong};
   if (const std::string reason = TooFew(evidence); !reason.empty()) {
     return {Verdict::kTooFew, reason};
   }
@@ -130,6 +132,8 @@ std::string ToString(Verdict verdict) {
       return "no signal";
     case Verdict::kTooFew:
       return "too few data";
+    case Verdict::kWrongData:
+      return "wrong data";
   }
   return "use";
 }

@@ -15,6 +15,7 @@ enum class Verdict {
   kUseSteps,      // the step number alone predicts better: use a mask or MagCache-like ratios
   kNoSignal,      // no better than a constant
   kTooFew,        // too few prompts or pairs to decide
+  kWrongData,     // the pairs cannot be what they claim to be
 };
 
 std::string ToString(Verdict verdict);
@@ -27,10 +28,11 @@ struct Judgement {
 // What the errors of a fit rest on.
 struct Evidence {
   int64_t pairs = 0;
-  int coefficients = 0;  // that are fitted
-  int prompts = 0;       // 0 = unknown
-  bool means = false;    // over prompts, whose differences are lost
-  bool steps = true;     // known: the step number alone can be compared
+  int coefficients = 0;    // that are fitted
+  int prompts = 0;         // 0 = unknown
+  bool means = false;      // over prompts, whose differences are lost
+  bool steps = true;       // known: the step number alone can be compared
+  std::string wrong = {};  // PairSet::wrong
 };
 Evidence EvidenceOf(const PairSet& fitted, const FitOptions& options);
 

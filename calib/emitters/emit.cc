@@ -7,6 +7,7 @@
 #include <set>
 
 #include "calib/emitters/emitter.h"
+#include "calib/expected_signal.h"
 #include "calib/fit/polynomial.h"
 #include "calib/replay/engine_warnings.h"
 #include "datasets/base/error.h"
@@ -30,6 +31,18 @@ ordered_json SetFacts(const CoefficientSet& set) {
   return j;
 }
 
+ordered_json FactsJson(const EmitFacts& facts) {
+  ordered_json j;
+  j["verdict"] = {{"kind", facts.verdict}, {"text", facts.verdict_text}};
+  if (!facts.threshold_text.empty()) j["threshold"] = facts.threshold_text;
+  if (!facts.reached) j["target_reached"] = false;
+  if (facts.mean_skips >= 0) {
+    j["predicted_skips"] = facts.mean_skips;
+    j["predicted_speedup"] = facts.speedup;
+  }
+  return j;
+}
+
 std::string Provenance(const EmitFormat& format,
                        const EmitInput& input,
                        const EmittedText& written) {
@@ -48,11 +61,20 @@ std::string Provenance(const EmitFormat& format,
       j["experts"][expert] = SetFacts(set);
     }
     if (input.target_speedup > 0) j["target_speedup"] = input.target_speedup;
+    for (const auto& [expert, facts] : input.facts) {
+      (expert.empty() ? j["by_rule"] : j["by_rule"][expert]) = FactsJson(facts);
+    }
   }
   // The recipe: numbers fitted under one must not be used under another without a check.
   const std::string coefficients = CoefficientsToJson(input.coefficients);
   j["provenance"] = ordered_json::parse(coefficients)["provenance"];
-  std::vector<std::string> warnings = written.notes;
+  std::vector<std::string> warnings;
+  if (format.needs == Needs::kCoefficients) {
+    const std::string mismatch = EmitMismatch(format.name, input);
+    if (!mismatch.empty()) warnings.push_back(mismatch);
+  }
+  warnings.insert(warnings.end(), input.notes.begin(), input.notes.end());
+  warnings.insert(warnings.end(), written.notes.begin(), written.notes.end());
   if (format.needs == Needs::kCoefficients) {
     const auto add = [&](const CoefficientSet& set, const std::string& prefix) {
       for (const std::string& warning : EngineWarnings(set, input.rule)) {
@@ -101,6 +123,11 @@ std::vector<EmittedFile> Emit(const std::string& format_name, const EmitInput& i
   const EmittedText written = format.write(input);
   return {{written.name, written.text},
           {written.name + ".provenance.json", Provenance(format, input, written)}};
+}
+
+std::string EmitMismatch(const std::string& format, const EmitInput& input) {
+  if (FindEmitFormat(format).needs != Needs::kCoefficients) return "";
+  return SignalMismatch(format, ModelName(input), input.coefficients.provenance.modulated);
 }
 
 std::vector<std::string> EmittedNames(const std::string& format) {

@@ -10,13 +10,25 @@
 
 namespace teacache {
 
+// What is known of an expert's fit and threshold under the engine's rule.
+struct EmitFacts {
+  std::string verdict;  // "use", "no signal", ...
+  std::string verdict_text;
+  std::string threshold_text;  // how the threshold was chosen; "" = it was given
+  bool reached = true;         // the target
+  double mean_skips = -1;      // by replay of the engine's rule; -1 = not replayed
+  double speedup = 0;
+};
+
 // What is written for an engine. Which fields are needed depends on the format.
 struct EmitInput {
   Coefficients coefficients;
   double threshold = 0;  // > 0 for formats with coefficients; an expert's own threshold wins
   EngineRule rule;       // of the engine: what it does with negative f, which calls it computes
   std::string model;     // the engine's name for the model; "" = provenance.model
-  double target_speedup = 0;  // that the threshold was chosen for; 0 = none
+  double target_speedup = 0;               // that the threshold was chosen for; 0 = none
+  std::map<std::string, EmitFacts> facts;  // by expert, "" = the only one; may be empty
+  std::vector<std::string> notes;          // of how the fit was made for this engine
   // Static schedule, true = compute, one entry per call: for the mask formats.
   std::vector<bool> mask;
   // |residual_t| / |residual_t-1| per call, by branch: for MagCache.
@@ -53,6 +65,10 @@ const EmitFormat& FindEmitFormat(const std::string& name);
 // good they are, how the file is used, and warnings about what this engine will do with them.
 // Throws UserError where the engine cannot take them (degree, experts, missing threshold).
 std::vector<EmittedFile> Emit(const std::string& format, const EmitInput& input);
+
+// One sentence where the fit's x is of another signal than the engine looks at; "" otherwise. It is
+// the first of the warnings in the provenance.
+std::string EmitMismatch(const std::string& format, const EmitInput& input);
 
 // The names of the files that Emit makes for a format, known before any work.
 std::vector<std::string> EmittedNames(const std::string& format);

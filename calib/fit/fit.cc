@@ -200,28 +200,6 @@ FitSummary FitPolynomialDirect(std::span<const double> xs,
   });
 }
 
-std::string ToString(FitOptions::Method method) {
-  switch (method) {
-    case Method::kPolyfit:
-      return "polyfit";
-    case Method::kCeres:
-      return "ceres";
-    case Method::kHuber:
-      return "huber";
-    case Method::kCauchy:
-      return "cauchy";
-    case Method::kTukey:
-      return "tukey";
-  }
-  return "polyfit";
-}
-
-FitOptions::Method ParseMethod(const std::string& text) {
-  for (Method method :
-       {Method::kPolyfit, Method::kCeres, Method::kHuber, Method::kCauchy, Method::kTukey}) {
-    if (text == ToString(method)) return method;
-  }
-  ThrowUserError("method", "must be polyfit, ceres, huber, cauchy or tukey but is \"{}\"", text);
-}
+std::string ToString(FitOptions::Method method) { return std::string(NameOf(kFitMethods, method)); }
 
 }  // namespace teacache

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "calib/fit/polynomial.h"
+#include "datasets/base/choices.h"
 
 namespace teacache {
 
@@ -89,9 +90,14 @@ FitSummary FitPolynomialDirect(std::span<const double> xs,
                                std::span<const double> weights = {},
                                const FitSummary* start = nullptr);
 
-// "polyfit", "ceres", "huber", "cauchy", "tukey".
+inline constexpr Choices<FitOptions::Method, 5> kFitMethods = {{
+    {"polyfit", FitOptions::Method::kPolyfit},
+    {"ceres", FitOptions::Method::kCeres},
+    {"huber", FitOptions::Method::kHuber},
+    {"cauchy", FitOptions::Method::kCauchy},
+    {"tukey", FitOptions::Method::kTukey},
+}};
 std::string ToString(FitOptions::Method method);
-FitOptions::Method ParseMethod(const std::string& text);
 
 // R2 of f on pairs: 1 - SSE / SST around the mean of y.
 double RSquared(const Polynomial& f, std::span<const double> xs, std::span<const double> ys);

@@ -261,21 +261,29 @@ std::vector<ImportedRuns> MergeImported(const std::vector<std::vector<ImportedRu
   return merged;
 }
 
-PairSet CombineBranches(const PairSet& set, PairOptions::Branches branches) {
+PairSet CombineBranches(const PairSet& set, const PairOptions& options) {
   using Branches = PairOptions::Branches;
-  if (branches == Branches::kAll) return set;
+  const Branches branches = options.branches;
+  const bool guidance = std::ranges::any_of(set.branches, IsGuidanceBranch);
+  const auto wants = [&](const std::string& name) { return WantsBranch(options, name, guidance); };
+  if (branches == Branches::kAll && std::ranges::all_of(set.branches, wants)) return set;
   PairSet combined = set;
   combined.pairs.clear();
-  if (branches == Branches::kCond || branches == Branches::kUncond) {
+  if (branches != Branches::kWorst && branches != Branches::kAverage) {
     for (const Pair& pair : set.pairs) {
-      const std::string& name = set.branches[pair.branch];
-      const bool cond = name == "cond" || name == "batched" || name == "pos";
-      const bool uncond = name == "uncond" || name == "neg";
-      if (branches == Branches::kCond ? cond : uncond) combined.pairs.push_back(pair);
+      if (wants(set.branches[pair.branch])) combined.pairs.push_back(pair);
+    }
+    if (branches == Branches::kAll) {
+      combined.left_out[LeftOut::kOtherBranch] +=
+          static_cast<int64_t>(set.pairs.size() - combined.pairs.size());
     }
   } else {
     std::map<std::tuple<int, int64_t, int>, std::vector<Pair>> calls;
-    for (const Pair& pair : set.pairs) calls[{pair.prompt, pair.seed, pair.call}].push_back(pair);
+    for (const Pair& pair : set.pairs) {
+      if (wants(set.branches[pair.branch])) {
+        calls[{pair.prompt, pair.seed, pair.call}].push_back(pair);
+      }
+    }
     combined.branches = {ToString(branches)};
     for (const auto& [key, pairs] : calls) {
       Pair one = *std::max_element(
@@ -292,7 +300,7 @@ PairSet CombineBranches(const PairSet& set, PairOptions::Branches branches) {
     }
   }
   if (combined.pairs.empty()) {
-    ThrowUserError("pairs", "must have branch \"{}\" but has none such", ToString(branches));
+    ThrowUserError("pairs", "must have branch \"{}\" but has none such", BranchesName(options));
   }
   return combined;
 }

@@ -45,7 +45,7 @@ std::vector<ImportedRuns> MergeImported(const std::vector<std::vector<ImportedRu
                                         const std::vector<std::string>& names);
 
 // Branch policies on ratios: kAverage is the mean of the branches' ratios.
-PairSet CombineBranches(const PairSet& set, PairOptions::Branches branches);
+PairSet CombineBranches(const PairSet& set, const PairOptions& options);
 
 // Only steps first ... last (-1 = the last one). Throws UserError when nothing is left.
 PairSet OnlySteps(PairSet set, int first, int last);

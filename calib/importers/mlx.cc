@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "calib/importers/importer.h"
 #include "datasets/base/error.h"
 
@@ -27,6 +29,14 @@ JsonNode FindSignal(const JsonNode& root, const ImportOptions& options) {
   return signals.At(name);
 }
 
+// How many prompts the pairs are of; 0 = not said.
+int64_t PromptCount(const JsonNode& root) {
+  for (const char* name : {"n_fit_prompts", "num_fit_prompts", "n_prompts", "num_prompts"}) {
+    if (root.Has(name)) return root.Integer(name, 0);
+  }
+  return 0;
+}
+
 bool Recognises(const ImportSource& source) {
   if (!source.looks_like_json()) return false;
   return source.Json().Has("x_values") || source.Json().Has("signals");
@@ -45,18 +55,34 @@ std::vector<ImportedRuns> Read(const ImportSource& source) {
   set.branches = {"batched"};
   set.pairs = ReadPairLists(signal.At("x_values"), signal.At("y_values"));
   const int steps = static_cast<int>(root.Integer("num_inference_steps", 0));
-  const size_t per_prompt = steps > 1 ? static_cast<size_t>(steps) - 1 : 0;
   set.steps = steps;
-  if (per_prompt == 0 || set.pairs.size() % per_prompt != 0) {
+  const size_t pairs = set.pairs.size();
+  const auto prompts = static_cast<size_t>(std::max<int64_t>(PromptCount(root), 0));
+  size_t per_prompt = steps > 1 ? static_cast<size_t>(steps) - 1 : 0;
+  if (prompts > 0 && pairs % prompts == 0) {
+    if (per_prompt * prompts != pairs && steps > 0) {
+      set.warnings.push_back(fmt::format(
+          "{}: {} steps mean {} pairs of each prompt, but the file has {} pairs of {} prompts, {} "
+          "each: the number of prompts decides",
+          signal.Where(),
+          steps,
+          per_prompt,
+          pairs,
+          prompts,
+          pairs / prompts));
+    }
+    per_prompt = pairs / prompts;
+  } else if (prompts > 0 || per_prompt == 0 || pairs % per_prompt != 0) {
     set.prompts = {"all"};
     set.warnings.push_back(fmt::format(
-        "{}: {} pairs do not make whole prompts of {} steps: prompts and steps are unknown",
+        "{}: {} pairs do not make whole prompts{} of {} steps: prompts and steps are unknown",
         signal.Where(),
-        set.pairs.size(),
+        pairs,
+        prompts > 0 ? fmt::format(" ({} of them)", prompts) : "",
         steps));
     return OneExpert(std::move(runs));
   }
-  set.calls = steps;
+  set.calls = static_cast<int>(per_prompt) + 1;
   for (size_t i = 0; i < set.pairs.size(); ++i) {
     Pair& pair = set.pairs[i];
     pair.prompt = static_cast<int>(i / per_prompt);

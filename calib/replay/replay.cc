@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "calib/rules/skip_rule.h"
@@ -32,20 +33,25 @@ Interval BootstrapSkips(const ReplayInput& input, const std::vector<ReplayedRun>
 }
 
 double Disagreement(const ReplayInput& input, const std::vector<ReplayedRun>& runs) {
-  std::map<std::pair<int, int64_t>, std::vector<size_t>> samples;
+  std::map<std::tuple<int, int64_t, int>, std::vector<size_t>> samples;
   for (size_t i = 0; i < runs.size(); ++i) {
-    samples[{input.runs[i].prompt, input.runs[i].seed}].push_back(i);
+    const SignalRun& run = input.runs[i];
+    samples[{run.prompt, run.seed, run.part}].push_back(i);
   }
   int64_t different = 0;
   int64_t total = 0;
   for (const auto& [key, branches] : samples) {
     if (branches.size() < 2) continue;
     for (int call = 0; call < input.calls; ++call) {
-      bool same = true;
+      int there = 0;
+      int computed = 0;
       for (size_t i : branches) {
-        same = same && runs[i].computed[call] == runs[branches[0]].computed[call];
+        if (!input.runs[i].Exists(call)) continue;
+        ++there;
+        computed += runs[i].computed[call];
       }
-      different += same ? 0 : 1;
+      if (there < 2) continue;
+      different += computed > 0 && computed < there;
       ++total;
     }
   }
@@ -58,11 +64,19 @@ void JoinDecisions(const ReplayInput& input, const EngineRule& rule, ReplaySumma
     if (group.runs.size() < 2) continue;
     std::vector<bool> joined(input.calls);
     for (int call = 0; call < input.calls; ++call) {
-      std::vector<bool> skips;
-      for (size_t i : group.runs) skips.push_back(!summary->runs[i].computed[call]);
-      joined[call] = !SkipTogether(group.deciding, skips);
+      std::vector<bool> skips;  // a branch that does not exist has no say
+      int deciding = group.deciding;
+      for (size_t i : group.runs) {
+        skips.push_back(!input.runs[i].Exists(call) || !summary->runs[i].computed[call]);
+      }
+      if (deciding >= 0 && !input.runs[group.runs[deciding]].Exists(call)) deciding = -1;
+      joined[call] = !SkipTogether(deciding, skips);
     }
-    for (size_t i : group.runs) summary->runs[i].computed = joined;
+    for (size_t i : group.runs) {
+      for (int call = 0; call < input.calls; ++call) {
+        summary->runs[i].computed[call] = joined[call] || !input.runs[i].Exists(call);
+      }
+    }
   }
 }
 
@@ -71,13 +85,14 @@ void JoinDecisions(const ReplayInput& input, const EngineRule& rule, ReplaySumma
 std::vector<bool> ReplayRun(const SignalRun& run, const ReplayOptions& options) {
   const EngineRule& rule = options.rule;
   const SkipLimits limits = LimitsOf(rule);
-  const int calls = static_cast<int>(run.x.size());
-  std::vector<bool> computed;
+  const int calls = run.Calls();
+  std::vector<bool> computed(run.x.size(), true);
   SkipState state;
   for (int call = 0; call < calls; ++call) {
+    if (!run.Exists(call)) continue;
     const double value = SkipValue(run.x[call], rule, options.polynomial, options.range);
     const SkipCall step = MakeSkipCall(rule, KindOfCall(rule, call, calls), value);
-    computed.push_back(!StepSkipRule(step, options.threshold, limits, &state).skip);
+    computed[call] = !StepSkipRule(step, options.threshold, limits, &state).skip;
   }
   return computed;
 }
@@ -90,11 +105,14 @@ ReplaySummary Replay(const ReplayInput& input, const ReplayOptions& options) {
     summary.runs.push_back({ReplayRun(run, options)});
   }
   JoinDecisions(input, options.rule, &summary);
+  double saved = 0;
   for (ReplayedRun& replayed : summary.runs) {
     int streak = 0;
-    for (bool computed : replayed.computed) {
+    for (int call = 0; call < input.calls; ++call) {
+      const bool computed = replayed.computed[call];
       streak = computed ? 0 : streak + 1;
       replayed.skips += computed ? 0 : 1;
+      if (!computed) saved += EvaluationsOf(input, call);
       replayed.longest_run = std::max(replayed.longest_run, streak);
     }
     summary.mean_skips += replayed.skips;
@@ -105,13 +123,21 @@ ReplaySummary Replay(const ReplayInput& input, const ReplayOptions& options) {
   summary.mean_skips /= static_cast<double>(input.runs.size());
   summary.skips95 = BootstrapSkips(input, summary.runs);
   summary.disagreement = Disagreement(input, summary.runs);
-  summary.speedup = SpeedUp(input, summary.mean_skips);
+  summary.speedup = SpeedUp(input, saved / static_cast<double>(input.runs.size()));
   return summary;
 }
 
 std::string ScheduleText(const std::vector<bool>& computed) {
   std::string text;
   for (bool c : computed) text += c ? 'C' : 'S';
+  return text;
+}
+
+std::string ScheduleText(const SignalRun& run, const std::vector<bool>& computed) {
+  std::string text = ScheduleText(computed);
+  for (int call = 0; call < static_cast<int>(text.size()); ++call) {
+    if (!run.Exists(call)) text[call] = '-';
+  }
   return text;
 }
 

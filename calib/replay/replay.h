@@ -44,5 +44,7 @@ ReplaySummary Replay(const ReplayInput& input, const ReplayOptions& options);
 
 // "CCSC...": computed and skipped calls.
 std::string ScheduleText(const std::vector<bool>& computed);
+// "-" for calls that the run's branch does not make.
+std::string ScheduleText(const SignalRun& run, const std::vector<bool>& computed);
 
 }  // namespace teacache

@@ -13,37 +13,42 @@
 #include "calib/replay/threshold_sweep.h"
 #include "calib/replay/worst_share.h"
 #include "datasets/base/error.h"
-#include "datasets/base/shard.h"
 #include "datasets/base/statistics.h"
 #include "datasets/results.h"
+#include "datasets/work/shard.h"
 
 namespace teacache {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int kThresholds = 2000;
+constexpr int kUsefulThresholds = 200;
 constexpr int kResamples = 1000;
 
-double SkipsFor(const ReplayInput& input, const ReplayTarget& target) {
+void CheckTarget(const ReplayTarget& target) {
   if (target.speedup.has_value() == target.skips.has_value()) {
     ThrowUserError("threshold", "exactly one of speed-up and skips must be wanted");
   }
-  if (target.skips) {
-    if (!std::isfinite(*target.skips) || *target.skips < 0) {
-      ThrowUserError("threshold", "skips must be >= 0 but are {}", *target.skips);
-    }
-    return *target.skips;
+  if (target.skips && !(std::isfinite(*target.skips) && *target.skips >= 0)) {
+    ThrowUserError("threshold", "skips must be >= 0 but are {}", *target.skips);
   }
-  if (!std::isfinite(*target.speedup) || *target.speedup < 1) {
+  if (target.speedup && !(std::isfinite(*target.speedup) && *target.speedup >= 1)) {
     ThrowUserError("threshold", "speed-up must be >= 1 but is {}", *target.speedup);
   }
-  // calls / (calls - skips (1 - c)) = speedup, c = cost of a skipped call.
-  const double cost = input.ms_call > 0 ? input.ms_skipped / input.ms_call : 0;
-  return input.calls * (1 - 1 / *target.speedup) / std::max(1 - cost, 1e-12);
+}
+
+// Rounding must not miss the last skip.
+bool Reaches(const SweepPoint& point, const ReplayTarget& target) {
+  return target.skips ? point.mean_skips >= *target.skips - 1e-9
+                      : point.speedup >= *target.speedup * (1 - 1e-9);
+}
+
+SweepPoint At(const ReplayInput& input, const ReplayOptions& options, double threshold) {
+  return Sweep(input, options, {threshold})[0];
 }
 
 double MeanSkips(const ReplayInput& input, const ReplayOptions& options, double threshold) {
-  return Sweep(input, options, {threshold})[0].mean_skips;
+  return At(input, options, threshold).mean_skips;
 }
 
 std::string LimitText(const ReplayInput& input,
@@ -70,16 +75,14 @@ std::string LimitText(const ReplayInput& input,
   return text;
 }
 
-// The monotone curve of a statistic over thresholds, as badness: higher is worse. Identical videos
-// are left out. A threshold that has only those takes no part in the regression: it satisfies every
-// target (-infinity) where all smaller thresholds do, and is as bad as the one before it elsewhere.
-std::vector<double> BadnessCurve(const std::vector<QualityPoint>& points,
-                                 const QualityTarget& target,
-                                 std::span<const size_t> videos) {
+// The statistic of each threshold, as badness: higher is worse. Identical videos are left out;
+// minus infinity where there are no others.
+std::vector<double> BadnessOf(const std::vector<QualityPoint>& points,
+                              const QualityTarget& target,
+                              std::span<const size_t> videos) {
   const bool higher = target.higher_is_better;
   const double share = videos.size() < kFewestForWorstShare ? 1 : 0.95;
   std::vector<double> badness;
-  std::vector<size_t> place;  // of each threshold: how many took part in the regression up to it
   for (const QualityPoint& point : points) {
     std::vector<double> values;
     for (size_t i : videos) {
@@ -87,28 +90,64 @@ std::vector<double> BadnessCurve(const std::vector<QualityPoint>& points,
         values.push_back(higher ? -point.values[i] : point.values[i]);
       }
     }
-    if (!values.empty()) badness.push_back(target.worst ? Percentile(values, share) : Mean(values));
-    place.push_back(badness.size());
+    badness.push_back(values.empty() ? -kInfinity
+                      : target.worst ? Percentile(values, share)
+                                     : Mean(values));
   }
-  const std::vector<double> fitted =
-      IsotonicRegression(badness, std::vector<double>(badness.size(), 1.0));
-  std::vector<double> curve;
-  for (const size_t i : place) curve.push_back(i > 0 ? fitted[i - 1] : -kInfinity);
-  return curve;
+  return badness;
 }
 
-// The largest threshold whose badness is at most `limit`; -1 where the first is worse already.
-double Invert(const std::vector<QualityPoint>& points,
-              const std::vector<double>& badness,
-              double limit) {
-  if (badness.front() > limit) return -1;
-  for (size_t i = 1; i < points.size(); ++i) {
-    if (badness[i] <= limit) continue;
-    if (std::isinf(badness[i - 1])) return points[i - 1].threshold;
-    const double share = (limit - badness[i - 1]) / (badness[i] - badness[i - 1]);
-    return points[i - 1].threshold + share * (points[i].threshold - points[i - 1].threshold);
+// How many thresholds from the smallest on keep the target.
+size_t CountKept(const std::vector<double>& badness, double limit) {
+  return static_cast<size_t>(std::ranges::find_if(badness, [&](double b) { return b > limit; }) -
+                             badness.begin());
+}
+
+// Runs of neighbouring thresholds whose videos all have the same scores.
+std::vector<std::vector<double>> SameSettings(const std::vector<QualityPoint>& points) {
+  std::vector<std::vector<double>> same;
+  for (size_t i = 0; i < points.size();) {
+    std::vector<double> thresholds;
+    const std::vector<double>& values = points[i].values;
+    for (; i < points.size() && points[i].values == values; ++i) {
+      thresholds.push_back(points[i].threshold);
+    }
+    if (thresholds.size() > 1) same.push_back(std::move(thresholds));
   }
-  return points.back().threshold;
+  return same;
+}
+
+std::string ListText(const std::vector<double>& values) {
+  std::string text;
+  for (size_t i = 0; i < values.size(); ++i) {
+    text += fmt::format("{}{:.4g}",
+                        i == 0                   ? ""
+                        : i + 1 == values.size() ? " and "
+                                                 : ", ",
+                        values[i]);
+  }
+  return text;
+}
+
+// "36.4 dB"; metrics other than PSNR have no unit.
+std::string QualityText(const QualityTarget& target, double quality) {
+  if (std::isinf(quality)) return "identical videos";
+  return fmt::format("{:.4g}{}", quality, target.metric == "psnr" ? " dB" : "");
+}
+
+// What to know of the thresholds that were measured.
+std::string SettingsText(const QualityChoice& choice) {
+  std::string text;
+  if (!choice.skips_nothing.empty()) {
+    text += fmt::format(" {} {} nothing: the videos are identical.",
+                        ListText(choice.skips_nothing),
+                        choice.skips_nothing.size() > 1 ? "skip" : "skips");
+  }
+  for (const std::vector<double>& same : choice.same) {
+    if (!choice.skips_nothing.empty() && same.front() == choice.skips_nothing.front()) continue;
+    text += fmt::format(" {} compute the same calls: they are one setting.", ListText(same));
+  }
+  return text;
 }
 
 void CheckPoints(const std::vector<QualityPoint>& points, const QualityTarget& target) {
@@ -161,14 +200,11 @@ Results ReadWholeResults(const std::string& path) {
 ThresholdChoice ChooseThreshold(const ReplayInput& input,
                                 const ReplayOptions& options,
                                 const ReplayTarget& target) {
-  const double wanted = SkipsFor(input, target);
+  CheckTarget(target);
   const std::vector<double> thresholds = SweepThresholds(input, options, kThresholds);
   const std::vector<SweepPoint> sweep = Sweep(input, options, thresholds);
-  // Rounding of a speed-up to skips and back must not miss the last one.
-  const double enough = wanted - 1e-9;
-  const auto first = std::find_if(sweep.begin(), sweep.end(), [&](const SweepPoint& point) {
-    return point.mean_skips >= enough;
-  });
+  const auto first = std::find_if(
+      sweep.begin(), sweep.end(), [&](const SweepPoint& point) { return Reaches(point, target); });
   ThresholdChoice choice;
   choice.reached = first != sweep.end();
   if (!choice.reached) {
@@ -190,15 +226,16 @@ ThresholdChoice ChooseThreshold(const ReplayInput& input,
   for (int i = 0; i < 60 && lo < hi; ++i) {
     const double middle = lo + (hi - lo) / 2;
     if (middle <= lo || middle >= hi) break;
-    (MeanSkips(input, options, middle) >= enough ? hi : lo) = middle;
+    (Reaches(At(input, options, middle), target) ? hi : lo) = middle;
   }
   // Four digits are enough for a person, if they still reach it.
   const double unit = hi > 0 ? std::pow(10, std::floor(std::log10(hi)) - 3) : 1;
   const std::string digits = fmt::format("{:.4g}", std::ceil(hi / unit) * unit);
   const double rounded = std::strtod(digits.c_str(), nullptr);
-  choice.threshold = MeanSkips(input, options, rounded) >= enough ? rounded : hi;
-  choice.mean_skips = MeanSkips(input, options, choice.threshold);
-  choice.speedup = SpeedUp(input, choice.mean_skips);
+  choice.threshold = Reaches(At(input, options, rounded), target) ? rounded : hi;
+  const SweepPoint chosen = At(input, options, choice.threshold);
+  choice.mean_skips = chosen.mean_skips;
+  choice.speedup = chosen.speedup;
   choice.text =
       fmt::format("Threshold {:.6g} skips {:.4g} of {} calls, a predicted speed-up of {:.3f}.",
                   choice.threshold,
@@ -206,6 +243,57 @@ ThresholdChoice ChooseThreshold(const ReplayInput& input,
                   input.calls,
                   choice.speedup);
   return choice;
+}
+
+UsefulThresholds FindUsefulThresholds(const ReplayInput& input, const ReplayOptions& options) {
+  const std::vector<double> thresholds = SweepThresholds(input, options, kUsefulThresholds);
+  const std::vector<SweepPoint> sweep = Sweep(input, options, thresholds);
+  UsefulThresholds useful;
+  useful.most_skips = sweep.back().mean_skips;
+  const auto skips_any = [](const SweepPoint& point) { return point.mean_skips > 0; };
+  const auto first = std::ranges::find_if(sweep, skips_any);
+  if (first == sweep.end()) {
+    const std::vector<bool> forced = ForcedCalls(options.rule, input.calls);
+    useful.text = fmt::format(
+        "Nothing can be skipped by {}'s rule in runs of {} calls: {} are always computed, and no "
+        "threshold skips another.",
+        options.rule.name,
+        input.calls,
+        std::count(forced.begin(), forced.end(), true));
+    return useful;
+  }
+  // Between neighbours of the sweep by bisection.
+  const auto edge = [&](double below, double above, const auto& is_above) {
+    for (int i = 0; i < 40; ++i) {
+      const double middle = below + (above - below) / 2;
+      if (middle <= below || middle >= above) break;
+      (is_above(MeanSkips(input, options, middle)) ? above : below) = middle;
+    }
+    return std::pair(below, above);
+  };
+  const auto changed = [&](double skips) { return skips > 0; };
+  const auto settled = [&](double skips) { return skips == useful.most_skips; };
+  if (first != sweep.begin()) {
+    useful.lo = edge(std::prev(first)->threshold, first->threshold, changed).first;
+  }
+  size_t last = sweep.size() - 1;
+  while (last > 0 && settled(sweep[last - 1].mean_skips)) --last;
+  useful.hi = last == 0 ? sweep[0].threshold
+                        : edge(sweep[last - 1].threshold, sweep[last].threshold, settled).second;
+  const int limit = options.rule.max_consecutive_skips;
+  const bool limited = limit > 0 && sweep.back().longest_run >= limit;
+  useful.text = fmt::format(
+      "Useful thresholds: {:.4g} to {:.4g}; up to {:.4g} nothing is skipped, above {:.4g} {} "
+      "({:.4g} of {} calls).",
+      useful.lo,
+      useful.hi,
+      useful.lo,
+      useful.hi,
+      limited ? fmt::format("only the limit of {} skips in a row decides", limit)
+              : "nothing changes any more",
+      useful.most_skips,
+      input.calls);
+  return useful;
 }
 
 QualityChoice ChooseThresholdForQuality(std::vector<QualityPoint> points,
@@ -218,46 +306,62 @@ QualityChoice ChooseThresholdForQuality(std::vector<QualityPoint> points,
   const double limit = higher ? -target.value : target.value;
   std::vector<size_t> videos(points[0].values.size());
   for (size_t i = 0; i < videos.size(); ++i) videos[i] = i;
-  const std::vector<double> badness = BadnessCurve(points, target, videos);
+  const std::vector<double> badness = BadnessOf(points, target, videos);
+  const auto quality = [&](size_t i) { return higher ? -badness[i] : badness[i]; };
 
   QualityChoice choice;
   const std::string statistic = !target.worst                          ? "on average"
                                 : videos.size() < kFewestForWorstShare ? "of the worst video"
                                                                        : "of the worst 5 %";
-  const double threshold = Invert(points, badness, limit);
-  choice.reached = threshold >= 0;
+  choice.same = SameSettings(points);
+  for (const QualityPoint& point : points) {
+    if (std::ranges::none_of(point.values, [](double v) { return std::isfinite(v); })) {
+      choice.skips_nothing.push_back(point.threshold);
+    }
+  }
+  const size_t kept = CountKept(badness, limit);
+  choice.reached = kept > 0;
   if (!choice.reached) {
     choice.threshold = points.front().threshold;
-    choice.quality = higher ? -badness.front() : badness.front();
+    choice.quality = quality(0);
     choice.text = fmt::format(
         "{} {} {:.4g} cannot be reached: the smallest threshold measured, {:.4g}, has {:.4g}; "
-        "measure a "
-        "smaller one, or compute more calls at the start.",
+        "measure a smaller one, or compute more calls at the start.",
         target.metric,
         statistic,
         target.value,
         choice.threshold,
         choice.quality);
+    choice.text += SettingsText(choice);
     return choice;
   }
-  choice.threshold = threshold;
-  const bool beyond = badness.back() <= limit;
-  // The statistic at the threshold: between measured ones it is the target.
-  choice.quality = beyond ? (higher ? -badness.back() : badness.back()) : target.value;
-  const auto invert = [&](std::span<const size_t> drawn) {
-    return std::max(0.0, Invert(points, BadnessCurve(points, target, drawn), limit));
+  choice.threshold = points[kept - 1].threshold;
+  choice.quality = quality(kept - 1);
+  const bool beyond = kept == points.size();
+  if (!beyond) {
+    choice.next_threshold = points[kept].threshold;
+    choice.next_quality = quality(kept);
+  }
+  const auto chosen = [&](std::span<const size_t> drawn) {
+    const size_t own = CountKept(BadnessOf(points, target, drawn), limit);
+    return own > 0 ? points[own - 1].threshold : 0.0;
   };
-  choice.threshold95 = *Bootstrap(videos.size(), kResamples, 1, invert);
-  choice.text =
-      fmt::format("Threshold {:.4g} (95 % interval {:.4g} to {:.4g}) keeps {} {} {} {:.4g}{}.",
-                  choice.threshold,
-                  choice.threshold95.lo,
-                  choice.threshold95.hi,
-                  target.metric,
-                  statistic,
-                  higher ? "at or above" : "at or below",
-                  target.value,
-                  beyond ? "; it is the largest one measured, larger ones may do too" : "");
+  choice.threshold95 = *Bootstrap(videos.size(), kResamples, 1, chosen);
+  choice.text = fmt::format(
+      "Threshold {:.4g} (95 % interval {:.4g} to {:.4g}) keeps {} {} {} {:.4g}: {} was measured",
+      choice.threshold,
+      choice.threshold95.lo,
+      choice.threshold95.hi,
+      target.metric,
+      statistic,
+      higher ? "at or above" : "at or below",
+      target.value,
+      QualityText(target, choice.quality));
+  choice.text += beyond ? "; it is the largest one measured, larger ones may do too."
+                        : fmt::format("; the next measured one, {:.4g}, fails: {}.",
+                                      *choice.next_threshold,
+                                      QualityText(target, choice.next_quality));
+  choice.text += SettingsText(choice);
   return choice;
 }
 

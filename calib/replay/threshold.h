@@ -28,6 +28,17 @@ ThresholdChoice ChooseThreshold(const ReplayInput& input,
                                 const ReplayOptions& options,
                                 const ReplayTarget& target);
 
+// Where a threshold matters.
+struct UsefulThresholds {
+  double lo = 0;          // nothing is skipped up to this one
+  double hi = 0;          // from this one on nothing changes any more
+  double most_skips = 0;  // mean skipped calls there
+  std::string text;       // one sentence
+};
+// By replay. Nothing can be skipped where most_skips is 0: all calls are forced, as in runs of few
+// steps, or no call has a signal.
+UsefulThresholds FindUsefulThresholds(const ReplayInput& input, const ReplayOptions& options);
+
 // Scores of the same videos generated at one threshold.
 struct QualityPoint {
   double threshold = 0;
@@ -45,18 +56,23 @@ struct QualityTarget {
 
 struct QualityChoice {
   bool reached = false;
-  // The largest threshold that keeps the target, between measured ones by a monotone line.
+  // The largest measured threshold that keeps the target and below which every measured one does:
+  // between measured ones there may be a cliff. When not reached the smallest measured one.
   double threshold = 0;
   Interval threshold95;  // bootstrap interval over videos
-  double quality = 0;    // of the monotone fit at the threshold
-  std::string text;      // one sentence; when not reached: the best measured value
+  double quality = 0;    // measured at the threshold; infinite where all videos are identical
+  std::optional<double> next_threshold = std::nullopt;  // the next measured one, which fails
+  double next_quality = 0;
+  std::vector<double> skips_nothing = {};  // thresholds at which all videos are identical
+  // Thresholds with the same scores of every video: one setting.
+  std::vector<std::vector<double>> same = {};
+  std::string text;  // sentences; when not reached: the best measured value
 };
 
-// Isotonic regression of the statistic over thresholds (quality does not rise with the threshold)
-// and a bootstrap over videos with a fixed seed. Identical videos are left out of the statistic; a
-// threshold at which all videos are identical satisfies every target. Throws UserError for no
-// points, different numbers of videos, NaN, infinite values other than a PSNR of +infinity, or
-// thresholds given twice.
+// A bootstrap over videos with a fixed seed gives the interval. Identical videos are left out of
+// the statistic: an infinite PSNR enters no mean; a threshold at which all videos are identical
+// satisfies every target. Throws UserError for no points, different numbers of videos, NaN,
+// infinite values other than a PSNR of +infinity, or thresholds given twice.
 QualityChoice ChooseThresholdForQuality(std::vector<QualityPoint> points,
                                         const QualityTarget& target);
 

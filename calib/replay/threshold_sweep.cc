@@ -11,13 +11,19 @@
 namespace teacache {
 namespace {
 
-// What became of the runs that were decided together, for all thresholds.
+// What became of a run, for all thresholds.
 struct LaneCounts {
-  explicit LaneCounts(size_t n) : skips(n), streak(n), longest(n) {}
+  explicit LaneCounts(size_t n) : skips(n), saved(n), streak(n), longest(n) {}
 
   void Reset() {
     std::fill(skips.begin(), skips.end(), 0.0);
+    std::fill(saved.begin(), saved.end(), 0.0);
     std::fill(streak.begin(), streak.end(), 0.0);
+    std::fill(longest.begin(), longest.end(), 0.0);
+  }
+
+  void AddSaved(const std::vector<double>& skip, double evaluations) {
+    for (size_t t = 0; t < skip.size(); ++t) saved[t] += evaluations * skip[t];
   }
 
   void Add(const std::vector<double>& skip) {
@@ -30,19 +36,22 @@ struct LaneCounts {
   }
 
   std::vector<double> skips;
+  std::vector<double> saved;  // evaluations, where they are not one each
   std::vector<double> streak;
-  std::vector<double> longest;  // of all runs
+  std::vector<double> longest;
 };
 
-// SkipTogether for all thresholds; `joined` is room for the result.
+// SkipTogether for all thresholds; `joined` is room for the result. A branch that does not exist at
+// the call has no say.
 const std::vector<double>& SkippedTogether(const std::vector<SkipLanes>& lanes,
                                            const RunGroup& group,
+                                           const std::vector<bool>& exists,
                                            std::vector<double>* joined) {
-  if (group.deciding >= 0 || group.runs.size() == 1) {
-    return lanes[std::max(group.deciding, 0)].skipped();
-  }
-  *joined = lanes[0].skipped();
-  for (size_t i = 1; i < group.runs.size(); ++i) {
+  if (group.runs.size() == 1) return lanes[0].skipped();
+  if (group.deciding >= 0 && exists[group.deciding]) return lanes[group.deciding].skipped();
+  std::fill(joined->begin(), joined->end(), 1.0);
+  for (size_t i = 0; i < group.runs.size(); ++i) {
+    if (!exists[i]) continue;
     const std::vector<double>& skipped = lanes[i].skipped();
     for (size_t t = 0; t < skipped.size(); ++t) (*joined)[t] *= skipped[t];
   }
@@ -60,35 +69,56 @@ std::vector<SweepPoint> Sweep(const ReplayInput& input,
   std::vector<SweepPoint> points(n);
   for (size_t t = 0; t < n; ++t) {
     points[t].threshold = thresholds[t];
+    points[t].speedup = 0;  // sum of what is saved, until the end
     points[t].min_skips = input.calls;
   }
   std::vector<SkipLanes> lanes;  // of each run of a group
-  LaneCounts counts(n);
-  std::vector<double> skipped;
+  std::vector<LaneCounts> counts;
+  std::vector<double> joined(n);
+  const bool weighted = !input.evaluations.empty();
   for (const RunGroup& group : GroupRuns(input, rule)) {
-    while (lanes.size() < group.runs.size()) lanes.emplace_back(thresholds);
+    const size_t runs = group.runs.size();
+    while (lanes.size() < runs) {
+      lanes.emplace_back(thresholds);
+      counts.emplace_back(n);
+    }
     for (SkipLanes& lane : lanes) lane.Reset();
-    counts.Reset();
+    for (LaneCounts& count : counts) count.Reset();
+    std::vector<bool> exists(runs);
     for (int call = 0; call < input.calls; ++call) {
-      const CallKind kind = KindOfCall(rule, call, input.calls);
-      for (size_t i = 0; i < group.runs.size(); ++i) {
-        const double x = input.runs[group.runs[i]].x[call];
-        const double value = SkipValue(x, rule, options.polynomial, options.range);
+      bool any = false;
+      for (size_t i = 0; i < runs; ++i) {
+        const SignalRun& run = input.runs[group.runs[i]];
+        exists[i] = run.Exists(call);
+        if (!exists[i]) continue;
+        any = true;
+        const CallKind kind = KindOfCall(rule, call, run.Calls());
+        const double value = SkipValue(run.x[call], rule, options.polynomial, options.range);
         lanes[i].Step(MakeSkipCall(rule, kind, value), limits);
       }
-      counts.Add(SkippedTogether(lanes, group, &skipped));
+      if (!any) continue;
+      const std::vector<double>& skipped = SkippedTogether(lanes, group, exists, &joined);
+      for (size_t i = 0; i < runs; ++i) {
+        if (!exists[i]) continue;
+        counts[i].Add(skipped);
+        if (weighted) counts[i].AddSaved(skipped, EvaluationsOf(input, call));
+      }
     }
-    for (size_t t = 0; t < n; ++t) {
-      const int skips = static_cast<int>(counts.skips[t]);
-      points[t].mean_skips += skips * static_cast<double>(group.runs.size());
-      points[t].min_skips = std::min(points[t].min_skips, skips);
-      points[t].max_skips = std::max(points[t].max_skips, skips);
+    for (size_t i = 0; i < runs; ++i) {
+      for (size_t t = 0; t < n; ++t) {
+        const int skips = static_cast<int>(counts[i].skips[t]);
+        points[t].mean_skips += skips;
+        points[t].speedup += weighted ? counts[i].saved[t] : skips;
+        points[t].min_skips = std::min(points[t].min_skips, skips);
+        points[t].max_skips = std::max(points[t].max_skips, skips);
+        points[t].longest_run =
+            std::max(points[t].longest_run, static_cast<int>(counts[i].longest[t]));
+      }
     }
   }
   for (size_t t = 0; t < n; ++t) {
     points[t].mean_skips /= static_cast<double>(input.runs.size());
-    points[t].longest_run = static_cast<int>(counts.longest[t]);
-    points[t].speedup = SpeedUp(input, points[t].mean_skips);
+    points[t].speedup = SpeedUp(input, points[t].speedup / static_cast<double>(input.runs.size()));
   }
   return points;
 }
@@ -102,7 +132,8 @@ std::vector<double> SweepThresholds(const ReplayInput& input,
   for (const SignalRun& run : input.runs) {
     double sum = 0;
     for (int call = 0; call < input.calls; ++call) {
-      if (KindOfCall(options.rule, call, input.calls) != CallKind::kDecided) continue;
+      if (!run.Exists(call)) continue;
+      if (KindOfCall(options.rule, call, run.Calls()) != CallKind::kDecided) continue;
       const double value = SkipValue(run.x[call], options.rule, options.polynomial, options.range);
       if (!(value > 0)) continue;
       sum += value;

@@ -76,8 +76,10 @@ ordered_json PairsJson(const CalibrationData& data, size_t most = SIZE_MAX) {
   ordered_json call = ordered_json::array();
   ordered_json branch = ordered_json::array();
   ordered_json fitted = ordered_json::array();
-  std::set<std::tuple<int, int64_t, int, int>> used;
-  for (const Pair& p : data.fitted.pairs) used.emplace(p.prompt, p.seed, p.branch, p.call);
+  using Key = std::tuple<int, int64_t, int, int, int>;
+  const auto key = [](const Pair& p) { return Key(p.prompt, p.seed, p.part, p.branch, p.call); };
+  std::set<Key> used;
+  for (const Pair& p : data.fitted.pairs) used.insert(key(p));
   for (const size_t i : EvenlyPicked(data.all.pairs.size(), most)) {
     const Pair& p = data.all.pairs[i];
     x.push_back(p.x);
@@ -85,9 +87,11 @@ ordered_json PairsJson(const CalibrationData& data, size_t most = SIZE_MAX) {
     prompt.push_back(p.prompt);
     call.push_back(p.call);
     branch.push_back(p.branch);
-    fitted.push_back(used.contains({p.prompt, p.seed, p.branch, p.call}));
+    fitted.push_back(used.contains(key(p)));
   }
   ordered_json j;
+  j["left_out"] = ordered_json::object();
+  for (const auto& [reason, count] : data.all.left_out) j["left_out"][ToString(reason)] = count;
   j["prompts"] = data.all.prompts;
   j["branches"] = data.all.branches;
   j["x"] = std::move(x);
@@ -133,7 +137,7 @@ ordered_json ReplayJson(const CalibrationData& data,
     runs.push_back({{"prompt", data.replay->prompts[run.prompt]},
                     {"seed", run.seed},
                     {"branch", run.branch},
-                    {"schedule", ScheduleText(replay.runs[i].computed)}});
+                    {"schedule", ScheduleText(run, replay.runs[i].computed)}});
   }
   j["runs"] = std::move(runs);
   return j;
@@ -226,6 +230,13 @@ std::string FitReportJson(const FitCoeffsResult& result, const FitReportLimits& 
     e["engine_warnings"] = expert.engine_warnings;
     e["pairs"] = PairsJson(expert.data, limits.pairs);
     e["sweep"] = SweepJson(expert.sweep);
+    e["useful_thresholds"] = nullptr;
+    if (expert.useful) {
+      e["useful_thresholds"] = {{"lo", expert.useful->lo},
+                                {"hi", expert.useful->hi},
+                                {"most_skips", expert.useful->most_skips},
+                                {"text", expert.useful->text}};
+    }
     e["replay"] = expert.replay ? ReplayJson(expert.data, *expert.replay, limits.runs)
                                 : ordered_json(nullptr);
     e["static_mask"] = ScheduleText(expert.static_mask);
@@ -253,6 +264,7 @@ std::string ScoreReportJson(const ScoreResult& result) {
   j["model"] = result.provenance.model;
   j["source"] = result.provenance.source;
   j["modulated"] = result.provenance.modulated;
+  j["mismatch"] = result.mismatch;
   j["engine"] = EngineJson(result.rule);
   j["likenesses"] = ordered_json::array();
   for (const Likeness& likeness : result.likenesses) {

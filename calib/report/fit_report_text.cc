@@ -38,6 +38,12 @@ std::string QualityText(const char* name, const FitQuality& q) {
                      q.n);
 }
 
+std::string LeftOutText(const PairSet& pairs) {
+  std::vector<std::string> parts;
+  for (const auto& [reason, count] : pairs.left_out) parts.push_back(Describe(reason, count));
+  return parts.empty() ? "" : fmt::format("  left out: {}\n", fmt::join(parts, "; "));
+}
+
 std::string WarningsText(const std::vector<std::string>& warnings) {
   std::string text;
   for (const std::string& warning : warnings) text += "  ! " + warning + "\n";
@@ -183,6 +189,7 @@ std::string NextText(const FitCoeffsResult& result, const FittedExpert& expert) 
         "smoothcache) or with magcache",
         ScheduleText(expert.static_mask));
   }
+  if (d.verdict == Verdict::kWrongData) return "record again";
   if (d.verdict == Verdict::kLineSuffices) return "--degree 1, or --degree auto";
   if (d.verdict == Verdict::kTooFew) {
     return "more prompts; until then a published set may serve (fit-coeffs score --coeffs NAME)";
@@ -217,6 +224,7 @@ std::string ExpertText(const FitCoeffsResult& result, const FittedExpert& expert
                       d.cv.r2,
                       d.cv.rmse,
                       d.cv.mae);
+  text += LeftOutText(expert.data.all);
   text += DegreesText(d, expert.options.robust());
   text += IntervalsText(d);
   text += LearningText(d);
@@ -226,6 +234,7 @@ std::string ExpertText(const FitCoeffsResult& result, const FittedExpert& expert
   for (const SignConsequence& sign : expert.signs) {
     text += fmt::format("  where f < 0: {} {}\n", fmt::join(sign.engines, ", "), sign.text);
   }
+  if (expert.useful) text += "  " + expert.useful->text + "\n";
   if (expert.replay) {
     text += ReplayText(result.rule, expert.data, *expert.replay);
     text += EnginesText(result.rule, expert.engines);
@@ -275,7 +284,9 @@ std::string FitReportText(const FitCoeffsResult& result) {
 
 std::string ScoreReportText(const ScoreResult& result) {
   std::string text = FormatCoefficients(result.set.coefficients) + "\n";
+  if (!result.mismatch.empty()) text += "Verdict: " + result.mismatch + ".\n";
   for (const ScoredExpert& expert : result.experts) {
+    if (!result.mismatch.empty()) break;  // the model is not to blame
     text += fmt::format("Verdict{}: {}\n",
                         expert.data.expert.empty() ? "" : " for expert " + expert.data.expert,
                         ScoreVerdict(expert));

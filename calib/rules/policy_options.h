@@ -56,7 +56,7 @@ struct TeaCache {
   void VisitFields(const Field& field) const {
     field("threshold", threshold);
     field("coefficients", polynomial.coefficients());
-    field("teacache_mode", TeaCacheModeName(mode));
+    field("teacache_mode", std::string(NameOf(kTeaCacheModes, mode)));
     // Absent in run folders that know no engines.
     if (engine != kName) field("engine", engine);
     if (FindEngineRule(engine).guards_range && range.width() > 0) {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <string>
+#include "datasets/base/choices.h"
 
 namespace teacache {
 
@@ -15,8 +15,7 @@ enum class TeaCacheMode {
   kReference,
 };
 
-// "strict", "reference"; throws UserError for others.
-TeaCacheMode ParseTeaCacheMode(const std::string& name);
-std::string TeaCacheModeName(TeaCacheMode mode);
+inline constexpr Choices<TeaCacheMode, 2> kTeaCacheModes = {
+    {{"strict", TeaCacheMode::kStrict}, {"reference", TeaCacheMode::kReference}}};
 
 }  // namespace teacache

@@ -32,7 +32,7 @@ namespace teacache {
 // lengths), std::map by name, structs with a Visit, JsonNode (only to be written), and types with
 //   void ReadJson(const JsonNode& node) const;
 //   void WriteJson(JsonText* text) const;
-// such as NumberOrNull{value}. Reading is strict: unknown fields, a field that is there twice,
+// such as NumberOrNull{value}. Reading is strict: unknown fields, a field that appears twice,
 // wrong types and numbers that do not fit throw UserError with file, line, column and path. Writing
 // refuses what reading would: numbers that are not finite and failed checks.
 
@@ -213,9 +213,9 @@ class JsonReader {
   bool Take(std::string_view name);
   const JsonNode& value() const { return last_; }
 
-  // Throws UserError for a field that was not taken or is there twice.
+  // Throws UserError for a field that was not taken or appears twice.
   void Finish() const;
-  // The fields that were not taken. Throws UserError for a field that is there twice.
+  // The fields that were not taken. Throws UserError for a field that appears twice.
   std::vector<std::string> Unknown() const;
 
  private:

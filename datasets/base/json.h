@@ -39,7 +39,7 @@ class JsonNode {
   JsonNode At(size_t index) const;
   // A member; none where it is absent or null, which other tools write for "not given".
   std::optional<JsonNode> Given(std::string_view name) const;
-  // All members by name. Throws UserError where this is no object or a name is there twice.
+  // All members by name. Throws UserError where this is no object or a name appears twice.
   std::map<std::string_view, JsonNode> Members() const;
 
   // This value; throws UserError where it is of another type.

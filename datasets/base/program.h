@@ -17,6 +17,7 @@
 #include <system_error>
 #include <vector>
 
+#include "datasets/base/choices.h"
 #include "datasets/base/error.h"
 #include "datasets/base/interrupt.h"
 #include "datasets/base/message.h"
@@ -89,6 +90,36 @@ inline std::string SimilarFlag(const CLI::App& app, const std::string& unknown) 
   return best;
 }
 
+// A flag that takes one of the names of `choices`; its default is what `value` holds.
+template <typename E, size_t N>
+CLI::Option* AddChoice(CLI::App* app,
+                       const std::string& flag,
+                       E* value,
+                       const Choices<E, N>& choices,
+                       const std::string& text) {
+  const auto set = [value, choices, flag](const std::string& name) {
+    *value = ChoiceOf(choices, name, flag);
+  };
+  return app->add_option_function<std::string>(flag, set, text)
+      ->type_name("NAME")
+      ->default_str(std::string(NameOf(choices, *value)));
+}
+
+// --json FILE|-: "" in `path` = not asked for.
+inline CLI::Option* AddJsonFlag(CLI::App* app, std::string* path) {
+  const auto set = [path](const std::string& file) {
+    if (file.empty()) {
+      ThrowUserError("--json", "must name a file, or - for standard output (\"--json -\")");
+    }
+    *path = file;
+  };
+  return app
+      ->add_option_function<std::string>(
+          "--json", set, "Write everything found as JSON to this file; - = standard output")
+      ->type_name("FILE")
+      ->expected(0, 1);
+}
+
 // What CLI11 says of a wrong call, in one line.
 inline std::string ParseFailure(const CLI::App* app, const CLI::Error& error) {
   std::string hint = "see --help";
@@ -133,6 +164,9 @@ inline int RunProgram(CLI::App* app,
   } catch (const CLI::ParseError& error) {
     // --help and --version are "errors" with code 0.
     return FlushOutput(*app, app->exit(error) == 0 ? 0 : 2);
+  } catch (const UserError& error) {  // of a flag's value
+    PrintMessage(*app, error.what());
+    return 2;
   }
   return FlushOutput(*app, RunCatching(*app, run));
 }
@@ -140,8 +174,15 @@ inline int RunProgram(CLI::App* app,
 // What decides about the outputs of a parsed call: program, folder and flags, but not where outputs
 // go (their names are compared on their own), how fast they are made or what is said about them.
 inline std::string CommandText(const CLI::App& app) {
-  static const std::vector<std::string> kOthers = {
-      "--out", "--csv", "--report", "--json", "--emit", "--emit-dir", "--jobs", "--allow-missing", "--overwrite"};
+  static const std::vector<std::string> kOthers = {"--out",
+                                                   "--csv",
+                                                   "--report",
+                                                   "--json",
+                                                   "--emit",
+                                                   "--emit-dir",
+                                                   "--jobs",
+                                                   "--allow-missing",
+                                                   "--overwrite"};
   std::error_code error;
   std::string text = app.get_name() + "\n" + std::filesystem::current_path(error).string() + "\n";
   for (const CLI::Option* option : app.get_options()) {

@@ -62,7 +62,7 @@ class SafetensorsFile {
   // Sorted by name.
   const std::vector<TensorView>& tensors() const { return tensors_; }
   std::vector<std::string> names() const;
-  // nullptr when there is none of that name.
+  // nullptr when none has that name.
   const TensorView* Find(std::string_view name) const;
   // As Find, but throws UserError.
   const TensorView& At(std::string_view name) const;

@@ -3,17 +3,13 @@
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 
-#include <regex>
-
 #include "datasets/base/error.h"
+#include "datasets/tensors/device_name.h"
 
 namespace teacache {
 
 at::Device ParseDevice(const std::string& text) {
-  static const std::regex kForm("cpu|cuda(:[0-9]{1,3})?");
-  if (!std::regex_match(text, kForm)) {
-    ThrowUserError("--device", "must be cpu, cuda or cuda:N but is '{}'", text);
-  }
+  CheckDeviceName(text);
   if (text == "cpu") return at::kCPU;
   if (!at::hasCUDA()) {
     ThrowUserError(

@@ -132,7 +132,7 @@ std::vector<TensorView> ToViews(const Value& top,
                      key.kind == Kind::kText ? key.text : "a key");
     }
     if (!names.insert(key.text).second) {
-      ThrowUserError(where, "names must differ but \"{}\" is there twice", key.text);
+      ThrowUserError(where, "names must differ but \"{}\" appears twice", key.text);
     }
     views.push_back(ToView(key.text, value, storages, where));
   }

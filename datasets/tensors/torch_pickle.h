@@ -26,8 +26,8 @@ std::vector<TensorView> ReadTorchFile(const std::string& path);
 // The same from memory, which must outlive the views; `where` starts the messages.
 std::vector<TensorView> ParseTorchFile(std::span<const std::byte> bytes, const std::string& where);
 
-// Tensors of a .safetensors or torch.save file, told apart by content, or of all shards of an index
-// file (*.index.json).
+// Tensors of a .safetensors or torch.save file, distinguished by content, or of all shards of an
+// index file (*.index.json).
 std::vector<TensorView> ReadWeightsFile(const std::string& path);
 
 }  // namespace teacache

@@ -77,7 +77,7 @@ void ZipArchive::ReadEntry(Cursor* cursor) {
   }
   entry.plain = method == 0 && packed == entry.size && (flags & 1) == 0;
   if (!entries_.emplace(name, entry).second) {
-    Refuse(fmt::format("\"{}\" is there twice", name));
+    Refuse(fmt::format("\"{}\" appears twice", name));
   }
 }
 

@@ -46,7 +46,7 @@ void CheckDistinct(const std::string& path, const std::vector<SegmentCost>& rows
     }
     ThrowUserError(fmt::format("{}:{}", path, i + 2),  // line 1 is the header
                    "segments must be different but start {}, skipped {}, order {}, gap {} of seed "
-                   "{} is there twice",
+                   "{} appears twice",
                    row.start,
                    row.skipped,
                    row.order,

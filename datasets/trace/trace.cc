@@ -8,6 +8,7 @@
 
 #include "datasets/base/error.h"
 #include "datasets/trace/trace_format.h"
+#include "datasets/trace/trace_merge.h"
 
 namespace teacache {
 namespace {
@@ -28,7 +29,7 @@ struct RowKeyHash {
   }
 };
 
-// The numbers of rows that are told apart by their keys. Rows may be added, and stay where they
+// The numbers of rows that are distinguished by their keys. Rows may be added, and stay where they
 // are.
 class RowIndex {
  public:
@@ -93,7 +94,7 @@ void CheckRows(const std::string& path, TraceFile* file) {
   }
   if (zeros > 0) {
     trace.warnings.push_back(
-        fmt::format("{}:{}: the denominator (prev_l1) is 0{}: no relative change can be told",
+        fmt::format("{}:{}: the denominator (prev_l1) is 0{}: the relative change is not defined",
                     path,
                     first_zero,
                     zeros > 1 ? fmt::format(", here and in {} more rows", zeros - 1) : ""));
@@ -116,6 +117,37 @@ void MergeInto(TraceRow* into, const TraceRow& row, const std::string& where) {
   into->ms_embed = std::max(into->ms_embed, row.ms_embed);
   into->ms_blocks = std::max(into->ms_blocks, row.ms_blocks);
   into->ms_head = std::max(into->ms_head, row.ms_head);
+}
+
+// What may differ between traces that are merged on purpose.
+constexpr std::string TraceHeader::*kMixable[] = {
+    &TraceHeader::task, &TraceHeader::weights_sha256, &TraceHeader::text_encoder_sha256};
+
+// Empties in both what may differ and does.
+void ForgetDifferences(const std::string& name,
+                       const std::string& first_name,
+                       TraceHeader* own,
+                       Trace* merged) {
+  const std::string difference = FirstDifference(merged->header, *own);
+  bool any = false;
+  for (const auto field : kMixable) {
+    if (own->*field == merged->header.*field) continue;
+    any = any || !((own->*field).empty() || (merged->header.*field).empty()) ||
+          field == &TraceHeader::task;
+    own->*field = merged->header.*field = "";
+  }
+  if (!any) return;
+  merged->warnings.push_back(
+      fmt::format("{} differs from {} in {}: they were mixed on purpose (--allow-mixed)",
+                  name,
+                  first_name,
+                  difference));
+}
+
+// Whether nothing else differs.
+bool IsMixable(TraceHeader a, TraceHeader b) {
+  for (const auto field : kMixable) a.*field = b.*field = "";
+  return FirstDifference(a, b).empty();
 }
 
 // Of digests that are both known.
@@ -258,7 +290,11 @@ TraceFile ReadTraceFile(const std::string& path) {
 
 Trace ReadTrace(const std::string& path) { return ReadTraceFile(path).trace; }
 
-Trace MergeTraces(const std::vector<Trace>& traces, const std::vector<std::string>& names) {
+namespace {
+
+Trace Merge(const std::vector<Trace>& traces,
+            const std::vector<std::string>& names,
+            bool allow_mixed) {
   if (traces.empty()) ThrowUserError("traces", "must be at least one but are none");
   const auto name = [&](size_t i) {
     return i < names.size() ? names[i] : fmt::format("trace {}", i + 1);
@@ -267,12 +303,15 @@ Trace MergeTraces(const std::vector<Trace>& traces, const std::vector<std::strin
   Trace merged;
   merged.header = traces[0].header;
   for (size_t i = 0; i < traces.size(); ++i) {
-    const std::string difference = FirstDifference(merged.header, traces[i].header);
+    TraceHeader own = traces[i].header;
+    if (allow_mixed) ForgetDifferences(name(i), name(0), &own, &merged);
+    const std::string difference = FirstDifference(merged.header, own);
     if (!difference.empty()) {
       ThrowUserError(name(i),
-                     "must be recorded with the same settings as {} but differs in {}",
+                     "must be recorded with the same settings as {} but differs in {}{}",
                      name(0),
-                     difference);
+                     difference,
+                     IsMixable(merged.header, own) ? " (--allow-mixed takes both)" : "");
     }
     merged.warnings.insert(
         merged.warnings.end(), traces[i].warnings.begin(), traces[i].warnings.end());
@@ -344,6 +383,16 @@ Trace MergeTraces(const std::vector<Trace>& traces, const std::vector<std::strin
   merged.header.part = 0;
   merged.header.parts = 1;
   return merged;
+}
+
+}  // namespace
+
+Trace MergeTraces(const std::vector<Trace>& traces, const std::vector<std::string>& names) {
+  return Merge(traces, names, false);
+}
+
+Trace MergeMixedTraces(const std::vector<Trace>& traces, const std::vector<std::string>& names) {
+  return Merge(traces, names, true);
 }
 
 }  // namespace teacache

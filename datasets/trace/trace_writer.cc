@@ -140,7 +140,7 @@ void TraceWriter::Append(const std::vector<TraceRow>& rows) {
       ThrowUserError(path_, "rows must be appended a run at a time but are of two runs");
     }
     if (!keys.insert(KeyOf(row)).second) {
-      ThrowUserError(path_, "rows must be different but {} is there twice", Describe(row));
+      ThrowUserError(path_, "rows must be different but {} appears twice", Describe(row));
     }
     text += RowLine(row, header_, path_ + ": new row");
   }

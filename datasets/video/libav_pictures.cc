@@ -8,6 +8,7 @@
 #include <array>
 
 #include "datasets/base/error.h"
+#include "datasets/video/eight_bits.h"
 #include "datasets/video/frame_converter.h"
 #include "datasets/video/libav_handles.h"
 #include "datasets/video/picture_codec.h"
@@ -220,6 +221,7 @@ Picture Decode(const std::string& where, PictureKind kind, std::string_view byte
     picture.frame = JpegToRgb(where, *frame);
   } else {
     picture.bits = IsDeep(frame->format) ? 16 : 8;
+    picture.transparent = HasTransparentPixels(*frame);
     picture.frame = {frame->width, frame->height, {}};
     const size_t stride = static_cast<size_t>(frame->width) * 3;
     picture.frame.rgb.resize(stride * frame->height);

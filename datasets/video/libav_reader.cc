@@ -4,10 +4,13 @@ extern "C" {
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <string_view>
 
 #include "datasets/base/error.h"
+#include "datasets/video/container_crop.h"
+#include "datasets/video/eight_bits.h"
 #include "datasets/video/frame_converter.h"
 #include "datasets/video/frame_timing.h"
 #include "datasets/video/libav_handles.h"
@@ -33,6 +36,68 @@ const int32_t* DisplayMatrix(const AVFrame& picture, const AVStream& stream) {
   return reinterpret_cast<const int32_t*>(
       av_stream_get_side_data(&stream, AV_PKT_DATA_DISPLAYMATRIX, nullptr));
 #endif
+}
+
+// What the container asks to be cut off, where this libav gives it.
+Crop ContainerCrop(const AVStream& stream) {
+#if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(61, 19, 100)
+  const AVPacketSideData* side = av_packet_side_data_get(stream.codecpar->coded_side_data,
+                                                         stream.codecpar->nb_coded_side_data,
+                                                         AV_PKT_DATA_FRAME_CROPPING);
+  if (side != nullptr) return ReadCropSideData({side->data, side->size});
+#else
+  static_cast<void>(stream);
+#endif
+  return {};
+}
+constexpr bool kKnowsContainerCrop = LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(61, 19, 100);
+
+// Frames that were sent to the decoder and did not come out of it, by their times.
+class LostFrames {
+ public:
+  void Sent(int64_t time) {
+    if (!first_) {
+      waiting_.push_back(time);
+    } else if (time < *first_) {
+      ++at_start_;
+    }
+    ++open_[time];
+  }
+  void CameOut(int64_t time) {
+    if (!first_) {
+      first_ = time;
+      at_start_ = std::count_if(
+          waiting_.begin(), waiting_.end(), [&](int64_t sent) { return sent < time; });
+      waiting_.clear();
+    }
+    const auto found = open_.find(time);
+    if (found != open_.end() && --found->second == 0) open_.erase(found);
+  }
+  // So far: frames that are shown before the first one that came out.
+  int64_t at_start() const { return at_start_; }
+  // At the end: all others.
+  int64_t later() const {
+    int64_t lost = 0;
+    for (const auto& [time, count] : open_) lost += count;
+    return lost - at_start_;
+  }
+
+ private:
+  std::optional<int64_t> first_;
+  std::vector<int64_t> waiting_;     // sent before the first one came out
+  std::map<int64_t, int64_t> open_;  // time -> sent and not come out
+  int64_t at_start_ = 0;
+};
+
+// Codecs whose packets each hold one picture that is shown. Others have hidden ones by design
+// (VP8's and VP9's alternative references), or are too free with times.
+bool ShowsEveryPacket(AVCodecID codec) {
+  return codec == AV_CODEC_ID_H264 || codec == AV_CODEC_ID_HEVC;
+}
+
+// Codecs of which grey pictures without a range are of limited range, by their standards.
+bool HasLimitedGrey(AVCodecID codec) {
+  return codec == AV_CODEC_ID_H264 || codec == AV_CODEC_ID_HEVC || codec == AV_CODEC_ID_AV1;
 }
 
 // Are times equally far apart, up to the rounding to one tick?
@@ -76,6 +141,7 @@ class LibavReader : public VideoReader {
     }
     std::optional<Decoded> decoded = NextDecoded();
     if (!decoded) {
+      FinishInfo(decoded_);
       return std::nullopt;
     }
     return std::move(decoded->frame);
@@ -88,7 +154,7 @@ class LibavReader : public VideoReader {
     double duration = 1;
   };
 
-  bool IsMov() const { return std::string_view(format_->iformat->name).starts_with("mov,"); }
+  bool IsMov() const { return IsFormat("mov,"); }
 
   void OpenFile() {
     TakeLoggedError();  // of other files on this thread
@@ -105,8 +171,7 @@ class LibavReader : public VideoReader {
     if (result < 0) {
       ThrowUserError(path_, "streams cannot be found: {}", LibavError(result));
     }
-    const int index =
-        av_find_best_stream(format_.get(), AVMEDIA_TYPE_VIDEO, -1, -1, nullptr, /*flags=*/0);
+    const int index = ChooseTrack();
     if (index < 0) {
       ThrowUserError(path_, "must have a video stream but has none");
     }
@@ -115,8 +180,70 @@ class LibavReader : public VideoReader {
       format_->streams[i]->discard =
           static_cast<int>(i) == index ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
     }
+    info_.fps = FrameRate();
+  }
+
+  // As the ffmpeg program chooses: the largest picture, with a bonus of 5 million pixels for
+  // default tracks and of 100 million for those with data; cover pictures last. -1 = no video.
+  int ChooseTrack() {
+    int best = -1, tracks = 0;
+    int64_t best_score = 0;
+    for (unsigned i = 0; i < format_->nb_streams; ++i) {
+      const AVStream& stream = *format_->streams[i];
+      if (stream.codecpar->codec_type != AVMEDIA_TYPE_VIDEO) continue;
+      const bool cover = (stream.disposition & AV_DISPOSITION_ATTACHED_PIC) != 0;
+      tracks += cover ? 0 : 1;
+      int64_t score = int64_t{stream.codecpar->width} * stream.codecpar->height;
+      if ((stream.event_flags & AVSTREAM_EVENT_FLAG_NEW_PACKETS) != 0) score += 100000000;
+      if ((stream.disposition & AV_DISPOSITION_DEFAULT) != 0) score += 5000000;
+      if (cover) score = 1;
+      if (score > best_score) {
+        best_score = score;
+        best = static_cast<int>(i);
+      }
+    }
+    if (best >= 0 && tracks > 1) {
+      const AVCodecParameters& chosen = *format_->streams[best]->codecpar;
+      AddNote(fmt::format("has {} video tracks: only track {} of {}x{} is compared",
+                          tracks,
+                          best,
+                          chosen.width,
+                          chosen.height));
+    }
+    return best;
+  }
+
+  bool IsFormat(std::string_view name) const {
+    return std::string_view(format_->iformat->name).starts_with(name);
+  }
+
+  // 0 where the file does not say: libav makes up 25 for streams without times.
+  double FrameRate() const {
     const double average = Rate(stream_->avg_frame_rate);
-    info_.fps = average > 0 ? average : Rate(stream_->r_frame_rate);
+    if ((format_->iformat->flags & AVFMT_NOTIMESTAMPS) != 0 && !HasOwnRate()) return 0;
+    // AVI counts the gaps between frames as frames, too.
+    if (IsFormat("avi") && stream_->nb_frames > 0 && average > 0) {
+      const int frames = avformat_index_get_entries_count(stream_);
+      if (frames > 0 && frames < stream_->nb_frames) {
+        return average * frames / static_cast<double>(stream_->nb_frames);
+      }
+    }
+    return average > 0 ? average : Rate(stream_->r_frame_rate);
+  }
+
+  // Does the coded stream itself have a frame rate?
+  bool HasOwnRate() const {
+#if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 31, 102)
+    return Rate(stream_->codecpar->framerate) > 0;
+#else
+    return Rate(stream_->r_frame_rate) != kFallbackRate;
+#endif
+  }
+
+  void AddNote(const std::string& note) {
+    if (std::find(info_.notes.begin(), info_.notes.end(), note) == info_.notes.end()) {
+      info_.notes.push_back(note);
+    }
   }
 
   void OpenDecoder(int threads) {
@@ -137,7 +264,8 @@ class LibavReader : public VideoReader {
     }
     codec_->max_pixels = kMaxFramePixels;
     codec_->err_recognition |= AV_EF_CRCCHECK;
-    codec_->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT;  // to be told of them instead of a gap
+    codec_->flags |=
+        AV_CODEC_FLAG_OUTPUT_CORRUPT;  // to be notified of them instead of getting a gap
     const int result = avcodec_open2(codec_.get(), codec, nullptr);
     if (result < 0) {
       ThrowUserError(path_, "decoder {} cannot start: {}", codec->name, LibavError(result));
@@ -155,8 +283,90 @@ class LibavReader : public VideoReader {
     DescribePicture(*stream_->codecpar, *picture_, &info_);
     info_.width = first_->frame.width;
     info_.height = first_->frame.height;
-    info_.num_frames = stream_->nb_frames > 0 ? stream_->nb_frames : -1;
+    info_.num_frames = DeclaredFrames();
     info_.variable_frame_rate = HasVariableRate();
+    info_.converted_by_swscale = rate_.has_value();
+    NoteContainer();
+  }
+
+  // In MP4 without those that an edit list hides.
+  int64_t DeclaredFrames() const {
+    if (stream_->nb_frames <= 0) return -1;
+    if (!IsMov()) return stream_->nb_frames;
+    const int entries = avformat_index_get_entries_count(stream_);
+    int64_t shown = 0;
+    for (int i = 0; i < entries; ++i) {
+      shown += (avformat_index_get_entry(stream_, i)->flags & AVINDEX_DISCARD_FRAME) == 0 ? 1 : 0;
+    }
+    return entries > 0 ? shown : stream_->nb_frames;
+  }
+
+  void NoteContainer() {
+    const AVDictionaryEntry* alpha = av_dict_get(stream_->metadata, "alpha_mode", nullptr, 0);
+    if (alpha != nullptr && std::string_view(alpha->value) != "0") {
+      AddNote("has an alpha channel (alpha_mode), which is not compared");
+    }
+    if (ContainerCrop(*stream_).any()) AddNote("is cropped as its container says");
+    if (kKnowsContainerCrop) return;
+    if (const std::optional<Crop> crop = FindContainerCrop(path_)) {
+      AddNote(
+          fmt::format("has a crop in its container that is not applied (left {}, right {}, top "
+                      "{}, bottom {}; FFmpeg 7.1 applies it)",
+                      crop->left,
+                      crop->right,
+                      crop->top,
+                      crop->bottom));
+    }
+  }
+
+  // What every decoded picture can add.
+  void NotePicture(const Orientation& orientation) {
+    if (!transparent_ && HasTransparentPixels(*picture_)) {
+      transparent_ = true;
+      AddNote("has transparent pixels (alpha is not compared)");
+    }
+    if ((codec_->properties & FF_CODEC_PROPERTY_FILM_GRAIN) != 0 ||
+        av_frame_get_side_data(picture_.get(), AV_FRAME_DATA_FILM_GRAIN_PARAMS) != nullptr) {
+      AddNote("carries film grain, which the decoder makes");
+    }
+    if (orientation.turn != Orientation::Turn::kNone || orientation.flip_horizontal ||
+        orientation.flip_vertical) {
+      AddNote("is turned as its display matrix says");
+    }
+    if (IsInterlaced(*picture_)) {
+      interlaced_ = true;
+      AddNote("is interlaced: both fields are compared as one picture");
+    }
+    const AVRational aspect = picture_->sample_aspect_ratio;
+    if (aspect.num > 0 && aspect.den > 0 && aspect.num != aspect.den) {
+      AddNote(fmt::format(
+          "has pixels that are not square ({}:{}): compared as stored", aspect.num, aspect.den));
+    }
+    info_.lost_at_start = lost_.at_start();
+  }
+
+  static bool IsInterlaced(const AVFrame& picture) {
+#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(58, 7, 100)
+    return (picture.flags & AV_FRAME_FLAG_INTERLACED) != 0;
+#else
+    return picture.interlaced_frame != 0;
+#endif
+  }
+
+  // After the last frame, once.
+  void FinishInfo(int64_t frames) {
+    if (std::exchange(complete_, true)) return;
+    info_.num_frames = frames;
+    info_.lost_at_start = lost_.at_start();
+    if (info_.lost_at_start > 0) {
+      AddNote(
+          fmt::format("has {} frames at its start that could not be decoded", info_.lost_at_start));
+    }
+    const int64_t later = lost_.later();
+    if (later > 0 && !interlaced_ && ShowsEveryPacket(codec_->codec_id)) {
+      AddNote(fmt::format("has {} frames that the decoder did not give out", later));
+    }
+    if (hidden_ > 0) AddNote(fmt::format("has {} frames that an edit list hides", hidden_));
   }
 
   static double Rate(AVRational rate) { return rate.num > 0 && rate.den > 0 ? av_q2d(rate) : 0.0; }
@@ -193,6 +403,11 @@ class LibavReader : public VideoReader {
       ThrowUserError(FrameName(), "is damaged or cut off");
     }
     ++packets_;
+    if ((packet->flags & AV_PKT_FLAG_DISCARD) != 0) {
+      ++hidden_;
+    } else if (packet->pts != AV_NOPTS_VALUE && packet->size > 0) {
+      lost_.Sent(packet->pts);
+    }
     if (packet->pts != AV_NOPTS_VALUE && packet->pts + packet->duration > end_) {
       end_ = packet->pts + packet->duration;
       last_has_duration_ = packet->duration > 0;
@@ -227,7 +442,7 @@ class LibavReader : public VideoReader {
 
   // Where a Matroska file says that its video ends; 0 = it does not say.
   double DeclaredSeconds() const {
-    if (!std::string_view(format_->iformat->name).starts_with("matroska")) {
+    if (!IsFormat("matroska")) {
       return 0;
     }
     const AVDictionaryEntry* tag = av_dict_get(stream_->metadata, "DURATION", nullptr, 0);
@@ -272,9 +487,13 @@ class LibavReader : public VideoReader {
       return std::nullopt;
     }
     Decoded decoded;
-    decoded.frame = converter_.ToRgb(FrameName(), *picture_);
-    decoded.frame = Orient(std::move(decoded.frame),
-                           ReadOrientation(path_, DisplayMatrix(*picture_, *stream_)));
+    const bool limited_grey = HasLimitedGrey(codec_->codec_id);
+    const AVFrame& picture = rate_ ? *picture_ : eight_bits_.Of(*picture_, limited_grey);
+    const Orientation orientation = ReadOrientation(path_, DisplayMatrix(*picture_, *stream_));
+    decoded.frame =
+        CropFrame(path_, converter_.ToRgb(FrameName(), picture), ContainerCrop(*stream_));
+    decoded.frame = Orient(std::move(decoded.frame), orientation);
+    NotePicture(orientation);
     if (decoded_ > 0 &&
         (decoded.frame.width != info_.width || decoded.frame.height != info_.height)) {
       ThrowUserError(FrameName(),
@@ -286,6 +505,7 @@ class LibavReader : public VideoReader {
     }
     if (picture_->best_effort_timestamp != AV_NOPTS_VALUE) {
       distances_.Add(picture_->best_effort_timestamp);
+      lost_.CameOut(picture_->best_effort_timestamp);
       info_.variable_frame_rate = info_.variable_frame_rate || distances_.differ();
     }
     if (rate_) {
@@ -328,16 +548,19 @@ class LibavReader : public VideoReader {
     while (true) {
       if (repeats_.previous > 0) {
         --repeats_.previous;
+        ++given_;
         return last_ ? last_ : incoming_;
       }
       if (repeats_.current > 0) {
         --repeats_.current;
+        ++given_;
         return incoming_;
       }
       if (incoming_) {
         last_ = std::exchange(incoming_, std::nullopt);
       }
       if (finished_) {
+        FinishInfo(given_);
         return std::nullopt;
       }
       if (std::optional<Decoded> decoded = NextDecoded()) {
@@ -357,7 +580,13 @@ class LibavReader : public VideoReader {
   AVStream* stream_ = nullptr;  // of format_
   CodecContext codec_;
   AvFrame picture_ = NewFrame();
+  EightBits eight_bits_;
   FrameConverter converter_;
+  LostFrames lost_;
+  int64_t hidden_ = 0;  // frames that an edit list hides
+  bool transparent_ = false;
+  bool interlaced_ = false;
+  bool complete_ = false;
   Distances distances_;  // of the frames decoded so far
   int64_t decoded_ = 0;  // frames
   int64_t packets_ = 0;
@@ -371,9 +600,38 @@ class LibavReader : public VideoReader {
   ConstantRate::Repeats repeats_;
   std::optional<Frame> last_, incoming_;
   bool finished_ = false;
+  int64_t given_ = 0;  // frames
 };
 
+// The demuxer of ANSI art takes any text.
+bool IsTextFormat(const AVInputFormat& format) {
+  return std::string_view(format.name) == "tty" || std::string_view(format.name) == "bin";
+}
+
 }  // namespace
+
+bool CouldBeVideo(const std::string& path) {
+  QuietLibav();
+  AVFormatContext* opened = nullptr;
+  AVDictionary* settings = nullptr;
+  av_dict_set(&settings, "protocol_whitelist", "file", 0);
+  const int result = avformat_open_input(&opened, ("file:" + path).c_str(), nullptr, &settings);
+  av_dict_free(&settings);
+  if (result < 0) return false;
+  const FormatInput format(opened);
+  if (format->probe_score <= AVPROBE_SCORE_RETRY || IsTextFormat(*format->iformat) ||
+      avformat_find_stream_info(format.get(), nullptr) < 0) {
+    return false;
+  }
+  for (unsigned i = 0; i < format->nb_streams; ++i) {
+    const AVStream& stream = *format->streams[i];
+    if (stream.codecpar->codec_type == AVMEDIA_TYPE_VIDEO && stream.codecpar->width > 0 &&
+        (stream.disposition & AV_DISPOSITION_ATTACHED_PIC) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
 
 std::unique_ptr<VideoReader> OpenVideoFile(const std::string& path,
                                            const VideoReaderOptions& options) {

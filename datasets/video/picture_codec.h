@@ -15,7 +15,8 @@ enum class PictureKind { kPng, kJpeg };
 // rounded to 8.
 struct Picture {
   Frame frame;
-  int bits = 8;  // per sample, as stored: 8 or 16
+  int bits = 8;              // per sample, as stored: 8 or 16
+  bool transparent = false;  // has a pixel that is not opaque; OpenCV's decoder does not look
 };
 
 // A library that decodes and encodes single pictures. All give the same samples of PNG.

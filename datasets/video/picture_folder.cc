@@ -4,6 +4,7 @@ extern "C" {
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <string_view>
 
 #include "datasets/base/error.h"
@@ -100,6 +101,22 @@ void CheckJpeg(const std::string& path, std::string_view bytes) {
   }
 }
 
+// Does a PNG say that it has alpha: by its colour type, or by a chunk tRNS before the pixels?
+bool DeclaresAlpha(std::string_view bytes) {
+  constexpr size_t kColorType = 25;
+  if (bytes.size() <= kColorType) return false;
+  const int type = bytes[kColorType];
+  if (type == 4 || type == 6) return true;
+  for (size_t at = 8; bytes.size() - at >= 12;) {
+    const std::string_view name = bytes.substr(at + 4, 4);
+    if (name == "tRNS") return true;
+    const size_t length = BigEndian32(bytes, at);
+    if (name == "IDAT" || length > bytes.size() - at - 12) return false;
+    at += 12 + length;
+  }
+  return false;
+}
+
 Picture Decode(const std::string& path, PictureKind kind) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(path, error)) {  // a pipe would be waited for
@@ -113,13 +130,80 @@ Picture Decode(const std::string& path, PictureKind kind) {
     CheckJpeg(path, bytes);
     CheckJpegSize(path, bytes);
   }
-  return Pictures().decode(path, kind, bytes);
+  Picture picture = Pictures().decode(path, kind, bytes);
+  if (kind == PictureKind::kPng && DeclaresAlpha(bytes) && !picture.transparent) {
+    picture.transparent = LibavPictures().decode(path, kind, bytes).transparent;
+  }
+  return picture;
+}
+
+// The number in a file's name: its last digits, and what is around them.
+struct NumberedName {
+  std::string around;
+  std::optional<int64_t> number;
+  int digits = 0;
+};
+
+NumberedName NumberOf(const std::string& name) {
+  constexpr size_t kMaxDigits = 15;
+  constexpr const char* kDigits = "0123456789";
+  const size_t stem = name.rfind('.');
+  const size_t last = name.find_last_of(kDigits, stem);
+  if (last == std::string::npos) return {name, std::nullopt, 0};
+  const size_t before = name.find_last_not_of(kDigits, last);
+  const size_t first = before == std::string::npos ? 0 : before + 1;
+  if (last + 1 - first > kMaxDigits) return {name, std::nullopt, 0};
+  return {name.substr(0, first) + "*" + name.substr(last + 1, stem - last - 1),
+          std::stoll(name.substr(first, last + 1 - first)),
+          static_cast<int>(last + 1 - first)};
+}
+
+// Empty unless the names differ in a number only, which rises.
+FrameNumbers NumbersOf(const std::vector<std::string>& names) {
+  FrameNumbers numbers;
+  std::string around;
+  for (const std::string& name : names) {
+    const NumberedName numbered = NumberOf(name);
+    const bool first = numbers.values.empty();
+    if (first) around = numbered.around;
+    if (!numbered.number || numbered.around != around ||
+        (!first && *numbered.number <= numbers.values.back())) {
+      return {};
+    }
+    numbers.values.push_back(*numbered.number);
+    numbers.digits = first ? numbered.digits : std::min(numbers.digits, numbered.digits);
+  }
+  return numbers;
+}
+
+// "has a hole in the numbers of its pictures: 0005, 0007 to 0009 missing"; "" where they rise in
+// equal steps.
+std::string HolesOf(const FrameNumbers& frames) {
+  const std::vector<int64_t>& numbers = frames.values;
+  constexpr size_t kMost = 5;
+  int64_t step = std::numeric_limits<int64_t>::max();
+  for (size_t i = 1; i < numbers.size(); ++i) step = std::min(step, numbers[i] - numbers[i - 1]);
+  std::vector<std::string> holes;
+  for (size_t i = 1; i < numbers.size(); ++i) {
+    const int64_t from = numbers[i - 1] + step, to = numbers[i] - step;
+    if (to < from) continue;
+    holes.push_back(fmt::format("{:0{}}", from, frames.digits));
+    if (to > from) holes.back() += fmt::format(" to {:0{}}", to, frames.digits);
+  }
+  if (holes.empty()) return "";
+  if (holes.size() > kMost) {
+    holes.resize(kMost);
+    holes.push_back("...");
+  }
+  return fmt::format("has a hole in the numbers of its pictures: {} missing",
+                     fmt::join(holes, ", "));
 }
 
 class PictureReader : public VideoReader {
  public:
   explicit PictureReader(const std::string& path) {
-    for (std::string& name : ListFolder(path)) {
+    std::vector<std::string> names;
+    for (const std::string& name : ListFolder(path)) {
       const std::optional<PictureKind> kind = KindOfName(name);
       if (!kind) {
         continue;
@@ -129,22 +213,24 @@ class PictureReader : public VideoReader {
       }
       kind_ = *kind;
       paths_.push_back(path + "/" + name);
+      names.push_back(name);
     }
     if (paths_.empty()) {
       ThrowUserError(path, "must hold PNG or JPEG frames but holds none");
     }
-    Picture picture = Decode(paths_[0], kind_);
-    first_ = std::move(picture.frame);
-    info_.path = path;
-    info_.codec = kind_ == PictureKind::kPng ? "png" : "jpeg";
-    info_.pixel_format = picture.bits == 16 ? "rgb48" : "rgb24";
-    info_.width = first_->width;
-    info_.height = first_->height;
-    info_.num_frames = static_cast<int64_t>(paths_.size());
-    info_.lossless = kind_ == PictureKind::kPng;
+    numbers_ = NumbersOf(names);
+    Begin(path);
+    if (const std::string holes = HolesOf(numbers_); !holes.empty()) info_.notes.push_back(holes);
+  }
+
+  // A single picture.
+  PictureReader(const std::string& path, PictureKind kind) : kind_(kind), paths_{path} {
+    Begin(path);
   }
 
   const VideoInfo& info() const override { return info_; }
+
+  const FrameNumbers& numbers() const override { return numbers_; }
 
   std::optional<Frame> Next() override {
     if (next_ == paths_.size()) {
@@ -154,7 +240,7 @@ class PictureReader : public VideoReader {
     if (first_) {
       return std::exchange(first_, std::nullopt);
     }
-    Frame frame = Decode(path, kind_).frame;
+    Frame frame = Take(Decode(path, kind_));
     if (frame.width != info_.width || frame.height != info_.height) {
       ThrowUserError(path,
                      "must be {}x{} as the first frame but is {}x{}",
@@ -167,10 +253,33 @@ class PictureReader : public VideoReader {
   }
 
  private:
+  void Begin(const std::string& path) {
+    Picture picture = Decode(paths_[0], kind_);
+    const int bits = picture.bits;
+    first_ = Take(std::move(picture));
+    info_.path = path;
+    info_.codec = kind_ == PictureKind::kPng ? "png" : "jpeg";
+    info_.pixel_format = bits == 16 ? "rgb48" : "rgb24";
+    info_.width = first_->width;
+    info_.height = first_->height;
+    info_.num_frames = static_cast<int64_t>(paths_.size());
+    info_.lossless = kind_ == PictureKind::kPng;
+  }
+
+  Frame Take(Picture picture) {
+    if (picture.transparent && !transparent_) {
+      transparent_ = true;
+      info_.notes.push_back("has transparent pixels (alpha is not compared)");
+    }
+    return std::move(picture.frame);
+  }
+
   VideoInfo info_;
   PictureKind kind_ = PictureKind::kPng;
   std::vector<std::string> paths_;
+  FrameNumbers numbers_;
   size_t next_ = 0;
+  bool transparent_ = false;
   std::optional<Frame> first_;
 };
 
@@ -178,6 +287,14 @@ class PictureReader : public VideoReader {
 
 std::unique_ptr<VideoReader> OpenPictureFolder(const std::string& path) {
   return std::make_unique<PictureReader>(path);
+}
+
+bool IsPictureName(const std::string& path) { return KindOfName(path).has_value(); }
+
+std::unique_ptr<VideoReader> OpenPicture(const std::string& path) {
+  const std::optional<PictureKind> kind = KindOfName(path);
+  if (!kind) ThrowUserError(path, "must be a PNG or JPEG picture");
+  return std::make_unique<PictureReader>(path, *kind);
 }
 
 void WritePictureFolder(const std::string& path, const std::string& where, const Video& video) {

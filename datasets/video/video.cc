@@ -71,6 +71,11 @@ void CheckReplaceable(const std::string& path) {
 
 }  // namespace
 
+const FrameNumbers& VideoReader::numbers() const {
+  static const FrameNumbers none;
+  return none;
+}
+
 std::unique_ptr<VideoReader> OpenVideo(const std::string& path, const VideoReaderOptions& options) {
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
@@ -93,6 +98,7 @@ std::unique_ptr<VideoReader> OpenVideo(const std::string& path, const VideoReade
   if (path.ends_with(".safetensors")) {
     return OpenTensorVideo(path);
   }
+  if (IsPictureName(path)) return OpenPicture(path);
   return OpenVideoFile(path, options);
 }
 

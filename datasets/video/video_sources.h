@@ -12,6 +12,8 @@ namespace teacache {
 std::unique_ptr<VideoReader> OpenVideoFile(const std::string& path,
                                            const VideoReaderOptions& options);
 std::unique_ptr<VideoReader> OpenPictureFolder(const std::string& path);
+std::unique_ptr<VideoReader> OpenPicture(const std::string& path);
+bool IsPictureName(const std::string& path);  // of a kind that OpenPicture reads
 std::unique_ptr<VideoReader> OpenTensorVideo(const std::string& path);
 
 // Write to `path` itself, which does not exist yet; `where` is the name for messages. The video has

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "datasets/base/progress.h"
-#include "datasets/base/shard.h"
+#include "datasets/work/shard.h"
 
 namespace teacache {
 

@@ -10,7 +10,7 @@
 
 #include "datasets/base/archive.h"
 #include "datasets/base/progress.h"
-#include "datasets/base/shard.h"
+#include "datasets/work/shard.h"
 
 namespace teacache {
 

@@ -6,8 +6,8 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/shard.h"
 #include "datasets/base/version.h"
+#include "datasets/work/shard.h"
 
 namespace teacache {
 namespace {
@@ -40,8 +40,8 @@ std::map<std::string, std::string> Definitions(const ScoreOptions& options,
     context[metric->info().name] = metric->info().definition;
   }
   if (options.scorer) context["device"] = options.scorer->Device();
-  context["size_policy"] = SizePolicyName(options.size);
-  context["length_policy"] = LengthPolicyName(options.length);
+  context["size_policy"] = NameOf(kSizePolicies, options.size);
+  context["length_policy"] = NameOf(kLengthPolicies, options.length);
   context["ci95"] = IntervalText(pooling);
   context["p5"] = "5 % of the videos are worse than this";
   context["tool_version"] = kVersion;
@@ -57,6 +57,23 @@ Results CollectResults(std::vector<VideoScore> videos,
   results.videos = std::move(videos);
   AddSummaries(&results, pooling);
   return results;
+}
+
+std::vector<RequirementOutcome> CheckResults(const Results& results,
+                                             const std::vector<Requirement>& requirements,
+                                             const std::string& of) {
+  std::vector<RequirementOutcome> outcomes;
+  for (const Requirement& requirement : requirements) {
+    const MetricInfo* metric = FindMetric(results.metrics, requirement.metric);
+    std::vector<double> values;
+    for (const VideoScore& video : results.videos) {
+      const auto found = video.scores.find(requirement.metric);
+      if (found != video.scores.end()) values.push_back(found->second);
+    }
+    const bool higher = metric == nullptr || metric->higher_is_better;
+    outcomes.push_back(CheckRequirement(requirement, values, higher, of));
+  }
+  return outcomes;
 }
 
 Results MergeResults(const std::vector<Results>& shards,
@@ -103,6 +120,7 @@ Results MergeResults(const std::vector<Results>& shards,
     };
     add(shard.unmatched_gt, &merged.unmatched_gt);
     add(shard.unmatched_gen, &merged.unmatched_gen);
+    add(shard.left_out, &merged.left_out);
     add(shard.warnings, &merged.warnings);
   }
   std::sort(merged.videos.begin(), merged.videos.end(), [](const auto& a, const auto& b) {

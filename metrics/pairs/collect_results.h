@@ -19,6 +19,12 @@ Results CollectResults(std::vector<VideoScore> videos,
                        const ScoreOptions& options = {},
                        const PoolingOptions& pooling = {});
 
+// Requirements by metric, over the videos that were scored. `of`: the set's name where there are
+// several.
+std::vector<RequirementOutcome> CheckResults(const Results& results,
+                                             const std::vector<Requirement>& requirements,
+                                             const std::string& of = "");
+
 // One set of results from those of several shards. Throws UserError when a video is in two of them,
 // their definitions differ, or CheckParts refuses them. Of a result with missing parts
 // context[kMissingParts] names these.

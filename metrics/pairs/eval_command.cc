@@ -100,13 +100,15 @@ std::string LinePath(const EvalCommand& command, size_t method) {
 
 void AddVideos(const std::string& flag,
                const std::string& source,
-               bool recursive,
+               const EvaluateOptions& options,
                OutputCheck* check) {
   if (source.empty()) return;
   check->Reads(flag, source);
   check->ReadsFolder(flag, source, VideoFileEndings());
   try {
-    for (const NamedVideo& video : FindVideos(source, recursive)) check->Reads(flag, video.path);
+    for (const NamedVideo& video : FindVideos(source, options.recursive, options.items)) {
+      check->Reads(flag, video.path);
+    }
   } catch (const UserError&) {
     // Reported when the videos are paired.
   }
@@ -119,12 +121,12 @@ OutputCheck CheckOutputs(const EvalCommand& command) {
   check.OwnedBy(command.owner);
   std::vector<std::string> tags = {""};
   if (command.merge.empty()) {
-    AddVideos("--gt", evaluate.gt, evaluate.recursive, &check);
+    AddVideos("--gt", evaluate.gt, evaluate, &check);
     for (const std::string& gen : evaluate.gens) {
-      AddVideos("--gen", gen, evaluate.recursive, &check);
+      AddVideos("--gen", gen, evaluate, &check);
     }
-    AddVideos("--baseline", command.baseline, evaluate.recursive, &check);
-    AddVideos("--compare", command.compare, evaluate.recursive, &check);
+    AddVideos("--baseline", command.baseline, evaluate, &check);
+    AddVideos("--compare", command.compare, evaluate, &check);
     tags = Tags(evaluate.gens);
     for (size_t i = 0; i < evaluate.gens.size(); ++i) {
       check.WritesFile("--compat", LinePath(command, i));
@@ -140,8 +142,9 @@ OutputCheck CheckOutputs(const EvalCommand& command) {
     check.WritesFile(command.csv.empty() ? "table of --out" : "--csv", CsvPath(command, tag));
     check.WritesFile("--per-frame", FramesPath(command, tag));
   }
+  check.WritesFile("--json", command.json == "-" ? "" : command.json);
   check.Run();
-  for (const std::string& file : {command.out, command.csv}) {
+  for (const std::string& file : {command.out, command.csv, command.json}) {
     const fs::path folder = fs::path(file).parent_path();
     if (!folder.empty()) MakeFolders(folder.string());
     if (!file.empty()) RemoveStaleTemporaries(folder.string());
@@ -174,21 +177,27 @@ bool LineIsIncomplete(const EvalCommand& command, const Results& results) {
 }
 
 int ExitCode(const EvalCommand& command, const Results& results) {
-  const bool missing = !results.unmatched_gt.empty() || !results.unmatched_gen.empty();
-  return results.NumErrors() > 0 || (missing && !command.allow_missing) ||
-                 LineIsIncomplete(command, results)
-             ? 1
-             : 0;
+  const bool missing =
+      !results.unmatched_gt.empty() || !results.unmatched_gen.empty() || !results.left_out.empty();
+  const bool failed = results.NumErrors() > 0 || (missing && !command.allow_missing) ||
+                      LineIsIncomplete(command, results);
+  return ExitCodeOf(results.requirements, failed ? 1 : 0);
 }
 
-std::string Text(const EvalCommand& command, const EvalOutcome& outcome) {
+// Of several methods: a list.
+std::string Json(const std::vector<Results>& methods) {
+  if (methods.size() == 1) return ResultsToJson(methods[0]);
+  std::string json;
+  for (const Results& results : methods) {
+    json += (json.empty() ? "[" : ",") + ResultsToJson(results);
+  }
+  return json + "]\n";
+}
+
+std::string Tables(const EvalCommand& command, const EvalOutcome& outcome) {
   std::string text;
   for (size_t i = 0; i < outcome.results.size(); ++i) {
     const Results& results = outcome.results[i];
-    if (command.json) {
-      text += (i == 0 ? (outcome.results.size() > 1 ? "[" : "") : ",") + ResultsToJson(results);
-      continue;
-    }
     if (command.evaluate.teacache) {
       text += TeaCacheLine(results) + "\n";
       if (results.videos.size() > 16 && results.videos.size() % 16 != 0) {
@@ -203,8 +212,14 @@ std::string Text(const EvalCommand& command, const EvalOutcome& outcome) {
     text += ResultsText(results);
     if (i + 1 < outcome.results.size()) text += "\n";
   }
-  if (command.json && outcome.results.size() > 1) text += "]\n";
   return text;
+}
+
+// What is printed; writes the file of --json.
+std::string Print(const EvalCommand& command, const EvalOutcome& outcome) {
+  if (command.json == "-") return Json(outcome.results);
+  if (!command.json.empty()) AtomicWriteFile(command.json, Json(outcome.results));
+  return Tables(command, outcome);
 }
 
 EvalOutcome RunMerge(const EvalCommand& command) {
@@ -215,9 +230,11 @@ EvalOutcome RunMerge(const EvalCommand& command) {
   EvalOutcome outcome;
   outcome.results.push_back(
       MergeResults(shards, command.evaluate.pooling, command.allow_missing_parts));
+  outcome.results[0].requirements = CheckResults(outcome.results[0], command.requirements);
   Write(command, "", outcome.results[0]);
   outcome.exit_code = ExitCode(command, outcome.results[0]);
-  outcome.text = command.json ? ResultsToJson(outcome.results[0]) : ResultsText(outcome.results[0]);
+  outcome.breaches = BreachLines(outcome.results[0].requirements);
+  outcome.text = Print(command, outcome);
   return outcome;
 }
 
@@ -230,6 +247,7 @@ EvalOutcome RunEvalCommand(const EvalCommand& whole) {
     for (std::string* path : {&command.out, &command.csv, &command.evaluate.journal}) {
       *path = PartPath(*path, shard);
     }
+    if (command.json != "-") command.json = PartPath(command.json, shard);
   }
   const OutputCheck check = CheckOutputs(command);
   if (!command.merge.empty()) {
@@ -245,6 +263,7 @@ EvalOutcome RunEvalCommand(const EvalCommand& whole) {
   std::vector<Results> all = EvaluateFolders(options);
 
   EvalOutcome outcome;
+  std::vector<int> exit_codes;
   size_t next = methods;
   const Results* baseline = command.baseline.empty() ? nullptr : &all[next++];
   const Results* compare = command.compare.empty() ? nullptr : &all[next];
@@ -267,6 +286,9 @@ EvalOutcome RunEvalCommand(const EvalCommand& whole) {
             fmt::format("{} videos of {} were not scored", compare->NumErrors(), command.compare));
       }
     }
+    if (options.shard.count == 1) {
+      results.requirements = CheckResults(results, command.requirements, tags[i]);
+    }
     if (options.teacache && !options.score.per_frame) {
       // TeaCacheLine below needs the values of all frames; the files do not.
       Results slim = results;
@@ -276,17 +298,21 @@ EvalOutcome RunEvalCommand(const EvalCommand& whole) {
       Write(command, tags[i], results);
     }
     if (options.teacache) WriteLine(command, i, results);
-    outcome.exit_code = std::max(outcome.exit_code, ExitCode(command, results));
+    exit_codes.push_back(ExitCode(command, results));
+    outcome.breaches += BreachLines(results.requirements);
     outcome.results.push_back(std::move(results));
   }
+  outcome.text = Print(command, outcome);
   check.Finish();
-  outcome.text = Text(command, outcome);
-  if (!command.json) {
-    outcome.text += LastLine(options.shard);
-  } else {
+  // Incomplete work is worse than a requirement that is not met.
+  const bool incomplete = std::ranges::find(exit_codes, 1) != exit_codes.end();
+  outcome.exit_code = incomplete ? 1 : std::ranges::max(exit_codes);
+  if (command.json == "-") {
     NotePart(options.shard, options.progress);
+  } else {
+    outcome.text += LastLine(options.shard);
   }
-  if (!options.journal.empty() && outcome.exit_code == 0) fs::remove(options.journal);
+  if (!options.journal.empty() && outcome.exit_code != 1) fs::remove(options.journal);
   return outcome;
 }
 

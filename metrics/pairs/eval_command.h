@@ -21,16 +21,20 @@ struct EvalCommand {
       line_folder;  // with evaluate.teacache: where the script's text file goes; "" = nowhere
   // Other files that the call reads, by their flags: no output may be one of them.
   std::vector<std::pair<std::string, std::string>> other_inputs;
-  OutputOwner owner;                 // whose outputs are written
-  bool allow_missing_parts = false;  // of `merge`: the result is marked as partial
-  bool allow_missing = false;        // videos without a partner are no failure
-  bool json = false;                 // print JSON instead of tables
+  OutputOwner owner;                      // whose outputs are written
+  std::vector<Requirement> requirements;  // of the whole: a part is not checked
+  bool allow_missing_parts = false;       // of `merge`: the result is marked as partial
+  bool allow_missing = false;             // videos without a partner are no failure
+  std::string json;  // everything as JSON: a file, "-" = printed instead of tables
 };
 
 struct EvalOutcome {
   std::vector<Results> results;  // one per --gen
   std::string text;              // for standard output
-  int exit_code = 0;             // 1 when a pair was not scored or had no partner
+  std::string breaches;          // for standard error: a line per requirement that is not met
+  // 1 when a pair was not scored or had no partner or a required metric has no score, 3 when
+  // everything was scored and a requirement is not met.
+  int exit_code = 0;
 };
 
 // Scores, writes the files and returns what to print. The script's text file is TeaCacheLine and

@@ -183,9 +183,9 @@ std::vector<Pairing> PairAll(const EvaluateOptions& options) {
     }
     return pairings;
   }
-  const std::vector<NamedVideo> gt = FindVideos(options.gt, options.recursive);
+  const std::vector<NamedVideo> gt = FindVideos(options.gt, options.recursive, options.items);
   for (const std::string& gen : options.gens) {
-    pairings.push_back(PairByName(gt, FindVideos(gen, options.recursive)));
+    pairings.push_back(PairByName(gt, FindVideos(gen, options.recursive, options.items)));
     if (pairings.back().pairs.empty()) {
       ThrowUserError(gen,
                      "must hold videos of the same names as {} but none of {} match",
@@ -208,6 +208,26 @@ std::vector<Task> GroupByGt(const std::vector<Pairing>& pairings) {
     }
   }
   return tasks;
+}
+
+// Named, so that no mean is silently over the rest.
+std::vector<std::string> LeftOut(const EvaluateOptions& options,
+                                 const Pairing& pairing,
+                                 const std::string& gen) {
+  std::vector<std::string> gt_paths = pairing.unmatched_gt, gen_paths = pairing.unmatched_gen;
+  for (const VideoPair& pair : pairing.pairs) {
+    gt_paths.push_back(pair.gt);
+    gen_paths.push_back(pair.gen);
+  }
+  std::vector<std::string> left_out = VideosLeftOut(options.gt, options.recursive, gt_paths);
+  // The script takes the names from the generated videos: others of the ground truth are expected.
+  if (options.teacache) {
+    std::erase_if(left_out, [](const std::string& path) { return path.ends_with(".mp4"); });
+  }
+  for (std::string& path : VideosLeftOut(gen, options.recursive, gen_paths)) {
+    left_out.push_back(std::move(path));
+  }
+  return left_out;
 }
 
 }  // namespace
@@ -270,6 +290,7 @@ std::vector<Results> EvaluateFolders(const EvaluateOptions& given) {
     }
     results.unmatched_gt = pairings[folder].unmatched_gt;
     results.unmatched_gen = pairings[folder].unmatched_gen;
+    results.left_out = LeftOut(options, pairings[folder], options.gens[folder]);
     all.push_back(std::move(results));
   }
   return all;

@@ -4,9 +4,10 @@
 #include <vector>
 
 #include "datasets/base/progress.h"
-#include "datasets/base/shard.h"
 #include "datasets/results.h"
 #include "datasets/video/video.h"
+#include "datasets/work/shard.h"
+#include "metrics/pairs/pairing.h"
 #include "metrics/pairs/score_video.h"
 #include "metrics/pooling.h"
 
@@ -19,6 +20,7 @@ struct EvaluateOptions {
   PoolingOptions pooling;
   VideoReaderOptions reader;
   bool recursive = false;  // search folders in folders
+  Items items = Items::kVideos;
   // Pair, decode and cap as TeaCache's eval.py does (see PairAsTeaCache, TeaCacheLine).
   bool teacache = false;
   std::vector<std::string> teacache_order;  // its listing order, to repeat; empty = sorted

@@ -9,15 +9,25 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/video/video.h"
 
 namespace teacache {
 namespace {
 
 namespace fs = std::filesystem;
 
+// Containers and coded streams that libav reads, and tensors. A folder's files of other endings are
+// probed (VideosLeftOut).
 const std::set<std::string> kVideoExtensions = {
-    ".mp4", ".mkv", ".webm", ".avi", ".mov", ".y4m", ".m4v", ".gif", ".safetensors"};
+    ".264",         ".265", ".3g2",   ".3gp",  ".apng", ".asf",  ".avi", ".avs2", ".dv",   ".f4v",
+    ".flv",         ".gif", ".gxf",   ".h264", ".h265", ".hevc", ".ivf", ".m1v",  ".m2t",  ".m2ts",
+    ".m2v",         ".m4v", ".mjpeg", ".mjpg", ".mk3d", ".mkv",  ".mov", ".mp4",  ".mpeg", ".mpg",
+    ".mpv",         ".mts", ".mxf",   ".nut",  ".obu",  ".ogm",  ".ogv", ".qt",   ".rm",   ".rmvb",
+    ".safetensors", ".ts",  ".vob",   ".webm", ".wmv",  ".wtv",  ".y4m"};
 const std::set<std::string> kPictureExtensions = {".png", ".jpg", ".jpeg"};
+// Pictures that are items of their own only.
+const std::set<std::string> kOtherPictureExtensions = {
+    ".avif", ".bmp", ".exr", ".jxl", ".pgm", ".ppm", ".tga", ".tif", ".tiff", ".webp"};
 
 std::string Lower(std::string text) {
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -39,6 +49,10 @@ bool IsPictureFolder(const fs::path& folder) {
     }
   }
   return false;
+}
+
+bool IsPicture(const fs::path& path) {
+  return HasExtension(path, kPictureExtensions) || HasExtension(path, kOtherPictureExtensions);
 }
 
 bool CanBeListed(const fs::path& folder) {
@@ -78,6 +92,21 @@ void SearchFolder(const fs::path& folder,
   }
 }
 
+void SearchPictures(const fs::path& folder,
+                    const std::string& prefix,
+                    bool recursive,
+                    std::vector<NamedVideo>* pictures) {
+  for (const std::string& name : ListFolder(folder.string())) {
+    const fs::path path = folder / name;
+    std::error_code error;
+    if (!fs::is_directory(path, error)) {
+      if (IsPicture(path)) pictures->push_back({prefix + path.stem().string(), path.string()});
+    } else if (recursive && !IsLinkToAbove(path)) {
+      SearchPictures(path, prefix + name + "/", recursive, pictures);
+    }
+  }
+}
+
 std::vector<NamedVideo> ReadList(const std::string& file) {
   std::vector<NamedVideo> videos;
   std::istringstream lines(ReadFile(file));
@@ -109,6 +138,50 @@ void SortAndCheck(const std::string& source, std::vector<NamedVideo>* videos) {
   }
 }
 
+// Does a folder hold something that --recursive would find? By names only.
+bool HoldsVideos(const fs::path& folder, int depth) {
+  constexpr int kMaxDepth = 8;
+  if (IsPictureFolder(folder)) return true;
+  std::error_code error;
+  fs::directory_iterator entries(folder, error);
+  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
+    std::error_code ignored;
+    const fs::path& path = entries->path();
+    if (path.filename().string()[0] == '.') continue;
+    if (!entries->is_directory(ignored)
+            ? HasExtension(path, kVideoExtensions)
+            : depth < kMaxDepth && !IsLinkToAbove(path) && HoldsVideos(path, depth + 1)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void SearchLeftOut(const fs::path& folder,
+                   bool recursive,
+                   const std::set<std::string>& scored,
+                   std::vector<std::string>* left_out) {
+  if (!CanBeListed(folder)) return;                         // its row says so
+  const bool pictures = scored.count(folder.string()) > 0;  // of a scored folder
+  for (const std::string& name : ListFolder(folder.string())) {
+    const fs::path path = folder / name;
+    std::error_code error;
+    if (scored.count(path.string()) > 0) {
+      if (fs::is_directory(path, error)) SearchLeftOut(path, recursive, scored, left_out);
+    } else if (fs::is_directory(path, error)) {
+      if (recursive && !pictures && !IsLinkToAbove(path)) {
+        SearchLeftOut(path, recursive, scored, left_out);
+      } else if (HoldsVideos(path, 0)) {
+        left_out->push_back(path.string() + "/");
+      }
+    } else if (fs::is_regular_file(path, error) &&
+               !(pictures && HasExtension(path, kPictureExtensions)) &&
+               (HasExtension(path, kVideoExtensions) || CouldBeVideo(path.string()))) {
+      left_out->push_back(path.string());
+    }
+  }
+}
+
 std::string RemoveAll(std::string text, const std::string& what) {
   for (size_t at; (at = text.find(what)) != std::string::npos;) text.erase(at, what.size());
   return text;
@@ -122,7 +195,13 @@ std::vector<std::string> VideoFileEndings() {
   return endings;
 }
 
-std::vector<NamedVideo> FindVideos(const std::string& source, bool recursive) {
+Items ParseItems(const std::string& name) {
+  if (name == "videos") return Items::kVideos;
+  if (name == "pictures") return Items::kPictures;
+  ThrowUserError("--items", "must be videos or pictures but is \"{}\"", name);
+}
+
+std::vector<NamedVideo> FindVideos(const std::string& source, bool recursive, Items items) {
   std::error_code error;
   const fs::path path(source);
   if (!fs::exists(path, error)) {
@@ -135,6 +214,9 @@ std::vector<NamedVideo> FindVideos(const std::string& source, bool recursive) {
     } else {
       videos.push_back({path.stem().string(), source});
     }
+  } else if (items == Items::kPictures) {
+    SearchPictures(path, "", recursive, &videos);
+    if (videos.empty()) ThrowUserError(source, "must hold pictures but holds none");
   } else if (IsPictureFolder(path)) {
     const fs::path clean = path.has_filename() ? path : path.parent_path();
     videos.push_back({clean.filename().string(), source});
@@ -142,13 +224,24 @@ std::vector<NamedVideo> FindVideos(const std::string& source, bool recursive) {
     SearchFolder(path, "", recursive, &videos);
   }
   if (videos.empty()) {
-    ThrowUserError(source,
-                   "must hold videos (mp4, mkv, webm, avi, mov, y4m, gif, safetensors) or folders "
-                   "of PNG or JPEG pictures but holds none{}",
-                   recursive ? "" : " (use --recursive to search folders in it)");
+    ThrowUserError(
+        source,
+        "must hold videos (mp4, mkv, webm, avi, mov, ts, y4m, ..., safetensors) or folders "
+        "of PNG or JPEG pictures but holds none{}",
+        recursive ? "" : " (use --recursive to search folders in it)");
   }
   SortAndCheck(source, &videos);
   return videos;
+}
+
+std::vector<std::string> VideosLeftOut(const std::string& source,
+                                       bool recursive,
+                                       const std::vector<std::string>& scored) {
+  std::vector<std::string> left_out;
+  std::error_code error;
+  if (!fs::is_directory(source, error)) return left_out;
+  SearchLeftOut(source, recursive, {scored.begin(), scored.end()}, &left_out);
+  return left_out;
 }
 
 Pairing PairByName(const std::vector<NamedVideo>& gt, const std::vector<NamedVideo>& gen) {

@@ -25,6 +25,10 @@ struct Pairing {
   std::vector<std::string> unmatched_gen;
 };
 
+// What is compared: videos (a folder of pictures is one), or every picture of a folder by itself.
+enum class Items { kVideos, kPictures };
+Items ParseItems(const std::string& name);  // "videos", "pictures". Throws UserError.
+
 // Everything in `source` that can be read as a video, in natural order of name:
 //   a video or tensor file           -> itself
 //   a folder of pictures             -> itself, as one video
@@ -32,7 +36,18 @@ struct Pairing {
 //                                       (with `recursive`: also below it)
 //   a .txt file                      -> the paths in it, one per line, relative to its folder
 // Throws UserError when there is nothing, or two videos have the same name.
-std::vector<NamedVideo> FindVideos(const std::string& source, bool recursive = false);
+// With Items::kPictures a folder gives its pictures, each a video of one frame.
+std::vector<NamedVideo> FindVideos(const std::string& source,
+                                   bool recursive = false,
+                                   Items items = Items::kVideos);
+
+// What lies in the folder `source`, could be opened as video and is not among the paths `scored`:
+// files that libav recognises by their content whatever they are called, videos beside the pictures
+// of a scored folder, and folders with videos where `recursive` is not set (they end in "/"). Files
+// whose ending is one of a video are not opened. Nothing for a `source` that is no folder.
+std::vector<std::string> VideosLeftOut(const std::string& source,
+                                       bool recursive,
+                                       const std::vector<std::string>& scored);
 
 // Pairs by name. One video on each side is a pair whatever the names are.
 Pairing PairByName(const std::vector<NamedVideo>& gt, const std::vector<NamedVideo>& gen);

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "datasets/results_json.h"
+#include "datasets/csv.h"
 
 namespace teacache {
 

@@ -8,7 +8,7 @@
 #include <map>
 
 #include "datasets/base/message.h"
-#include "datasets/base/shard.h"
+#include "datasets/work/shard.h"
 
 namespace teacache {
 namespace {
@@ -107,13 +107,14 @@ void AddProblems(const Results& results, std::string* out) {
   if (!results.warnings.empty() || !warnings.empty()) *out += "\n";
   const auto list = [&](const std::vector<std::string>& paths, const char* what) {
     if (paths.empty()) return;
-    *out += fmt::format("\n{} without a partner: {}\n", what, paths.size());
+    *out += fmt::format("\n{}: {}\n", what, paths.size());
     for (size_t i = 0; i < std::min<size_t>(paths.size(), 10); ++i)
       *out += "  " + OneLine(paths[i]) + "\n";
     if (paths.size() > 10) *out += "  ...\n";
   };
-  list(results.unmatched_gt, "Ground-truth videos");
-  list(results.unmatched_gen, "Generated videos");
+  list(results.unmatched_gt, "Ground-truth videos without a partner");
+  list(results.unmatched_gen, "Generated videos without a partner");
+  list(results.left_out, "Could be videos but are not scored");
   if (results.NumErrors() == 0) return;
   *out += fmt::format("\nNot scored: {} of {}\n", results.NumErrors(), results.videos.size());
   for (const VideoScore& video : results.videos) {

@@ -1,7 +1,6 @@
 #include "metrics/pairs/score_video.h"
 
 #include <algorithm>
-#include <array>
 #include <future>
 #include <optional>
 #include <utility>
@@ -12,36 +11,6 @@
 
 namespace teacache {
 namespace {
-
-constexpr std::array<std::pair<std::string_view, SizePolicy>, 5> kSizePolicies = {{
-    {"strict", SizePolicy::kStrict},
-    {"resize-gen", SizePolicy::kResizeGen},
-    {"resize-gt", SizePolicy::kResizeGt},
-    {"crop", SizePolicy::kCrop},
-    {"batch-eval", SizePolicy::kBatchEval},
-}};
-constexpr std::array<std::pair<std::string_view, LengthPolicy>, 2> kLengthPolicies = {{
-    {"strict", LengthPolicy::kStrict},
-    {"min", LengthPolicy::kMin},
-}};
-
-template <typename Table>
-auto ParseName(const Table& table, std::string_view name, const char* where) {
-  std::string names;
-  for (const auto& [entry, value] : table) {
-    if (entry == name) return value;
-    names += (names.empty() ? "" : ", ") + std::string(entry);
-  }
-  ThrowUserError(where, "must be one of {} but is \"{}\"", names, name);
-}
-
-template <typename Table, typename Value>
-std::string_view NameOf(const Table& table, Value value) {
-  for (const auto& [name, entry] : table) {
-    if (entry == value) return name;
-  }
-  return "";
-}
 
 // A Video as a stream.
 class MemoryReader : public VideoReader {
@@ -127,7 +96,8 @@ class StreamScoring {
     FrameGroup same;  // those of the ground truth's size share it
     std::vector<size_t> same_pairs, ended;
     ForEachActive([&](size_t i) {
-      std::optional<Frame> gen = pairs_[i].Next();
+      if (pairs_[i].Skips(index_)) return;
+      std::optional<Frame> gen = pairs_[i].Next(index_);
       if (!gen) {
         ended.push_back(i);
         return;
@@ -145,6 +115,7 @@ class StreamScoring {
       own.gens.push_back(std::move(*gen));
       Wait(std::move(own), {i});
     });
+    ++index_;
     if (!ended.empty()) ScoreAll();
     for (size_t i : ended) pairs_[i].EndOfGen();
     const int batch = scorer_.BatchFrames(gt.width, gt.height);
@@ -157,7 +128,7 @@ class StreamScoring {
 
   void End() {
     ScoreAll();
-    ForEachActive([&](size_t i) { pairs_[i].EndOfGt(pairs_[i].Next().has_value()); });
+    ForEachActive([&](size_t i) { pairs_[i].EndOfGt(); });
   }
 
   void CheckSize(const Frame& frame) const {
@@ -216,6 +187,7 @@ class StreamScoring {
   std::vector<PairState> pairs_;
   std::vector<FrameGroup> waiting_;
   std::vector<std::vector<size_t>> waiting_pairs_;  // by group: the pair of each generated frame
+  size_t index_ = 0;                                // of the ground truth's next frame
   int steps_ = 0;                                   // frames of the ground truth that wait
   std::vector<FrameGroup> scored_;                  // by scores_
   std::vector<std::vector<size_t>> scored_pairs_;
@@ -223,16 +195,6 @@ class StreamScoring {
 };
 
 }  // namespace
-
-SizePolicy ParseSizePolicy(std::string_view name) {
-  return ParseName(kSizePolicies, name, "--size");
-}
-std::string_view SizePolicyName(SizePolicy policy) { return NameOf(kSizePolicies, policy); }
-
-LengthPolicy ParseLengthPolicy(std::string_view name) {
-  return ParseName(kLengthPolicies, name, "--length");
-}
-std::string_view LengthPolicyName(LengthPolicy policy) { return NameOf(kLengthPolicies, policy); }
 
 std::vector<VideoScore> ScoreStreams(VideoReader& gt,
                                      const std::vector<VideoReader*>& gens,

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "datasets/base/choices.h"
 #include "datasets/results.h"
 #include "datasets/video/video.h"
 #include "metrics/metric_list.h"
@@ -20,17 +21,23 @@ enum class SizePolicy {
   kCrop,       // both to their common middle, without scaling
   kBatchEval,  // as TeaCache's batch_eval.py treats the ground truth (BatchEvalResize)
 };
-// "strict", "resize-gen", "resize-gt", "crop", "batch-eval". Throws UserError listing the names.
-SizePolicy ParseSizePolicy(std::string_view name);
-std::string_view SizePolicyName(SizePolicy policy);
+inline constexpr Choices<SizePolicy, 5> kSizePolicies = {{
+    {"strict", SizePolicy::kStrict},
+    {"resize-gen", SizePolicy::kResizeGen},
+    {"resize-gt", SizePolicy::kResizeGt},
+    {"crop", SizePolicy::kCrop},
+    {"batch-eval", SizePolicy::kBatchEval},
+}};
 
 // What to do with a pair of different numbers of frames.
 enum class LengthPolicy {
   kStrict,  // an error of that pair
   kMin,     // compare the frames that both have, with a warning
 };
-LengthPolicy ParseLengthPolicy(std::string_view name);  // "strict", "min"
-std::string_view LengthPolicyName(LengthPolicy policy);
+inline constexpr Choices<LengthPolicy, 2> kLengthPolicies = {{
+    {"strict", LengthPolicy::kStrict},
+    {"min", LengthPolicy::kMin},
+}};
 
 // What is computed for every frame of a pair.
 struct ScoreOptions {

@@ -94,13 +94,6 @@ Json NumberOrNull(double value) { return std::isfinite(value) ? Json(value) : Js
 
 }  // namespace
 
-VbenchCompat ParseVbenchCompat(const std::string& name) {
-  if (name.empty()) return VbenchCompat::kNone;
-  if (name == "teacache") return VbenchCompat::kTeaCache;
-  if (name == "vbench") return VbenchCompat::kVbench;
-  ThrowUserError("--compat", "must be teacache or vbench but is \"{}\"", name);
-}
-
 VbenchTotals AggregateVbench(const std::map<std::string, double>& raw,
                              VbenchCompat compat,
                              bool partial) {

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "datasets/base/choices.h"
+
 namespace teacache {
 
 // From the dimensions' raw scores to VBench's three numbers. With s_d = (raw_d - min_d) / (max_d -
@@ -17,8 +19,8 @@ enum class VbenchCompat {
   kTeaCache,  // TeaCache's cal_vbench.py: raw scores rounded to 4 decimals, all 16 needed
   kVbench,    // VBench's scripts/cal_final_score.py: full precision, a missing dimension counts 0
 };
-// "", "teacache", "vbench". Throws UserError.
-VbenchCompat ParseVbenchCompat(const std::string& name);
+inline constexpr Choices<VbenchCompat, 2> kVbenchCompats = {
+    {{"teacache", VbenchCompat::kTeaCache}, {"vbench", VbenchCompat::kVbench}}};
 
 struct VbenchTotals {
   std::map<std::string, double> raw;     // by dimension, as they entered

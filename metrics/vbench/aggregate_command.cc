@@ -20,33 +20,36 @@ std::string RunVbenchAggregate(const VbenchAggregateCommand& command) {
   const std::string out = command.out.empty() && teacache ? command.scores[0] : command.out;
   const auto path = [&](const char* name) { return (fs::path(out) / name).string(); };
   OutputCheck check;
+  check.OwnedBy(command.owner);
+  for (const std::string& folder : command.scores) {
+    check.ReadsFolder("--scores", folder, {"_eval_results.json"});
+  }
+  check.WritesFile("--json", command.json == "-" ? "" : command.json);
   if (!out.empty()) {
-    check.OwnedBy(command.owner);
-    for (const std::string& folder : command.scores) {
-      check.ReadsFolder("--scores", folder, {"_eval_results.json"});
-    }
     check.WritesFolder("--out", out);
     for (const char* name : {"all_results.json", "scaled_results.json", "vbench_totals.json"}) {
       if ((std::string_view(name) == "vbench_totals.json") != teacache) {
         check.WritesFile("--out", path(name));
       }
     }
-    check.Run();
   }
+  check.Run();
   const VbenchTotals totals = AggregateVbench(
       ReadVbenchScores(command.scores, command.compat), command.compat, command.partial);
+  if (!out.empty()) MakeFolders(out);
+  check.Begin();
   if (!out.empty()) {
-    MakeFolders(out);
-    check.Begin();
     if (teacache) {
       AtomicWriteFile(path("all_results.json"), TeaCacheAllResults(totals));
       AtomicWriteFile(path("scaled_results.json"), TeaCacheScaledResults(totals));
     } else {
       AtomicWriteFile(path("vbench_totals.json"), VbenchTotalsJson(totals, command.compat));
     }
-    check.Finish();
   }
-  return command.json ? VbenchTotalsJson(totals, command.compat) : VbenchTotalsText(totals);
+  const std::string json = VbenchTotalsJson(totals, command.compat);
+  if (!command.json.empty() && command.json != "-") AtomicWriteFile(command.json, json);
+  check.Finish();
+  return command.json == "-" ? json : VbenchTotalsText(totals);
 }
 
 }  // namespace teacache

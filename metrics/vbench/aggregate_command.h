@@ -15,7 +15,7 @@ struct VbenchAggregateCommand {
   VbenchCompat compat = VbenchCompat::kNone;
   bool partial = false;  // totals over the dimensions that are there
   OutputOwner owner;     // whose outputs are written
-  bool json = false;     // print JSON instead of a table
+  std::string json;      // the totals as JSON: a file, "-" = printed instead of a table
 };
 
 // Reads, adds up, writes (kTeaCache: all_results.json and scaled_results.json as cal_vbench.py;

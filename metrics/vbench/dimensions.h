@@ -43,7 +43,7 @@ struct VbenchDimension {
 // In the order of upstream's table: the 7 of Quality first.
 std::span<const VbenchDimension> VbenchDimensions();
 
-// nullptr when there is none of that name. Spaces count as underscores.
+// nullptr when none has that name. Spaces count as underscores.
 const VbenchDimension* FindVbenchDimension(std::string_view name);
 
 // "a,b,c" -> dimensions, in the order of the table. Throws UserError, listing the names.

@@ -307,6 +307,11 @@ VbenchResults EvaluateVbench(const VbenchOptions& options) {
   results.context = Context(options);
   results.missing = std::move(pairing.missing);
   results.extra = std::move(pairing.extra);
+  std::vector<std::string> found;
+  for (const NamedVideo& video : FindVideos(options.videos, options.recursive)) {
+    found.push_back(video.path);
+  }
+  results.left_out = VideosLeftOut(options.videos, options.recursive, found);
   SummarizeVbench(options.pooling, &results);
   return results;
 }

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "datasets/base/progress.h"
-#include "datasets/base/shard.h"
 #include "datasets/video/video.h"
+#include "datasets/work/shard.h"
 #include "metrics/pooling.h"
 #include "metrics/vbench/results.h"
 #include "metrics/vbench/scorer.h"

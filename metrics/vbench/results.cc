@@ -6,10 +6,10 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "datasets/base/csv.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
-#include "datasets/base/shard.h"
+#include "datasets/csv.h"
+#include "datasets/work/shard.h"
 #include "metrics/vbench/results_fields.h"
 
 namespace teacache {
@@ -145,6 +145,21 @@ void SummarizeVbench(const PoolingOptions& pooling, VbenchResults* results) {
   }
 }
 
+std::vector<RequirementOutcome> CheckVbench(const VbenchResults& results,
+                                            const std::vector<Requirement>& requirements) {
+  std::vector<RequirementOutcome> outcomes;
+  for (const Requirement& requirement : requirements) {
+    std::vector<double> values;
+    if (const VbenchDimension* dimension = FindVbenchDimension(requirement.metric)) {
+      for (const VbenchScore* score : Counted(results, std::string(dimension->name))) {
+        values.push_back(score->value / Scale(*dimension));
+      }
+    }
+    outcomes.push_back(CheckRequirement(requirement, values, /*higher_is_better=*/true));
+  }
+  return outcomes;
+}
+
 VbenchResults MergeVbench(const std::vector<VbenchResults>& shards,
                           const PoolingOptions& pooling,
                           bool allow_missing_parts) {
@@ -182,6 +197,7 @@ VbenchResults MergeVbench(const std::vector<VbenchResults>& shards,
   for (const VbenchResults* shard : sorted) {
     AddNew(shard->missing, &merged.missing);
     AddNew(shard->extra, &merged.extra);
+    AddNew(shard->left_out, &merged.left_out);
     AddNew(shard->warnings, &merged.warnings);
   }
   SummarizeVbench(pooling, &merged);

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "datasets/requirement.h"
 #include "datasets/results.h"
 #include "metrics/pooling.h"
 #include "metrics/vbench/dimensions.h"
@@ -21,7 +22,8 @@ namespace teacache {
 //    "videos": [{"name", "prompt", "auxiliary_info", "dimensions", "frames",
 //                "scores": {dimension: {"value", "weight", "frames"}}, "video": {...},
 //                "errors": {dimension: text}}],
-//    "missing": [...], "extra": [...], "warnings": [...]}
+//    "missing": [...], "extra": [...], "left_out": [...], "warnings": [...],
+//    "requirements": [...]}   (as in results.json of eval-metrics; both only where there are any)
 // "score" is upstream's number for all videos; "mean" is over videos, "ci95" its bootstrap
 // interval.
 
@@ -35,15 +37,21 @@ struct VbenchResults {
   std::map<std::string, std::string> context;
   std::map<std::string, VbenchSummary> summary;  // of dimensions with at least one video
   std::vector<VbenchVideoScore> videos;
-  std::vector<std::string> missing;  // videos that prompts should have
-  std::vector<std::string> extra;    // files that belong to no prompt
+  std::vector<std::string> missing;   // videos that prompts should have
+  std::vector<std::string> extra;     // files that belong to no prompt
+  std::vector<std::string> left_out;  // files that could be opened as video but are not scored
   std::vector<std::string> warnings;
+  std::vector<RequirementOutcome> requirements;
 
   int64_t NumErrors() const;  // videos with an error
 };
 
 // Fills `summary` from the videos, in their order.
 void SummarizeVbench(const PoolingOptions& pooling, VbenchResults* results);
+
+// Requirements by dimension, over the videos that count in it.
+std::vector<RequirementOutcome> CheckVbench(const VbenchResults& results,
+                                            const std::vector<Requirement>& requirements);
 
 // One set of results from those of several shards. The videos are in the order in which the shards
 // would have taken them in turn. Throws UserError when a video is in two of them, their contexts

@@ -47,7 +47,9 @@ void Visit(Archive& archive, VbenchResults& results) {
   archive.Required("videos", results.videos);
   archive("missing", results.missing);
   archive("extra", results.extra);
+  archive.Optional("left_out", results.left_out);
   archive("warnings", results.warnings);
+  archive.OptionalUnless(results.requirements.empty(), "requirements", results.requirements);
 }
 
 }  // namespace teacache

@@ -5,7 +5,7 @@
 #include <map>
 
 #include "datasets/base/message.h"
-#include "datasets/base/shard.h"
+#include "datasets/work/shard.h"
 #include "metrics/vbench/results.h"
 
 namespace teacache {
@@ -16,7 +16,8 @@ constexpr size_t kListed = 10;
 void AddList(const std::vector<std::string>& names, const std::string& title, std::string* text) {
   if (names.empty()) return;
   *text += fmt::format("\n{}: {}\n", title, names.size());
-  for (size_t i = 0; i < std::min(names.size(), kListed); ++i) *text += "  " + OneLine(names[i]) + "\n";
+  for (size_t i = 0; i < std::min(names.size(), kListed); ++i)
+    *text += "  " + OneLine(names[i]) + "\n";
   if (names.size() > kListed) *text += "  ...\n";
 }
 
@@ -52,6 +53,7 @@ std::string VbenchText(const VbenchResults& results) {
   if (!results.warnings.empty()) text += "\n";
   AddList(results.missing, "Missing videos", &text);
   AddList(results.extra, "Files that belong to no prompt", &text);
+  AddList(results.left_out, "Could be videos but are not scored", &text);
   std::vector<std::string> errors;
   for (const VbenchVideoScore& video : results.videos) {
     for (const auto& [dimension, error] : video.errors) {

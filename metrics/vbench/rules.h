@@ -72,8 +72,8 @@ VbenchScore HumanActionScore(const VideoDetections& video, const std::string& fi
 
 // How one box lies to another, each [x0, y0, x1, y1]: 1 when the centres are farther apart along
 // the relation's axis than across it and IoU < 0.1; 0.1 / IoU when they overlap more; else 0. As
-// upstream: left and right (top and bottom) are not told apart, and the relation is looked up as a
-// part of "on the right of", so that "on" means left or right.
+// upstream: left and right (top and bottom) are not distinguished, and the relation is looked up as
+// a part of "on the right of", so that "on" means left or right.
 double PositionScore(const std::string& relation,
                      const std::array<double, 4>& box1,
                      const std::array<double, 4>& box2);

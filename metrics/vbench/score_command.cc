@@ -5,8 +5,8 @@
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/outputs.h"
-#include "datasets/base/shard.h"
 #include "datasets/work/parts.h"
+#include "datasets/work/shard.h"
 #include "datasets/work/stale_files.h"
 #include "metrics/pairs/pairing.h"
 
@@ -42,6 +42,15 @@ void Write(const std::string& out, const Shard& shard, const VbenchResults& resu
   }
 }
 
+void AddOutputs(const std::string& out, const Shard& shard, OutputCheck* check) {
+  check->WritesFolder("--out", out);
+  if (shard.count > 1) {
+    check->WritesFile("--out", PartPath(PathIn(out, kResults), shard));
+    return;
+  }
+  for (const OutputFile& file : kOutputs) check->WritesFile("--out", PathIn(out, file.name));
+}
+
 // Before any work. `journal` "" = none. Makes the folder of the outputs.
 OutputCheck CheckOutputs(const VbenchScoreCommand& command,
                          const Shard& shard,
@@ -57,18 +66,14 @@ OutputCheck CheckOutputs(const VbenchScoreCommand& command,
     check.ReadsFolder("--videos", command.evaluate.videos, VideoFileEndings());
   }
   for (const auto& [flag, path] : command.other_inputs) check.Reads(flag, path);
-  check.WritesFolder("--out", command.out);
-  if (shard.count > 1) {
-    check.WritesFile("--out", PartPath(PathIn(command.out, kResults), shard));
-  } else {
-    for (const OutputFile& file : kOutputs) {
-      check.WritesFile("--out", PathIn(command.out, file.name));
-    }
-  }
+  check.WritesFile("--json", command.json == "-" ? "" : command.json);
+  if (!command.out.empty()) AddOutputs(command.out, shard, &check);
   check.GrowsFile("journal of --out", journal);
   check.Run();
-  MakeFolders(command.out);
-  RemoveStaleTemporaries(command.out);
+  if (!command.out.empty()) {
+    MakeFolders(command.out);
+    RemoveStaleTemporaries(command.out);
+  }
   check.Begin();
   return check;
 }
@@ -77,15 +82,12 @@ OutputCheck CheckOutputs(const VbenchScoreCommand& command,
 
 VbenchScoreOutcome RunVbenchScore(const VbenchScoreCommand& command) {
   VbenchScoreOutcome outcome;
-  OutputCheck check;
   std::string journal;
   const Shard shard = command.merge.empty() ? command.evaluate.shard : Shard();
-  if (!command.out.empty()) {
-    if (command.merge.empty()) {
-      journal = PartPath(PathIn(command.out, "vbench.journal"), shard);
-    }
-    check = CheckOutputs(command, shard, journal);
+  if (!command.out.empty() && command.merge.empty()) {
+    journal = PartPath(PathIn(command.out, "vbench.journal"), shard);
   }
+  const OutputCheck check = CheckOutputs(command, shard, journal);
   if (!command.merge.empty()) {
     std::vector<VbenchResults> shards;
     for (const std::string& file : command.merge) {
@@ -97,13 +99,21 @@ VbenchScoreOutcome RunVbenchScore(const VbenchScoreCommand& command) {
     options.journal = journal;
     outcome.results = EvaluateVbench(options);
   }
+  if (shard.count == 1) {
+    outcome.results.requirements = CheckVbench(outcome.results, command.requirements);
+  }
   if (!command.out.empty()) Write(command.out, shard, outcome.results);
+  if (!command.json.empty() && command.json != "-") {
+    AtomicWriteFile(command.json, VbenchResultsToJson(outcome.results));
+  }
   check.Finish();
-  const bool missing = !outcome.results.missing.empty() && !command.allow_missing;
-  outcome.exit_code = outcome.results.NumErrors() > 0 || missing ? 1 : 0;
-  outcome.text = command.json ? VbenchResultsToJson(outcome.results)
-                              : VbenchText(outcome.results) + LastLine(shard);
-  if (command.json) NotePart(shard, command.evaluate.progress);
+  const bool missing = !outcome.results.missing.empty() || !outcome.results.left_out.empty();
+  const bool failed = outcome.results.NumErrors() > 0 || (missing && !command.allow_missing);
+  outcome.exit_code = ExitCodeOf(outcome.results.requirements, failed ? 1 : 0);
+  outcome.breaches = BreachLines(outcome.results.requirements);
+  outcome.text = command.json == "-" ? VbenchResultsToJson(outcome.results)
+                                     : VbenchText(outcome.results) + LastLine(shard);
+  if (command.json == "-") NotePart(shard, command.evaluate.progress);
   if (!journal.empty() && outcome.results.NumErrors() == 0) fs::remove(journal);
   return outcome;
 }

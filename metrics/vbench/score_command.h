@@ -16,16 +16,20 @@ struct VbenchScoreCommand {
   std::string out;                 // folder; "" = only print
   // Other files that the call reads, by their flags: no output may be one of them.
   std::vector<std::pair<std::string, std::string>> other_inputs;
-  OutputOwner owner;                 // whose outputs are written
-  bool allow_missing_parts = false;  // of `merge`: the result is marked as partial
-  bool allow_missing = false;        // missing videos are no failure
-  bool json = false;                 // print results.json instead of tables
+  OutputOwner owner;                      // whose outputs are written
+  std::vector<Requirement> requirements;  // of the whole: a part is not checked
+  bool allow_missing_parts = false;       // of `merge`: the result is marked as partial
+  bool allow_missing = false;             // missing videos are no failure
+  std::string json;                       // results.json: a file, "-" = printed instead of tables
 };
 
 struct VbenchScoreOutcome {
   VbenchResults results;
-  std::string text;   // for standard output
-  int exit_code = 0;  // 1 when a video was not scored or is missing
+  std::string text;      // for standard output
+  std::string breaches;  // for standard error: a line per requirement that is not met
+  // 1 when a video was not scored or is missing or a required dimension has no score, 3 when
+  // everything was scored and a requirement is not met.
+  int exit_code = 0;
 };
 
 // Scores (or joins) and writes into `out`:

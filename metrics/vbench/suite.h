@@ -39,7 +39,7 @@ struct SuiteVideo {
   std::string auxiliary;
 };
 
-// "auxiliary_info" of its prompt; an empty object where there is none.
+// "auxiliary_info" of its prompt; an empty object where it is missing.
 ParsedJson Auxiliary(const SuiteVideo& video);
 
 struct SuitePairing {

@@ -1,29 +1,119 @@
 #pragma once
 
 #include <limits>
+#include <map>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
+#include "datasets/base/archive.h"
 #include "reports/data/report.h"
 
 namespace teacache {
 
-// The keys of report.json, struct by struct, in the order in which they are written.
-// One list of keys per struct serves both directions: an archive is called with key and member.
+// The fields of report.json, struct by struct, in the order in which they are written (see
+// archive.h). All may be absent. NaN and infinities are written as null, and null leaves the
+// default.
+
+// Numbers by name; what is not finite is left out, and null is read as absent.
+struct ScoresJson {
+  std::map<std::string, double>& scores;
+
+  void ReadJson(const JsonNode& node) const;
+  void WriteJson(JsonText* text) const;
+};
+
+// Names of libraries and their versions, as an object in their order.
+struct LibrariesJson {
+  std::vector<std::pair<std::string, std::string>>& libraries;
+
+  void ReadJson(const JsonNode& node) const;
+  void WriteJson(JsonText* text) const;
+};
+
+// Kinds that are not known are read as kOther.
+struct KindJson {
+  ConclusionKind& kind;
+
+  void ReadJson(const JsonNode& node) const;
+  void WriteJson(JsonText* text) const;
+};
+
+struct OptionalNumberJson {
+  std::optional<double>& value;
+
+  void ReadJson(const JsonNode& node) const {
+    value = node.is_null() ? std::nullopt : std::optional(node.Number());
+  }
+  void WriteJson(JsonText* text) const {
+    double number = value.value_or(std::numeric_limits<double>::quiet_NaN());
+    NumberOrNull{number}.WriteJson(text);
+  }
+};
+
+// An archive that takes numbers and schedules as above.
+template <typename Archive>
+struct ReportFields {
+  Archive& archive;
+
+  template <typename T>
+  void operator()(std::string_view name, T& value) const {
+    if constexpr (std::is_same_v<T, double>) {
+      archive(name, NumberOrNull{value, value});
+    } else if constexpr (std::is_same_v<T, std::optional<double>>) {
+      archive(name, OptionalNumberJson{value});
+    } else if constexpr (std::is_same_v<T, std::map<std::string, double>>) {
+      archive(name, ScoresJson{value});
+    } else if constexpr (std::is_same_v<T, std::vector<bool>>) {
+      archive(name, CallsText{value, "10"});
+    } else {
+      archive(name, value);
+    }
+  }
+};
+
+// Version 1 (0.1.0) has PSNR, SSIM and LPIPS as fields, and further scores in "extra", each
+// {"name", `content`}.
+template <typename Archive, typename T>
+void VisitScores(Archive& archive,
+                 std::string_view name,
+                 std::string_view content,
+                 std::map<std::string, T>& scores) {
+  ReportFields<Archive>{archive}(name, scores);
+  if constexpr (Archive::kReads) {
+    const auto read = [&scores](std::string_view metric, const JsonNode& score) {
+      if (!score.is_null()) scores[std::string(metric)] = FromJson<T>(score);
+    };
+    for (const std::string& metric : UndescribedMetrics()) {
+      if (archive.Take(metric)) read(metric, archive.value());
+    }
+    if (!content.empty() && archive.Take("extra")) {
+      archive.value().ForEachElement(
+          [&](const JsonNode& item) { read(item.At("name").Text(), item.At(content)); });
+    }
+  }
+}
 
 template <typename Archive>
-void Visit(Archive& archive, Interval& value) {
+void Visit(Archive& json, Interval& value) {
+  const ReportFields<Archive> archive{json};
   archive("lo", value.lo);
   archive("hi", value.hi);
 }
 
 template <typename Archive>
-void Visit(Archive& archive, ReportFloor& value) {
+void Visit(Archive& json, ReportFloor& value) {
+  const ReportFields<Archive> archive{json};
   archive("metric", value.metric);
   archive("value", value.value);
 }
 
 template <typename Archive>
-void Visit(Archive& archive, ReportContext& value) {
+void Visit(Archive& json, ReportContext& value) {
+  const ReportFields<Archive> archive{json};
   archive("title", value.title);
   archive("tool_version", value.tool_version);
   archive("git_commit", value.git_commit);
@@ -40,7 +130,9 @@ void Visit(Archive& archive, ReportContext& value) {
   archive("timed_runs", value.timed_runs);
   archive("scored", value.scored);
   archive("floor", value.floor);
-  archive("libraries", value.libraries);
+  // Until 0.1.0 the floor was of PSNR.
+  if constexpr (Archive::kReads) archive("psnr_floor", value.floor.value);
+  json("libraries", LibrariesJson{value.libraries});
   archive("argv", value.argv);
   archive("fit_prompts", value.fit_prompts);
   archive("test_prompts", value.test_prompts);
@@ -50,7 +142,8 @@ void Visit(Archive& archive, ReportContext& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, ReportModel& value) {
+void Visit(Archive& json, ReportModel& value) {
+  const ReportFields<Archive> archive{json};
   archive("name", value.name);
   archive("description", value.description);
   archive("weights_digest", value.weights_digest);
@@ -68,7 +161,8 @@ void Visit(Archive& archive, ReportModel& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, ReportPair& value) {
+void Visit(Archive& json, ReportPair& value) {
+  const ReportFields<Archive> archive{json};
   archive("x", value.x);
   archive("y", value.y);
   archive("prompt", value.prompt);
@@ -76,7 +170,8 @@ void Visit(Archive& archive, ReportPair& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, ReportFit& value) {
+void Visit(Archive& json, ReportFit& value) {
+  const ReportFields<Archive> archive{json};
   archive("name", value.name);
   archive("source", value.source);
   archive("model", value.model);
@@ -92,7 +187,8 @@ void Visit(Archive& archive, ReportFit& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, ReportMetric& value) {
+void Visit(Archive& json, ReportMetric& value) {
+  const ReportFields<Archive> archive{json};
   archive("mean", value.mean);
   archive("median", value.median);
   archive("std", value.std);
@@ -106,7 +202,8 @@ void Visit(Archive& archive, ReportMetric& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, ReportTiming& value) {
+void Visit(Archive& json, ReportTiming& value) {
+  const ReportFields<Archive> archive{json};
   archive("median", value.median);
   archive("lo", value.lo);
   archive("hi", value.hi);
@@ -114,43 +211,44 @@ void Visit(Archive& archive, ReportTiming& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, ReportSpeedup& value) {
+void Visit(Archive& json, ReportSpeedup& value) {
+  const ReportFields<Archive> archive{json};
   archive("value", value.value);
   archive("ci95", value.ci95);
 }
 
 // Infinity, which JSON does not have, is null.
 template <typename Archive>
-void Visit(Archive& archive, MetricInfo& value) {
+void Visit(Archive& json, MetricInfo& value) {
+  const ReportFields<Archive> archive{json};
   archive("name", value.name);
   archive("label", value.label);
   archive("unit", value.unit);
   archive("higher_is_better", value.higher_is_better);
   archive("digits", value.digits);
-  constexpr double kInf = std::numeric_limits<double>::infinity();
-  std::optional<double> best;
-  if (value.best != kInf) best = value.best;
-  archive("best", best);
-  value.best = best.value_or(kInf);
+  json("best", NumberOrNull{value.best, std::numeric_limits<double>::infinity()});
   archive("needs_reference", value.needs_reference);
   archive("definition", value.definition);
 }
 
 template <typename Archive>
-void Visit(Archive& archive, ReportShare& value) {
+void Visit(Archive& json, ReportShare& value) {
+  const ReportFields<Archive> archive{json};
   archive("axis", value.axis);
   archive("share", value.share);
   archive("ci95", value.ci95);
 }
 
 template <typename Archive>
-void Visit(Archive& archive, ReportRight& value) {
+void Visit(Archive& json, ReportRight& value) {
+  const ReportFields<Archive> archive{json};
   archive("axis", value.axis);
   archive("right", value.right);
 }
 
 template <typename Archive>
-void Visit(Archive& archive, ReportVideo& value) {
+void Visit(Archive& json, ReportVideo& value) {
+  const ReportFields<Archive> archive{json};
   archive("prompt", value.prompt);
   archive("seed", value.seed);
   archive("path", value.path);
@@ -159,7 +257,7 @@ void Visit(Archive& archive, ReportVideo& value) {
   archive("computed", value.computed);
   archive("replayed", value.replayed);
   archive("identical", value.identical);
-  archive("scores", value.scores);
+  VisitScores(json, "scores", "value", value.scores);
   archive("shows", value.shows);
   archive("scene_iou", value.scene_iou);
   archive("transformer_seconds", value.transformer_seconds);
@@ -170,7 +268,8 @@ void Visit(Archive& archive, ReportVideo& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, ReportRow& value) {
+void Visit(Archive& json, ReportRow& value) {
+  const ReportFields<Archive> archive{json};
   archive("id", value.id);
   archive("model", value.model);
   archive("policy", value.policy);
@@ -192,7 +291,7 @@ void Visit(Archive& archive, ReportRow& value) {
   archive("total", value.total);
   archive("speedup_transformer", value.speedup_transformer);
   archive("speedup_total", value.speedup_total);
-  archive("scores", value.scores);
+  VisitScores(json, "scores", "pooled", value.scores);
   archive("adherence", value.adherence);
   archive("scene_iou", value.scene_iou);
   archive("bytes", value.bytes);
@@ -202,7 +301,8 @@ void Visit(Archive& archive, ReportRow& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, ReportDifference& value) {
+void Visit(Archive& json, ReportDifference& value) {
+  const ReportFields<Archive> archive{json};
   archive("mean", value.mean);
   archive("ci95", value.ci95);
   archive("n", value.n);
@@ -212,7 +312,8 @@ void Visit(Archive& archive, ReportDifference& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, ReportOption& value) {
+void Visit(Archive& json, ReportOption& value) {
+  const ReportFields<Archive> archive{json};
   archive("row", value.row);
   archive("policy", value.policy);
   archive("keeps", value.keeps);
@@ -223,7 +324,8 @@ void Visit(Archive& archive, ReportOption& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, ReportChoice& value) {
+void Visit(Archive& json, ReportChoice& value) {
+  const ReportFields<Archive> archive{json};
   archive("model", value.model);
   archive("metric", value.metric);
   archive("floor", value.floor);
@@ -232,17 +334,19 @@ void Visit(Archive& archive, ReportChoice& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, ReportComparison& value) {
+void Visit(Archive& json, ReportComparison& value) {
+  const ReportFields<Archive> archive{json};
   archive("a", value.a);
   archive("b", value.b);
   archive("computed_a", value.computed_a);
   archive("computed_b", value.computed_b);
   archive("verdict", value.verdict);
-  archive("differences", value.differences);
+  VisitScores(json, "differences", "", value.differences);
 }
 
 template <typename Archive>
-void Visit(Archive& archive, ReportFront& value) {
+void Visit(Archive& json, ReportFront& value) {
+  const ReportFields<Archive> archive{json};
   archive("model", value.model);
   archive("metric", value.metric);
   archive("rows", value.rows);
@@ -250,7 +354,8 @@ void Visit(Archive& archive, ReportFront& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, ReportDecision& value) {
+void Visit(Archive& json, ReportDecision& value) {
+  const ReportFields<Archive> archive{json};
   archive("model", value.model);
   archive("fit", value.fit);
   archive("metric", value.metric);
@@ -264,15 +369,34 @@ void Visit(Archive& archive, ReportDecision& value) {
 }
 
 template <typename Archive>
-void Visit(Archive& archive, Conclusion& value) {
-  archive("kind", value.kind);
+void Visit(Archive& json, Conclusion& value) {
+  const ReportFields<Archive> archive{json};
+  json("kind", KindJson{value.kind});
   archive("model", value.model);
   archive("headline", value.headline);
   archive("text", value.text);
 }
 
+// Version 0.1.0 wrote sentences alone.
+struct ConclusionsJson {
+  std::vector<Conclusion>& conclusions;
+
+  void ReadJson(const JsonNode& node) const {
+    node.ForEachElement([this](const JsonNode& item) {
+      if (item.is_string()) {
+        conclusions.emplace_back().text = item.String();
+      } else {
+        conclusions.push_back(FromJson<Conclusion>(item));
+      }
+    });
+  }
+  void WriteJson(JsonText* text) const { json_values::Write(text, conclusions); }
+};
+
 template <typename Archive>
-void Visit(Archive& archive, Report& value) {
+void Visit(Archive& json, Report& value) {
+  json.Format("teacache-sweep", Report::kVersion, /*oldest=*/1);
+  const ReportFields<Archive> archive{json};
   archive("context", value.context);
   archive("models", value.models);
   archive("metrics", value.metrics);
@@ -282,7 +406,7 @@ void Visit(Archive& archive, Report& value) {
   archive("choices", value.choices);
   archive("fronts", value.fronts);
   archive("decisions", value.decisions);
-  archive("conclusions", value.conclusions);
+  json("conclusions", ConclusionsJson{value.conclusions});
 }
 
 }  // namespace teacache

@@ -14,11 +14,10 @@ namespace teacache {
 // (computed) or '0' (skipped) per call. `indent` spaces per level; -1 = all in one line.
 std::string ReportJson(const Report& report, int indent = 1);
 
-// Reads what ReportJson writes. Keys that are not known are passed over and missing ones keep their
-// defaults, so that files of other versions of the tool stay readable; a wrong format, a newer
-// schema version or a value of the wrong kind throws UserError naming `where` and the key. Version
-// 1 (0.1.0) has the scores as members "psnr", "ssim", "lpips" and "extra", and describes the last
-// only.
+// Reads what ReportJson writes. Missing fields keep their defaults; a wrong format, a newer
+// version, an unknown field or a value of the wrong kind throws UserError naming place and field.
+// Version 1 (0.1.0) has the scores as members "psnr", "ssim", "lpips" and "extra", and describes
+// the last only.
 Report ParseReportJson(std::string_view text, std::string_view where);
 
 // Adds to report->metrics, in front, those of the scores that it lacks (UndescribedMetric).

@@ -207,7 +207,7 @@ std::string DifferenceText(const ReportDiff& difference) {
       better.empty() ? "Nothing became better beyond the intervals.\n" : "Better in B:\n" + better;
   text += worse.empty() ? "Nothing became worse beyond the intervals.\n" : "Worse in B:\n" + worse;
   text += fmt::format(
-      "{} figures of {} settings cannot be told apart.\n", same, difference.rows.size());
+      "{} figures of {} settings cannot be distinguished.\n", same, difference.rows.size());
   if (!difference.only_a.empty()) {
     text += fmt::format("Only in A: {}\n", fmt::join(difference.only_a, ", "));
   }

@@ -97,7 +97,7 @@ class Joiner {
 }  // namespace
 
 Report JoinReports(std::vector<FoundReport> reports) {
-  if (reports.empty()) ThrowUserError("report", "must be at least one but there is none");
+  if (reports.empty()) ThrowUserError("report", "must be at least one but none is given");
   Joiner joiner;
   joiner.joined_.context = reports.front().report.context;
   ReportContext& context = joiner.joined_.context;

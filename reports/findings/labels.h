@@ -17,7 +17,7 @@ std::string PolicyLabel(std::string_view policy);
 // "TeaCache 0.1", "uniform skipping 12 calls", "uncached".
 std::string RowLabel(const ReportRow& row);
 
-// `value` with `digits` decimals; "–" where there is none.
+// `value` with `digits` decimals; "–" where it is missing.
 std::string Fixed(std::optional<double> value, int digits);
 
 // Up to four significant digits without trailing zeros: "0.1", "0.025", "12".

@@ -205,7 +205,7 @@ constexpr int kSamplesOfMany = 1000;
 void CheckReport(const Report& report) {
   std::set<std::string> ids;
   for (const ReportRow& row : report.rows) {
-    if (!ids.insert(row.id).second) ThrowUserError("sweep", "row \"{}\" is there twice", row.id);
+    if (!ids.insert(row.id).second) ThrowUserError("sweep", "row \"{}\" appears twice", row.id);
   }
   const auto prompts = static_cast<int>(report.context.test_prompts.size());
   for (const ReportRow& row : report.rows) {

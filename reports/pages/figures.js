@@ -75,7 +75,7 @@ function makeFigure(chart) {
   return figure;
 }
 
-// The setting changed: only what marks it is touched, nothing is drawn anew.
+// The setting changed: only what marks it is touched, nothing is drawn again.
 function mark(chart) {
   const {plot} = chart;
   if (!plot.data || chart.figure.hidden) return;

@@ -3,7 +3,7 @@
 
 const lineHeight = 40;
 const extraLines = 14;  // above and below what is seen
-const leastExtra = 3;   // with fewer, the lines are made anew: most frames of a scroll change nothing
+const leastExtra = 3;   // with fewer, the lines are made again: most frames of a scroll change nothing
 const collator = new Intl.Collator(undefined, {numeric: true});
 
 // columns: {title, text(item), value(item): number, text or null, small(item), csv: [[name, of(item)]],

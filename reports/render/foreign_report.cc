@@ -327,8 +327,8 @@ class ModelReport {
     for (const Results& result : results) {
       for (const VideoScore& score : result.videos) {
         if (!score.ok()) continue;
-        if (!score.gt.lossless) codecs.insert(score.gt.codec);
-        if (!score.gen.lossless) codecs.insert(score.gen.codec);
+        if (score.gt.lossless != true) codecs.insert(score.gt.codec);
+        if (score.gen.lossless != true) codecs.insert(score.gen.codec);
       }
     }
     if (codecs.empty()) return;

@@ -81,7 +81,7 @@ void SetField(std::string_view key,
   } else if (key == "prompt") {
     time->prompt = value;
   } else if (value.empty() || key == "sha256") {
-    return;  // an empty cell is not given; generate-videos knows its files by their digest
+    return;  // an empty cell is not given; the digest of a file is for runs that go on
   } else if (key == "seed") {
     time->seed = static_cast<int64_t>(ParseNumber(value, where, key));
   } else if (key == "seconds" || key == "total_seconds") {
@@ -167,6 +167,8 @@ ForeignTime TimeFromJson(const JsonNode& entry, const std::string& where) {
       for (auto& [axis, right] : FromJson<std::vector<std::pair<std::string, bool>>>(value)) {
         time.shows.push_back({std::move(axis), right});
       }
+    } else if (key == "sha256" || key == "outside_range") {
+      // Of a journal, not times.
     } else if (value.is_null()) {
       SetField(key, "", where, &time);
     } else {

@@ -28,7 +28,7 @@ inline void AddMetricFlags(CLI::App* app, MetricFlags* flags) {
       ->capture_default_str();
   app->add_option("--lpips-weights",
                   flags->options.weights,
-                  "Folder of the LPIPS weights; default where build.sh weights puts them");
+                  "Folder of the LPIPS weights; default: where build.sh weights puts them");
 }
 
 // A folder of weights that was named must hold them. Notes are for the report.
@@ -51,10 +51,10 @@ inline void AddVbenchFlags(CLI::App* app, VbenchSetup* setup) {
                   "VBench dimensions, with commas, or none; default: all that can be computed, "
                   "which without networks is temporal_flickering");
   app->add_option(
-      "--vbench-networks", setup->networks, "folder of VBench's networks (docs/vbench-export.md)");
+      "--vbench-networks", setup->networks, "Folder of VBench's networks (docs/vbench-export.md)");
   app->add_option("--vbench-network",
                   setup->network,
-                  "NAME=FILE: one with another file name; may be given several times");
+                  "NAME=FILE: a network with another file name; may be given several times");
 }
 
 inline VbenchOptions ChooseVbench(VbenchSetup setup, const std::string& device) {

@@ -74,7 +74,7 @@ struct SweepOutcome {
 //   kept/                   every recorded run, and videos of earlier sweeps' other settings
 //   report.html, .json, .csv, .md, videos.csv
 // Whatever the journal has is kept when it runs again, also with other options: only what depends
-// on a changed option is made anew. Videos that fail are rows with an error and are tried again
+// on a changed option is made again. Videos that fail are rows with an error and are tried again
 // next time. Throws UserError.
 SweepOutcome RunSweep(const SweepOptions& options);
 SweepOutcome RunSweep(const System& system, const SweepOptions& options);

@@ -55,7 +55,7 @@ ReportModel DescribeModel(const SystemInfo& info, TeaCacheMode mode) {
   model.height = info.height;
   model.frames = info.frames;
   model.fps = info.fps;
-  model.teacache_mode = TeaCacheModeName(mode);
+  model.teacache_mode = NameOf(kTeaCacheModes, mode);
   return model;
 }
 

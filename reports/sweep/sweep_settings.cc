@@ -52,7 +52,7 @@ SweepMethod SweepMethods::Make(const SweepSetting& setting, int computed) {
     method.policy = MakeTeaCachePolicy({setting.threshold, Polynomial(coefficients)});
     method.spec.Set("threshold", setting.threshold);
     method.spec.Set("coefficients", coefficients);
-    method.spec.Set("teacache_mode", TeaCacheModeName(mode_));
+    method.spec.Set("teacache_mode", std::string(NameOf(kTeaCacheModes, mode_)));
     method.sampling.teacache_mode = mode_;
   } else if (setting.policy == "uniform") {
     method.policy = MakeUniformPolicy(scheduled);

@@ -40,7 +40,7 @@ class SweepStore {
   SweepStore(const std::string& folder, const std::string& machine);
 
   // The video of `key` if it is finished, its files put where `want` says (the paths of `want` are
-  // relative to the folder). Whatever else lies there is moved away.
+  // relative to the folder). Whatever else is there is moved away.
   const StoredVideo* Claim(const std::string& key, const ReportVideo& want);
   // Remembers a video whose files lie at its paths.
   const StoredVideo& Add(StoredVideo video);

@@ -65,9 +65,13 @@ StDiT3Config StDiT3Config::FromJson(const JsonFields& fields) {
   if (fields.Bool("skip_y_embedder", false)) {
     ThrowUserError(where, "\"skip_y_embedder\" must be false");
   }
-  if (config.hidden_size % (4 * config.num_heads) != 0) {
+  // Heads of equal size, pairs for the rotation, and four parts of a position: no more is needed.
+  const int64_t head_dim = config.hidden_size / config.num_heads;
+  if (config.hidden_size % config.num_heads != 0 || head_dim % 2 != 0 ||
+      config.hidden_size % 4 != 0) {
     ThrowUserError(where,
-                   "\"hidden_size\" must be a multiple of 4 \"num_heads\" but is {} with {} heads",
+                   "\"hidden_size\" must be a multiple of 4 and give each of \"num_heads\" an even "
+                   "number of channels but is {} with {} heads",
                    config.hidden_size,
                    config.num_heads);
   }

@@ -29,7 +29,7 @@ class Checkpoint {
 
   const std::string& path() const { return path_; }                  // as given
   const std::string& weights_path() const { return weights_path_; }  // the file or index
-  // config.json; an empty object where there is none. For JsonFields(config(), config_path()).
+  // config.json; an empty object where it is missing. For JsonFields(config(), config_path()).
   const nlohmann::json& config() const { return config_; }
   const std::string& config_path() const { return config_path_; }
 

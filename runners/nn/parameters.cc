@@ -77,7 +77,7 @@ void CheckpointParameters::Rename(const std::function<std::string(const std::str
   for (auto& [name, tensor] : tensors_) {
     const std::string today = new_name(name);
     if (!renamed.emplace(today, std::move(tensor)).second) {
-      ThrowUserError(origin_, "must hold tensor \"{}\" once but it is there twice", today);
+      ThrowUserError(origin_, "must hold tensor \"{}\" once but it appears twice", today);
     }
   }
   tensors_ = std::move(renamed);

@@ -16,7 +16,9 @@ at::Tensor LatentFrames(const at::Tensor& num_frames) {
 }
 
 at::Tensor ShiftRatio(const RflowOptions::Shift& shift) {
-  const auto scalar = [&](double value) { return at::full({1}, value, shift.dtype); };
+  // In float16 height times width overflows from about 256x256 on.
+  const at::ScalarType dtype = shift.dtype == at::kHalf ? at::kFloat : shift.dtype;
+  const auto scalar = [&](double value) { return at::full({1}, value, dtype); };
   const at::Tensor space = (scalar(shift.height) * scalar(shift.width) / (512 * 512)).sqrt();
   return space * LatentFrames(scalar(shift.num_frames)).sqrt();
 }

@@ -17,7 +17,7 @@ class Scheduler {
   virtual int num_calls() const = 0;
   // The denoising step that call `call` belongs to.
   virtual int StepOf(int call) const = 0;
-  // What the model is told, usually in [0, 1000].
+  // What the model gets as timestep, usually in [0, 1000].
   virtual double TimestepOf(int call) const = 0;
   // TimestepOf() of all calls.
   std::vector<double> Timesteps() const {

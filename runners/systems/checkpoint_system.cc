@@ -34,7 +34,7 @@ std::string FindPart(const std::string& what,
     if (fs::exists(folder)) return folder.string();
   }
   ThrowUserError(weights,
-                 "must hold the {} in a folder named {}, but there is none",
+                 "must hold the {} in a folder named {}, but it is missing",
                  what,
                  fmt::join(names, " or "));
 }

@@ -8,10 +8,10 @@
 
 namespace teacache {
 
-// Timesteps as a model of this dtype is told them: rounded to it.
+// Timesteps as a model of this dtype gets them: rounded to it.
 std::vector<double> TimestepsAsTold(const std::vector<float>& timesteps, at::ScalarType dtype);
 
-// The reference's rule for forced calls compares the timestep that the model is told with the whole
+// The reference's rule for forced calls compares the timestep that the model gets with the whole
 // part of another one, so that the last call is forced only where its timestep happens to be whole.
 bool IsWholePartOf(double told, double other);
 

@@ -4,7 +4,7 @@
 
 namespace teacache {
 
-// Pixels of a video as Open-Sora 1.2 is told them. Its frames are 8 (height / 8) x 8 (width / 8).
+// Pixels of a video as Open-Sora 1.2 gets them. Its frames are 8 (height / 8) x 8 (width / 8).
 struct OpenSoraSize {
   int height = 0;
   int width = 0;

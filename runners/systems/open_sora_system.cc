@@ -21,7 +21,7 @@ constexpr int kDefaultSteps = 30;
 constexpr double kDefaultGuidance = 7.0;
 constexpr int kDefaultFrames = 51;
 constexpr double kFps = 24;
-constexpr double kImageFps = 120;  // what the model is told for a single frame
+constexpr double kImageFps = 120;  // what the model gets for a single frame
 constexpr int kMaxTokens = 300;
 constexpr double kDefaultAestheticScore = 6.5;
 constexpr int kFewestFrames = 17;  // the shift of the timesteps counts in 17 frames
@@ -87,7 +87,7 @@ int ChooseFrames(int frames) {
   return frames;
 }
 
-// Numbers that the transformer is told: in its own dtype, as the reference makes them.
+// Numbers that the transformer gets: in its own dtype, as the reference makes them.
 double Rounded(double value, at::ScalarType dtype) {
   return at::full({1}, value, dtype).item<double>();
 }

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "datasets/base/shard.h"
 #include "datasets/trace/trace.h"
+#include "datasets/work/shard.h"
 #include "runners/systems/system.h"
 
 namespace teacache {

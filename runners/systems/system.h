@@ -11,9 +11,9 @@
 
 #include "calib/fit/polynomial.h"
 #include "datasets/base/progress.h"
-#include "datasets/base/shard.h"
 #include "datasets/trace/trace.h"
 #include "datasets/video/video.h"
+#include "datasets/work/shard.h"
 #include "runners/sampling/denoising_run.h"
 #include "runners/schedulers/scheduler.h"
 
@@ -40,7 +40,7 @@ struct SystemOptions {
   int height = 0;
   std::string resolution;    // "144p", "240p", ... where the system has such names
   std::string aspect_ratio;  // "9:16", ...
-  // What is put behind every prompt, where the system does so (Open-Sora).
+  // What is appended to every prompt, where the system does so (Open-Sora).
   std::optional<double> aesthetic_score;  // default 6.5; below 0 = nothing
   std::optional<double> motion_score;     // default: nothing
   std::string camera_motion;              // "pan right", ...; "" = nothing
@@ -75,7 +75,7 @@ struct SystemInfo {
   int height = 0;
   int frames = 0;
   double fps = 0;
-  std::string prompt_suffix;  // put behind every prompt
+  std::string prompt_suffix;  // appended to every prompt
 };
 
 // Whether a video shows what its prompt asks for, axis by axis ("shape", "color", ...).

@@ -26,7 +26,8 @@ constexpr int kCalls = 12;
 // A trace of `runs` runs; line 1 is the header, call c of run r is on line 2 + r * kCalls + c.
 std::vector<std::string> TraceLines(int runs) {
   std::vector<std::string> lines = {fmt::format(
-      R"({{"format":"teacache-trace","version":1,"model":"m","steps":{0},"calls":{0}}})", kCalls)};
+      R"({{"format":"teacache-trace","version":1,"model":"m","steps":{0},"calls":{0},"modulated":"input"}})",
+      kCalls)};
   for (int r = 0; r < runs; ++r) {
     for (int c = 0; c < kCalls; ++c) {
       const double x = 10 + (7 * c + 3 * r) % 17;

@@ -159,7 +159,7 @@ TEST(RunFitCoeffs, OrderAndPartsChangeNothing) {
   for (const char* method : {"ceres", "huber"}) {
     const auto findings = [&](const std::vector<std::string>& files) {
       FitCoeffsOptions options = Options(files);
-      options.fit.method = ParseMethod(method);
+      options.fit.method = ChoiceOf(kFitMethods, method, "--method");
       options.threshold.target_speedup = 1.5;
       return Findings(options);
     };
@@ -220,7 +220,9 @@ TEST(RunFitCoeffs, EachExpertHasItsOwnFit) {
   EXPECT_TRUE(Near(low, std::vector{8.0, 3.0, 0.1}, 0.2, 0.06));
   std::ifstream file(dir / "out/sglang.json");
   const json j = json::parse(file);
-  EXPECT_EQ(j["low"]["coefficients"].get<std::vector<double>>(), low);
+  // SGLang's rule computes five calls at the start: its fit is to the others.
+  EXPECT_EQ(j["low"]["coefficients"].size(), 3u);
+  EXPECT_NE(j["low"]["coefficients"].get<std::vector<double>>(), low);
   options.input.pairs.expert = "low";
   options.emit = {"vllm-omni"};
   EXPECT_EQ(RunFitCoeffs(options).coefficients.set.coefficients, low);
@@ -233,6 +235,7 @@ TEST(ReadCalibration, BranchPolicyDecidesTheSignal) {
   TempDir dir;
   TraceHeader header;
   header.model = "m";
+  header.modulated = "input";
   header.steps = header.calls = 4;
   {
     TraceWriter writer(dir / "t.jsonl", header);

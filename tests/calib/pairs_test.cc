@@ -117,7 +117,7 @@ TEST(ExtractPairs, ZeroDenominatorsAreCounted) {
   const PairSet set = ExtractPairs(trace);
   EXPECT_EQ(set.pairs.size(), 11u);
   ASSERT_EQ(set.warnings.size(), 1u);
-  EXPECT_THAT(set.warnings[0], HasSubstr("1 rows have a zero denominator"));
+  EXPECT_THAT(set.warnings[0], HasSubstr("1 with a zero denominator"));
 }
 
 TEST(ExtractPairs, NothingLeftIsAnError) {
@@ -125,19 +125,20 @@ TEST(ExtractPairs, NothingLeftIsAnError) {
   EXPECT_THAT([&] { ExtractPairs(trace, {.first_step = 9}); },
               ThrowsMessage<UserError>(HasSubstr("none")));
   for (TraceRow& row : trace.rows) row.res = {};
-  EXPECT_THAT([&] { ExtractPairs(trace); },
-              ThrowsMessage<UserError>(HasSubstr("12 without these measurements")));
+  EXPECT_THAT(
+      [&] { ExtractPairs(trace); },
+      ThrowsMessage<UserError>(HasSubstr("12 that lack the modulated input or the target")));
   EXPECT_THROW(ExtractPairs(trace, {.forced_calls = {true}}), UserError);
 }
 
-TEST(Parse, NamesAndMistakes) {
-  EXPECT_EQ(ParseTarget("output"), Target::kOutput);
-  EXPECT_THROW(ParseTarget("latent"), UserError);
+TEST(PairChoices, NamesAndMistakes) {
+  EXPECT_EQ(ChoiceOf(kPairTargets, "output", "--target"), Target::kOutput);
+  EXPECT_THROW(ChoiceOf(kPairTargets, "latent", "--target"), UserError);
   for (Branches b :
        {Branches::kAll, Branches::kWorst, Branches::kAverage, Branches::kCond, Branches::kUncond}) {
-    EXPECT_EQ(ParseBranches(ToString(b)), b);
+    EXPECT_EQ(ChoiceOf(kPairBranches, ToString(b), "--branch"), b);
   }
-  EXPECT_THROW(ParseBranches("best"), UserError);
+  EXPECT_THROW(ChoiceOf(kPairBranches, "best", "--branch"), UserError);
 }
 
 }  // namespace

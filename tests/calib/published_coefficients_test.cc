@@ -24,14 +24,22 @@ TEST(PublishedSets, AreComplete) {
     EXPECT_FALSE(set.title.empty());
     EXPECT_FALSE(set.signal.empty());
     EXPECT_FALSE(set.source.empty());
-    // Degree 4, except the identity and LightX2V's degree 5.
+    // Degree 4, except lines and LightX2V's degree 5.
     EXPECT_EQ(set.coefficients.size(),
-              set.name == "identity"           ? 2u
-              : set.name == "wan2.2-ti2v-720p" ? 6u
-                                               : 5u)
+              set.name == "identity" || !set.sampler.empty() ? 2u
+              : set.name == "wan2.2-ti2v-720p"               ? 6u
+                                                             : 5u)
         << set.name;
   }
   EXPECT_GE(names.size(), 45u);
+}
+
+TEST(PublishedSets, WithTheirSamplers) {
+  const Coefficients euler = ResolveCoefficients("ltx-2-euler");
+  EXPECT_EQ(euler.set.threshold, 0.5);
+  EXPECT_EQ(euler.provenance.scheduler, "Euler");
+  EXPECT_EQ(FindPublishedSet("ltx-2-res2s").threshold, 1.0);
+  EXPECT_EQ(FindPublishedSet("ltx-2-res2s").sampler, "res_2s");
 }
 
 TEST(FindPublishedSet, ByName) {

@@ -33,7 +33,8 @@ class MistakesTest : public ProgramTest {
   }
   std::string coeffs() const {
     AtomicWriteFile(folder_ / "c.json",
-                    R"({"format": "teacache-coefficients", "version": 1, "coefficients": [1, 0]})");
+                    R"({"format": "teacache-coefficients", "version": 1, "coefficients": [1, 0],
+                        "provenance": {"model": "shapes", "modulated": "input"}})");
     return folder_ / "c.json";
   }
   const std::string prompt_ = kShapesPrompts[0];
@@ -356,10 +357,15 @@ TEST_F(MistakesTest, ForeignFilesInARunFolder) {
 TEST_F(MistakesTest, FilesOfOtherCommandsNeedOverwrite) {
   ASSERT_EQ(Record({"--prompts", WritePrompts("p.txt", kShapesPrompts)}).exit_code, 0);
   ASSERT_EQ(Generate({"--prompt", prompt_, "--lossless"}).exit_code, 0);
+  Arguments cached = {"--weights", Weights(), "--steps", "4", "--prompt", prompt_, "--lossless"};
+  cached.insert(cached.end(), {"--cache", "uniform", "--computed-calls", "2"});
+  cached.insert(cached.end(), {"--out", folder_ / "cached"});
+  ASSERT_EQ(RunTool("generate-videos", cached).exit_code, 0);
   const std::string videos = folder_ / "out/videos";
   const Arguments fit = {folder_ / "t.jsonl", "--bootstrap", "0", "--degree", "1"};
   const Arguments scores = {"--gt", videos, "--gen", videos, "--metrics", "psnr"};
   const Arguments flicker = {"--videos", videos, "--custom", "--dimensions", "temporal_flickering"};
+  const Arguments render = {"render", folder_ / "out", folder_ / "cached"};
   struct Case {
     std::string program;
     Arguments arguments;  // ends with the flag and name of the output
@@ -382,7 +388,7 @@ TEST_F(MistakesTest, FilesOfOtherCommandsNeedOverwrite) {
       Arguments arguments = test.program == "fit-coeffs"     ? fit
                             : test.program == "eval-metrics" ? scores
                             : test.program == "vbench-score" ? flicker
-                                                             : Arguments{"render", folder_ / "out"};
+                                                             : render;
       arguments.insert(arguments.end(), more.begin(), more.end());
       arguments.insert(arguments.end(), test.arguments.begin(), test.arguments.end());
       arguments.back() = folder_ / arguments.back();

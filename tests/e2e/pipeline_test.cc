@@ -111,6 +111,16 @@ TEST_F(PipelineTest, RecordFitGenerateScore) {
   EXPECT_EQ(cached.at("n"), 2);
   EXPECT_EQ(cached.at("identical"), 0);
   EXPECT_LT(cached.at("mean").get<double>(), 90);
+
+  // The page of the same run folders, with what they say about calls and seconds.
+  Expect0("sweep-report",
+          {"render", folder_ / "none", folder_ / "tea-2", "--out", folder_ / "page"});
+  const json report = json::parse(ReadFile(folder_ / "page/report.json"));
+  ASSERT_EQ(report.at("rows").size(), 2u);
+  for (const json& row : report.at("rows")) {
+    EXPECT_EQ(row.at("calls"), 30);
+    EXPECT_GT(row.at("total").at("n").get<int>(), 0);
+  }
 }
 
 // A trace that another engine on another machine wrote: half precision, other numbers of elements,

@@ -239,7 +239,9 @@ TEST(PublishedRun, OneRowPerSystem) {
   WriteLatteFolder(folder / "weights/latte");
   const auto run = [&folder](std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), SourceDir() + "/tests/published/run.sh");
-    return RunProcess(arguments, {.timeout_s = 300});
+    ProcessOptions options;
+    options.timeout_s = 300;
+    return RunProcess(arguments, options);
   };
   const ProcessResult result = run({"--weights",
                                     folder / "weights",
@@ -255,13 +257,13 @@ TEST(PublishedRun, OneRowPerSystem) {
   EXPECT_EQ(result.exit_code, 3) << result.err;
   EXPECT_THAT(result.out,
               ::testing::ContainsRegex(R"(\| latte \| [0-9a-f]+ \| [0-9.]+ s \| [0-9.]+×, PSNR )"));
-  EXPECT_THAT(result.out, HasSubstr("slow: PSNR"));
-  EXPECT_THAT(result.out, HasSubstr("is not within 7 of 22.09"));
+  EXPECT_THAT(result.out, HasSubstr("fast: SSIM"));
+  EXPECT_THAT(result.out, HasSubstr("is not within 0.25 of 0.6678"));
   EXPECT_THAT(ReadFile(folder / "out/latte/digests.txt"), HasSubstr("transformer/config.json"));
   EXPECT_EQ(ReadFile(folder / "out/rows.md"), result.out);
 
   EXPECT_EQ(run({"--out", folder / "out"}).exit_code, 2);
-  const ProcessResult nothing = run({"--weights", folder / "out", "--bin", BinDir()});
+  const ProcessResult nothing = run({"--weights", folder / "out/latte", "--bin", BinDir()});
   EXPECT_EQ(nothing.exit_code, 2);
   EXPECT_THAT(nothing.err, HasSubstr("holds neither latte, open-sora nor open-sora-plan"));
 }

@@ -75,7 +75,7 @@ TEST_F(PublishedWeights, Latte) {
   fs::rename(second, folder_.path() / "elsewhere");
   ExpectMistake(DryRun("latte"), {"model.safetensors.index.json", "lacks model-00002-of-00004"});
   fs::rename(folder_.path() / "elsewhere", second);
-  // Another system's transformer is told apart.
+  // Another system's transformer is distinguished.
   fs::remove_all(folder_.path() / "transformer");
   Write("transformer", "open_sora_plan_transformer");
   ExpectMistake(DryRun("latte"), {"transformer/config.json", "use --model open-sora-plan"});

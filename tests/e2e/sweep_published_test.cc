@@ -264,7 +264,7 @@ TEST_F(SweepOfModels, FlagsOfModelsAreChecked) {
   ExpectMistake(sweep({"--shapes.luck", "x"}), {"shapes", "--luck"});
   ExpectMistake(sweep({"--model", "shapes,shapes"}), {"--model", "shapes"});
   ExpectMistake(sweep({"--shapes.frames", "5"}), {"--frames", "not for shapes"});
-  ExpectMistake(sweep({"--teacache-mode", "exact"}), {"--teacache-mode", "'exact'"});
+  ExpectMistake(sweep({"--teacache-mode", "exact"}), {"--teacache-mode", "\"exact\""});
   EXPECT_FALSE(fs::exists(folder_ / "sweep"));
 }
 

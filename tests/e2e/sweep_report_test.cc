@@ -142,7 +142,7 @@ TEST_F(SweepReportTest, EmbedsItsVideosOnRequest) {
   EXPECT_EQ(embedded(), 0);
   ASSERT_EQ(Sweep("sweep", {}, {"--thresholds", "0.2,1", "--embed-videos"}).exit_code, 0);
   EXPECT_EQ(embedded(), 22);
-  EXPECT_EQ(Entries("sweep", "video").size(), 22u);  // none was made anew
+  EXPECT_EQ(Entries("sweep", "video").size(), 22u);  // none was made again
 }
 
 // What the report says agrees with itself: calls, pairs of settings, replayed schedules.

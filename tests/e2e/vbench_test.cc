@@ -146,7 +146,10 @@ TEST_F(VbenchTest, NetworksThenTotals) {
           << dimension;
     }
     ExpectMistake(Run({"aggregate", "--scores", path("out")}), {"all 16 dimensions", "color"});
-    const ProcessResult totals = Run({"aggregate", "--scores", path("out"), "--partial", "--json"});
+    ExpectMistake(Run({"aggregate", "--scores", path("out"), "--partial", "--json"}),
+                  {"--json: must name a file, or -"});
+    const ProcessResult totals =
+        Run({"aggregate", "--scores", path("out"), "--partial", "--json", "-"});
     ASSERT_EQ(totals.exit_code, 0) << totals.err;
     EXPECT_TRUE(Json::parse(totals.out)["partial"].get<bool>());
   }

@@ -97,7 +97,8 @@ for model in ${models//,/ }; do
   complain() { verdicts+="${verdicts:+, }$*"; }
   for speed in slow fast; do
     # The exit code is 1 where LPIPS has no weights: its field is n/a then.
-    score=("$bin/eval-metrics" --gt uncached/videos --gen "$speed/videos" --compat teacache --out "$speed.json")
+    score=("$bin/eval-metrics" --gt uncached/videos --gen "$speed/videos" --compat teacache --out "$speed.json"
+           --overwrite)  # the line of --compat goes into videos.txt for both
     [ -z "$lpips_weights" ] || score+=(--weights "$lpips_weights")
     line[$speed]=$(cd "$out/$model" && { "${score[@]}" || [ $? = 1 ]; } | head -n 1)
     [ -n "${line[$speed]}" ] || exit 1

@@ -225,7 +225,7 @@ def test_a_change_of_shape_computes(coefficients):
 def test_log_replays_to_the_same_decisions(coefficients, tmp_path, program):
     fit_coeffs = program("fit-coeffs")
     pipe, arguments = M.wan_pipeline()
-    arguments["num_inference_steps"] = 12
+    arguments["num_inference_steps"] = 40
     path = coefficients((2.0, -0.5, 0.1))
     for engine in ("teacache", "sglang", "tensorrt-llm"):
         with apply_teacache(pipe, path, threshold=0.7, engine=engine) as applied:

@@ -35,6 +35,11 @@ class Memory {
   }
 
   void* Allocate(size_t bytes) {
+    TORCH_CHECK_WITH(OutOfMemoryError,
+                     in_use_ + static_cast<int64_t>(bytes) <= limit_,
+                     "CUDA out of memory. Tried to allocate ",
+                     bytes,
+                     " bytes on a fake device");
     const size_t size = Rounded(bytes);
     const size_t begin = used_.fetch_add(size);
     if (begin + size > kSize) throw std::runtime_error("the fake device has no memory left");
@@ -54,6 +59,7 @@ class Memory {
               static_cast<off_t>(Rounded(bytes)));
   }
   int64_t TakePeak() { return peak_.exchange(in_use_); }
+  void Limit(int64_t bytes) { limit_ = bytes; }
   char* ToHost(const void* device) const {
     return host_ + (static_cast<const char*>(device) - device_);
   }
@@ -78,7 +84,7 @@ class Memory {
   char* device_;
   char* host_;
   std::atomic<size_t> used_ = 0;
-  std::atomic<int64_t> in_use_ = 0, peak_ = 0;
+  std::atomic<int64_t> in_use_ = 0, peak_ = 0, limit_ = kSize;
 };
 
 struct Piece {
@@ -165,6 +171,8 @@ int64_t FakeCudaOperators() { return operators; }
 int64_t FakeCudaWaits() { return waits; }
 
 int64_t TakeFakeCudaPeak() { return Memory::Instance().TakePeak(); }
+
+void LimitFakeCuda(int64_t bytes) { Memory::Instance().Limit(bytes); }
 
 namespace {
 

@@ -24,5 +24,7 @@ int64_t FakeCudaOperators();
 int64_t FakeCudaWaits();
 // The most memory in use at a time since the last call, in bytes.
 int64_t TakeFakeCudaPeak();
+// All devices together hold so many bytes; more throws c10::OutOfMemoryError, as CUDA does.
+void LimitFakeCuda(int64_t bytes);
 
 }  // namespace teacache

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "datasets/base/error.h"
+#include "datasets/tensors/device_name.h"
 #include "metrics/networks_module.h"
 #include "metrics/vbench/networks/network_files.h"
 
@@ -23,6 +24,7 @@ std::vector<const VbenchDimension*> AskedDimensions(const VbenchSetup& setup) {
 }
 
 void SetUpVbench(const VbenchSetup& setup, VbenchOptions* options) {
+  CheckDeviceName(setup.device);
   const bool named = !setup.dimensions.empty();
   const NetworkFiles files = FindNetworkFiles(setup.networks, setup.network);
   const auto flicker = MakeFlickerScorer();

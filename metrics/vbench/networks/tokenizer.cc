@@ -184,7 +184,7 @@ ClipTokenizer::ClipTokenizer(std::string_view merges, const std::string& where) 
   const auto add = [&](const std::string& symbol) {
     const auto id = static_cast<int64_t>(ids_.size());
     if (!ids_.emplace(symbol, id).second) {
-      ThrowUserError(where, "merges must make different symbols but \"{}\" is there twice", symbol);
+      ThrowUserError(where, "merges must make different symbols but \"{}\" appears twice", symbol);
     }
   };
   for (int byte : Bytes().order) add(Bytes().symbol[byte]);

@@ -17,7 +17,7 @@ namespace teacache {
 // order of the file, then <|startoftext|> and <|endoftext|>: 49408 with CLIP's own file.
 //
 // Left out of upstream's clean-up is ftfy's repair of broken encodings; letters and digits beyond
-// ASCII are told apart by the C library.
+// ASCII are distinguished by the C library.
 class ClipTokenizer {
  public:
   // `path`: bpe_simple_vocab_16e6.txt, unpacked: a first line that is skipped, then "left right"

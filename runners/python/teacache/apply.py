@@ -242,8 +242,8 @@ class AppliedTeaCache:
         return schedules
 
     def write_log(self, path):
-        """The log as a trace for replay by fit-coeffs, not for a fit: its residuals are those that
-        the head got, which do not change where a call is skipped. With the decision and the
+        """The log as a trace for replay by fit-coeffs, not for a fit: it has the residuals of
+        computed calls only, against what the call before used. With the decision and the
         accumulated f(x) of each call; the prompt of a run is its number."""
         calls = max((entry.call for entry in self.log), default=-1) + 1
         header = {
@@ -270,7 +270,7 @@ class AppliedTeaCache:
                 row["expert"] = entry.expert
             if entry.sums is not None:
                 row["mod"] = dict(zip(("diff_l1", "prev_l1", "n"), entry.sums, strict=True))
-            if entry.residual is not None:
+            if entry.residual is not None and entry.decision.compute:
                 (diff, prev), n = entry.residual[0].tolist(), entry.residual[1]
                 row["res"] = {"diff_l1": diff, "prev_l1": prev, "n": n}
             row["decision"] = "C" if entry.decision.compute else "S"

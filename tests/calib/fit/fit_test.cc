@@ -320,12 +320,14 @@ TEST(RSquared, OfTheMeanIsZero) {
   EXPECT_DOUBLE_EQ(RSquared(Polynomial({0}), x, y), 1 - 41.0 / 14);
 }
 
-TEST(ParseMethod, NamesAndMistakes) {
+TEST(FitMethods, NamesAndMistakes) {
   for (Method method :
        {Method::kPolyfit, Method::kCeres, Method::kHuber, Method::kCauchy, Method::kTukey}) {
-    EXPECT_EQ(ParseMethod(ToString(method)), method);
+    EXPECT_EQ(ChoiceOf(kFitMethods, ToString(method), "--method"), method);
   }
-  EXPECT_THROW(ParseMethod("lasso"), UserError);
+  EXPECT_THAT([] { ChoiceOf(kFitMethods, "lasso", "--method"); },
+              ThrowsMessage<UserError>("--method: must be polyfit, ceres, huber, cauchy or tukey "
+                                       "but is \"lasso\""));
 }
 
 }  // namespace

@@ -310,13 +310,17 @@ TEST(CombineBranches, Policies) {
   const auto runs =
       Import("prompt,branch,step,x,y\na,cond,1,0.1,0.4\na,uncond,1,0.3,0.2\na,cond,2,0.1,0.1\n");
   const PairSet& set = runs[0].pairs;
-  EXPECT_TRUE(Near(Ys(CombineBranches(set, Branches::kWorst)), std::vector{0.4, 0.1}, 0, 0));
-  EXPECT_TRUE(Near(Xs(CombineBranches(set, Branches::kWorst)), std::vector{0.1, 0.1}, 0, 0));
-  EXPECT_TRUE(Near(Xs(CombineBranches(set, Branches::kAverage)), std::vector{0.2, 0.1}, 1e-15, 0));
-  EXPECT_EQ(CombineBranches(set, Branches::kCond).pairs.size(), 2u);
-  EXPECT_EQ(CombineBranches(set, Branches::kUncond).pairs.size(), 1u);
-  EXPECT_EQ(CombineBranches(set, Branches::kAll).pairs.size(), 3u);
-  EXPECT_THROW(CombineBranches(Import("1,2\n")[0].pairs, Branches::kUncond), UserError);
+  EXPECT_TRUE(
+      Near(Ys(CombineBranches(set, {.branches = Branches::kWorst})), std::vector{0.4, 0.1}, 0, 0));
+  EXPECT_TRUE(
+      Near(Xs(CombineBranches(set, {.branches = Branches::kWorst})), std::vector{0.1, 0.1}, 0, 0));
+  EXPECT_TRUE(Near(
+      Xs(CombineBranches(set, {.branches = Branches::kAverage})), std::vector{0.2, 0.1}, 1e-15, 0));
+  EXPECT_EQ(CombineBranches(set, {.branches = Branches::kCond}).pairs.size(), 2u);
+  EXPECT_EQ(CombineBranches(set, {.branches = Branches::kUncond}).pairs.size(), 1u);
+  EXPECT_EQ(CombineBranches(set, {.branches = Branches::kAll}).pairs.size(), 3u);
+  EXPECT_THROW(CombineBranches(Import("1,2\n")[0].pairs, {.branches = Branches::kUncond}),
+               UserError);
 }
 
 TEST(OnlySteps, Window) {

@@ -79,8 +79,9 @@ TEST(PublishedRules, DecideAsTheirPorts) {
   int compared = 0;
   for (const GoldenCase& c : FindGoldenCases("cache_rules")) {
     for (const nlohmann::json& run : c.json["runs"]) {
-      const std::string decisions =
-          run["rule"] == "easycache" ? EasyCacheDecisions(run) : FirstBlockDecisions(run);
+      const std::string decisions = run["rule"].get<std::string>() == "easycache"
+                                        ? EasyCacheDecisions(run)
+                                        : FirstBlockDecisions(run);
       EXPECT_EQ(decisions, run["decisions"].get<std::string>())
           << run["rule"] << " " << run["threshold"];
       compared += static_cast<int>(decisions.size());

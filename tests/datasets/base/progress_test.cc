@@ -60,7 +60,7 @@ TEST_F(ProgressPrinterTest, TerminalLineIsDrawnAgainAndEnded) {
   }
   const std::string text = out_.str();
   EXPECT_THAT(text, testing::HasSubstr("\r\x1b[Kscoring  [############............]  5/10"));
-  EXPECT_THAT(text, testing::HasSubstr("a name"));
+  EXPECT_THAT(text, testing::HasSubstr("a\\nname"));
   EXPECT_THAT(text, testing::HasSubstr("\r\x1b[Kwarning: careful\n"));
   EXPECT_EQ(text.find("somewhere"), std::string::npos);
   EXPECT_EQ(text.back(), '\n');

@@ -182,6 +182,45 @@ TEST(OpenVideo, VariableFrameRatesAreSeen) {
   }
 }
 
+// The same samples with more bits, packed or semi-planar are the same picture.
+TEST(OpenVideo, EqualSamplesGiveEqualRgb) {
+  if (!HasFfmpeg()) {
+    GTEST_SKIP() << "no ffmpeg program";
+  }
+  const TempDir dir;
+  // NUT has no names for p010le and nv24, and swscale's gbrp10 has not the samples of gbrp.
+  const std::pair<const char*, std::vector<const char*>> families[] = {
+      {"-c:v ffv1 -pix_fmt yuv420p",
+       {"-c:v ffv1 -pix_fmt yuv420p10",
+        "-c:v ffv1 -pix_fmt yuv420p16",
+        "-c:v rawvideo -pix_fmt yuv420p12be",
+        "-c:v rawvideo -pix_fmt nv12"}},
+      {"-c:v ffv1 -pix_fmt yuv422p",
+       {"-c:v ffv1 -pix_fmt yuv422p10",
+        "-c:v rawvideo -pix_fmt yuyv422",
+        "-c:v rawvideo -pix_fmt uyvy422"}},
+      {"-c:v ffv1 -pix_fmt yuv444p", {"-c:v ffv1 -pix_fmt yuv444p12"}},
+      {"-c:v ffv1 -pix_fmt yuv420p -color_range pc",
+       {"-c:v ffv1 -pix_fmt yuv420p10 -color_range pc"}},
+      {"-c:v ffv1 -pix_fmt gray", {"-c:v ffv1 -pix_fmt gray10", "-c:v ffv1 -pix_fmt gray16"}}};
+  int made = 0;
+  for (const auto& [base, others] : families) {
+    const std::string source = dir / "a.nut";
+    ASSERT_EQ(std::system(
+                  (kQuiet + std::string("-y ") + TESTSRC_ODD + base + " " + Quote(source)).c_str()),
+              0);
+    const std::string expected = Joined(ReadVideo(source));
+    for (const char* other : others) {
+      const std::string command =
+          kQuiet + ("-y -i " + Quote(source)) + " " + other + " " + Quote(dir / "b.nut");
+      if (std::system((command + " 2>/dev/null").c_str()) != 0) continue;
+      EXPECT_TRUE(Joined(ReadVideo(dir / "b.nut")) == expected) << command;
+      ++made;
+    }
+  }
+  EXPECT_GT(made, 8);
+}
+
 // Turned by metadata only: made in two steps, because the turn is a property of the stream.
 TEST(ImageioDecoder, TurnsAsFfmpegDoes) {
   if (!HasFfmpeg()) {

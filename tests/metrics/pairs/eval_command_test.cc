@@ -16,6 +16,7 @@
 
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/results_fields.h"
 #include "metrics/frames/psnr.h"
 #include "metrics/pairs/results_text.h"
 #include "tests/metrics/frames/plain_metrics.h"
@@ -25,6 +26,7 @@ namespace teacache {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::EndsWith;
 using testing::HasSubstr;
@@ -248,7 +250,7 @@ TEST_F(EvalCommandTest, PartsMergeToTheWhole) {
 TEST_F(EvalCommandTest, JsonOnStandardOutput) {
   WriteFolders(2);
   EvalCommand command = Command();
-  command.json = true;
+  command.json = "-";
   const auto one = nlohmann::json::parse(RunEvalCommand(command).text);
   EXPECT_EQ(one["videos"].size(), 2u);
   command.evaluate.gens.push_back(dir_ / "slow");
@@ -267,7 +269,7 @@ TEST_F(EvalCommandTest, IdenticalVideosHaveNoInfinityInJson) {
   EXPECT_THAT(json, HasSubstr("\"identical\": true"));
   EXPECT_THAT(outcome.text, HasSubstr("inf"));
   EXPECT_THAT(ResultsToCsv(outcome.results[0]), HasSubstr("inf"));
-  const VideoScore back = VideoScoreFromJson(VideoScoreToJson(outcome.results[0].videos[0]), "x");
+  const auto back = FromJson<VideoScore>(ToJson(outcome.results[0].videos[0], "x"), "x");
   EXPECT_TRUE(std::isinf(back.scores.at("psnr")));
   EXPECT_TRUE(std::isinf(back.per_frame.at("psnr")[0]));
   EXPECT_EQ(back.identical_frames, kFrames);
@@ -347,6 +349,39 @@ TEST_F(EvalCommandTest, AnotherMetricIsAnotherJournal) {
   RunEvalCommand(command);
   command.evaluate.score.metrics = MakeMetrics("psnr,ssim", {.ssim_variant = "ffmpeg"});
   EXPECT_THROW(RunEvalCommand(command), UserError);
+}
+
+TEST_F(EvalCommandTest, RequirementsDecideTheExitCode) {
+  WriteFolders(3);
+  EvalCommand command = Command();
+  command.out = dir_ / "r.json";
+  command.requirements = ParseRequirements({"psnr >= 1", "psnr.worst >= 200"});
+  const EvalOutcome failed = RunEvalCommand(command);
+  EXPECT_EQ(failed.exit_code, 3);
+  EXPECT_THAT(failed.breaches,
+              AllOf(testing::StartsWith("psnr.worst>=200 failed: the worst is "), EndsWith("\n")));
+  EXPECT_EQ(std::count(failed.breaches.begin(), failed.breaches.end(), '\n'), 1);
+  const auto json = nlohmann::json::parse(ReadFile(command.out)).at("requirements");
+  ASSERT_EQ(json.size(), 2u);
+  EXPECT_EQ(json[0].at("met"), true);
+  EXPECT_EQ(json[1].at("met"), false);
+  EXPECT_EQ(json[1].at("requirement"), "psnr.worst>=200");
+
+  command.requirements = ParseRequirements({"psnr>=1", "lpips<=0.1"});
+  EXPECT_EQ(RunEvalCommand(command).exit_code, 1) << "not scored";
+  command.requirements = ParseRequirements({"psnr>=1"});
+  EXPECT_EQ(RunEvalCommand(command).exit_code, 0);
+  command.evaluate.gens = {dir_ / "gt"};
+  command.requirements = ParseRequirements({"psnr>=1000", "psnr.p5>1e6", "ssim.min>=1"});
+  EXPECT_EQ(RunEvalCommand(command).exit_code, 0) << "identical";
+  // Two methods: the one that fails is named.
+  command.evaluate.gens = {dir_ / "gt", dir_ / "fast"};
+  command.requirements = ParseRequirements({"psnr>=1000"});
+  const EvalOutcome two = RunEvalCommand(command);
+  EXPECT_EQ(two.exit_code, 3);
+  EXPECT_THAT(two.breaches, testing::StartsWith("fast: psnr>=1000 failed: the mean is "));
+  fs::remove(dir_ / "fast/clip 1-0.mkv");
+  EXPECT_EQ(RunEvalCommand(command).exit_code, 1) << "incomplete";
 }
 
 TEST_F(EvalCommandTest, WarningsForLossyCarriersAndFrameRates) {

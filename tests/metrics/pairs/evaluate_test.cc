@@ -160,12 +160,12 @@ TEST(ScoreVideos, SizesDiffer) {
   EXPECT_THAT(ScoreVideos(gt, gen).error, HasSubstr("is 36x34"));
   for (const char* policy : {"resize-gen", "resize-gt", "crop", "batch-eval"}) {
     ScoreOptions options;
-    options.size = ParseSizePolicy(policy);
+    options.size = ChoiceOf(kSizePolicies, policy, "size");
     const VideoScore score = ScoreVideos(gt, gen, options);
     EXPECT_EQ(score.error, "") << policy;
     EXPECT_EQ(score.frames, 2) << policy;
   }
-  EXPECT_THROW(ParseSizePolicy("stretch"), UserError);
+  EXPECT_THROW(ChoiceOf(kSizePolicies, "stretch", "size"), UserError);
 }
 
 TEST(ScoreVideos, SizeChangesInTheMiddle) {

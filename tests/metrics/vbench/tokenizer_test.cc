@@ -93,7 +93,7 @@ TEST(ClipTokenizer, Mistakes) {
   EXPECT_THAT(ErrorOf("only one line"), HasSubstr("holds none"));
   EXPECT_THAT(ErrorOf("x\na b\nab\n"), HasSubstr("line 3 must be two symbols"));
   EXPECT_THAT(ErrorOf("x\na b\na b c\n"), HasSubstr("line 3"));
-  EXPECT_THAT(ErrorOf("x\na b\na b\n"), HasSubstr("\"ab\" is there twice"));
+  EXPECT_THAT(ErrorOf("x\na b\na b\n"), HasSubstr("\"ab\" appears twice"));
 }
 
 }  // namespace

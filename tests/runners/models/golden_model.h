@@ -42,8 +42,9 @@ class GoldenTensors {
 
 inline StDiT3 LoadStDiT3(const GoldenTensors& tensors,
                          const GoldenCase& golden,
-                         at::ScalarType dtype = at::kFloat) {
-  CheckpointParameters source(tensors.Weights(), golden.name, dtype);
+                         at::ScalarType dtype = at::kFloat,
+                         at::Device device = at::kCPU) {
+  CheckpointParameters source(tensors.Weights(), golden.name, dtype, device);
   StDiT3 model(&source, StDiT3Config::FromJson(JsonFields(golden.json.at("config"), golden.name)));
   source.Finish();
   return model;

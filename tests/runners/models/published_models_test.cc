@@ -162,7 +162,7 @@ TEST(PublishedModels, AnotherModelsWeightsAreToldInOneReadableLine) {
   EXPECT_LT(error.size(), 2000U) << error;
 }
 
-// A smaller model of the same kind: what does not fit is told block by block.
+// A smaller model of the same kind: what does not fit is reported block by block.
 TEST(PublishedModels, OtherSizesAreToldInOneReadableLine) {
   const PublishedModel published = PublishedModel::Read("latte_transformer");
   nlohmann::json smaller = published.config;

@@ -155,6 +155,30 @@ TEST(StDiT3, Bfloat16StaysClose) {
   }
 }
 
+// The reference needs heads of even size and a hidden size of four parts, nothing more.
+TEST(StDiT3, TakesHeadsOfEvenSize) {
+  const auto parse = [](int64_t hidden_size, int64_t heads) {
+    const nlohmann::json json = {{"depth", 1},
+                                 {"hidden_size", hidden_size},
+                                 {"num_heads", heads},
+                                 {"caption_channels", 8},
+                                 {"model_max_length", 3}};
+    return StDiT3Config::FromJson({json, "config"});
+  };
+  for (const auto& [hidden_size, heads] : {std::pair{60, 4}, {54, 4}, {54, 9}, {42, 3}}) {
+    EXPECT_THROW(parse(hidden_size, heads), UserError) << hidden_size;
+  }
+  RandomParameters source(1);
+  const StDiT3 model(&source, parse(56, 4));
+  const at::Tensor latent = at::linspace(-1, 1, 4 * 2 * 4 * 4).view({1, 4, 2, 4, 4});
+  const auto condition = model.Prepare(
+      at::ones({1, 1, 3, 8}), at::ones({1, 3}), at::full({1}, 24), 32, 32, latent.sizes());
+  const auto call = model.Embed(latent, at::full({1}, 500), condition, {});
+  const at::Tensor out = model.Head(model.Blocks(call, condition), call);
+  EXPECT_EQ(out.sizes(), at::IntArrayRef({1, 8, 2, 4, 4}));
+  EXPECT_TRUE(at::isfinite(out).all().item<bool>());
+}
+
 TEST(StDiT3, NamesEveryTensorThatDoesNotFit) {
   const std::vector<GoldenCase> cases = FindGoldenCases("stdit3");
   ASSERT_FALSE(cases.empty());

@@ -321,13 +321,6 @@ TEST(Sample, TheModesDifferInTheLastCall) {
   EXPECT_THAT(computed(TeaCacheMode::kStrict), ElementsAre(true, false, false, true));
 }
 
-TEST(TeaCacheMode, Names) {
-  EXPECT_EQ(ParseTeaCacheMode("strict"), TeaCacheMode::kStrict);
-  EXPECT_EQ(ParseTeaCacheMode(TeaCacheModeName(TeaCacheMode::kReference)),
-            TeaCacheMode::kReference);
-  EXPECT_THROW(ParseTeaCacheMode("Strict"), UserError);
-}
-
 TEST(Sample, OneCallIsComputed) {
   FakeRun run({Branch({1}, {1})});
   FakeScheduler scheduler(1);

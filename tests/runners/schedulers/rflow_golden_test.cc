@@ -23,8 +23,8 @@ RflowOptions ShiftedOptions(
   return options;
 }
 
-// What the model is told, the whole numbers it is compared with, and whether the last call is
-// forced.
+// What the model gets as timestep, the whole numbers it is compared with, and whether the last call
+// is forced.
 void CompareAsTold(const std::vector<float>& timesteps, const nlohmann::json& expected) {
   const std::vector<double> bf16 = TimestepsAsTold(timesteps, at::kBFloat16);
   const std::vector<double> fp32 = TimestepsAsTold(timesteps, at::kFloat);

@@ -37,6 +37,16 @@ TEST(RflowTimesteps, ShiftByHand) {
                    0));
 }
 
+// Height times width is beyond float16's 65504.
+TEST(RflowTimesteps, LargePicturesInFloat16) {
+  RflowOptions options = Steps(2);
+  options.shift = RflowOptions::Shift{480, 854, 51, at::kHalf};
+  const std::vector<float> half = RflowTimesteps(options);
+  options.shift->dtype = at::kFloat;
+  EXPECT_EQ(half, RflowTimesteps(options));
+  EXPECT_LT(half[1], 1000);
+}
+
 TEST(RflowScheduler, StepsByHand) {
   const auto scheduler = MakeRflowScheduler(Steps(4));
   EXPECT_EQ(scheduler->name(), "rflow");

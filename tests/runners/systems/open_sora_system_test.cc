@@ -109,7 +109,7 @@ TEST_F(OpenSoraSystemTest, SizesOfTheTable) {
   EXPECT_EQ(Load(options)->info().height, 136);
 }
 
-// The parts wired by hand, with every number that the model is told written out.
+// The parts wired by hand, with every number that the model gets written out.
 TEST_F(OpenSoraSystemTest, WiresThePartsAsTheReference) {
   for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
     SCOPED_TRACE(DtypeName(dtype));
@@ -345,7 +345,7 @@ TEST_F(OpenSoraSystemTest, WrongConfigs) {
   with(
       transformer, [](auto& c) { c["depth"] = "two"; }, "\"depth\" must be an integer");
   with(
-      transformer, [](auto& c) { c["num_heads"] = 5; }, "multiple of 4 \"num_heads\"");
+      transformer, [](auto& c) { c["num_heads"] = 5; }, "an even number of channels");
   with(
       transformer,
       [](auto& c) {

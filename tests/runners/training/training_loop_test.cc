@@ -21,8 +21,8 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-// Regression on data that every (seed, step, row) gives anew: y = w x + b with w = (2, -1, 0.5) and
-// b = 3. `rows` of a step are shared out over the replicas in order.
+// Regression on data that every (seed, step, row) gives again: y = w x + b with w = (2, -1, 0.5)
+// and b = 3. `rows` of a step are shared out over the replicas in order.
 class Regression {
  public:
   explicit Regression(int rows_per_replica) : rows_(rows_per_replica) {}
