@@ -67,8 +67,7 @@ std::vector<std::string> Split(const std::string& list) {
 }
 
 // Prints what is not met of --require; the exit code.
-int CheckGate(const Report& report, const std::vector<Requirement>& requirements, int code) {
-  const std::vector<RequirementOutcome> outcomes = CheckReport(report, requirements);
+int CheckGate(const std::vector<RequirementOutcome>& outcomes, int code) {
   fmt::print(stderr, "{}", BreachLines(outcomes));
   return ExitCodeOf(outcomes, code);
 }
@@ -80,10 +79,7 @@ void AddRequireFlag(CLI::App* app, std::vector<std::string>* require) {
       ->allow_extra_args(false);
 }
 
-int PrintOutcome(const Report& report,
-                 const std::string& page,
-                 int failed,
-                 const std::vector<Requirement>& requirements) {
+int PrintOutcome(const Report& report, const std::string& page, int failed) {
   for (const std::string& line : ConclusionTexts(report)) fmt::print("* {}\n", line);
   fmt::print("{}\n", page);
   for (const std::string& warning : report.context.warnings) {
@@ -92,7 +88,7 @@ int PrintOutcome(const Report& report,
   if (failed > 0) {
     fmt::print(stderr, "{} videos failed or are missing; the page lists them\n", failed);
   }
-  return CheckGate(report, requirements, failed > 0 ? 1 : 0);
+  return CheckGate(report.requirements, failed > 0 ? 1 : 0);
 }
 
 // Values of flags as they are typed.
@@ -104,7 +100,6 @@ struct SweepFlags {
   std::string baselines = "uniform,mask,magcache,steps";
   std::string floor = "30";
   bool dry_run = false;
-  std::vector<std::string> require;
   MetricFlags metrics;
   OutputOwner owner;
   VbenchSetup vbench;
@@ -243,7 +238,6 @@ struct RenderFlags {
   MetricFlags metrics;
   VbenchSetup vbench;
   OutputOwner owner;
-  std::vector<std::string> require;
   std::string fit_prompts;
   std::string floor = "30";
 };
@@ -274,12 +268,11 @@ CLI::App* AddRender(CLI::App* app, RenderFlags* flags) {
   AddMetricFlags(render, &flags->metrics);
   AddVbenchFlags(render, &flags->vbench);
   AddOverwriteFlag(render, &flags->owner);
-  AddRequireFlag(render, &flags->require);
+  AddRequireFlag(render, &options.require);
   return render;
 }
 
 int Render(RenderFlags* flags) {
-  const std::vector<Requirement> requirements = ParseRequirements(flags->require);
   const InterruptGuard guard;
   ProgressPrinter progress;
   RenderOptions& options = flags->options;
@@ -304,7 +297,7 @@ int Render(RenderFlags* flags) {
                "note: the page plays the videos where they are; --embed-videos puts them into the "
                "page, which can then be sent as one file\n");
   }
-  return PrintOutcome(outcome.report, outcome.page, outcome.failed, requirements);
+  return PrintOutcome(outcome.report, outcome.page, outcome.failed);
 }
 
 // The file of a report that is given by its file or its folder.
@@ -350,7 +343,7 @@ int Diff(const DiffFlags& flags) {
   fmt::print("{}", flags.json == "-" ? json : DifferenceText(difference));
   int failed = 0;
   for (const ReportRow& row : report.rows) failed += row.failed;
-  return CheckGate(report, requirements, failed > 0 && !requirements.empty() ? 1 : 0);
+  return CheckGate(CheckReport(report, requirements), failed > 0 && !requirements.empty() ? 1 : 0);
 }
 
 // Flags of a report, which cannot differ between its models.
@@ -379,7 +372,7 @@ void AddSweepFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags) {
   AddMetricFlags(app, &flags->metrics);
   AddVbenchFlags(app, &flags->vbench);
   AddOverwriteFlag(app, &flags->owner);
-  AddRequireFlag(app, &flags->require);
+  AddRequireFlag(app, &options->require);
   app->add_flag("--dry-run",
                 flags->dry_run,
                 "Print the plan with calls, estimated time and disk space, and stop");
@@ -436,8 +429,10 @@ int Plan(const std::vector<SweepOptions>& sweeps) {
 int Sweep(std::vector<SweepOptions> sweeps, const std::string& out, const SweepFlags& flags) {
   const InterruptGuard guard;
   ProgressPrinter progress;
-  for (SweepOptions& sweep : sweeps) sweep.progress = &progress;
-  const std::vector<Requirement> requirements = ParseRequirements(flags.require);
+  for (SweepOptions& sweep : sweeps) {
+    sweep.progress = &progress;
+    sweep.Validate();
+  }
   if (flags.dry_run) return Plan(sweeps);
   std::vector<std::string> notes;
   const Metrics metrics = ChooseMetrics(flags.metrics, &notes);
@@ -455,7 +450,7 @@ int Sweep(std::vector<SweepOptions> sweeps, const std::string& out, const SweepF
                out);
     return 1;
   }
-  return PrintOutcome(outcome.report, outcome.page, outcome.failed, requirements);
+  return PrintOutcome(outcome.report, outcome.page, outcome.failed);
 }
 
 int SweepOf(const SweepOptions& options,
@@ -493,7 +488,7 @@ int Main(int argc, char** argv) {
       "Runs the whole experiment: records full runs of the fit prompts, fits the polynomial, "
       "generates the test prompts uncached, with TeaCache at every threshold and by every baseline "
       "with as many computed calls, scores all against the uncached videos, and writes "
-      "report.html, report.json, report.csv and report.md. Running again goes on where it was "
+      "report.html, report.json, report.csv, report.md and report.tex. Running again goes on where it was "
       "stopped, and repeats only what depends on a changed flag.\n"
       "Several models in one report: --model a,b; flags of one of them: --MODEL.FLAG, as "
       "--latte.weights DIR.",

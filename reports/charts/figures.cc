@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "calib/fit/polynomial.h"
+#include "calib/predecessors.h"
 #include "reports/charts/figure_parts.h"
 #include "reports/findings/decisions.h"
 #include "reports/findings/labels.h"
@@ -68,10 +69,22 @@ std::string WithInterval(const char* name, double value, const std::optional<Int
   return text + ".";
 }
 
+// "Left out: 2 measured at call 0, which has no predecessor."
+std::string LeftOutText(const ReportFit& fit) {
+  std::vector<std::string> parts;
+  for (int i = 0; i <= static_cast<int>(LeftOut::kCopy); ++i) {
+    const auto reason = static_cast<LeftOut>(i);
+    const auto found = fit.left_out.find(ToString(reason));
+    if (found != fit.left_out.end()) parts.push_back(Describe(reason, found->second));
+  }
+  return parts.empty() ? "" : fmt::format(" Left out: {}.", Listed(parts));
+}
+
 std::string FitCaption(const ReportFit& fit) {
   std::string text = "Relative change of the modulated input against that of the blocks' residual";
   text +=
       fit.pairs.empty() ? "." : fmt::format(", {} pairs of neighbouring calls.", fit.pairs.size());
+  text += LeftOutText(fit);
   if (!fit.source.empty()) text += fmt::format(" Coefficients from {}.", fit.source);
   if (fit.pearson) text += WithInterval("Pearson", *fit.pearson, fit.pearson_ci95);
   if (fit.r2) text += WithInterval("R²", *fit.r2, fit.r2_ci95);

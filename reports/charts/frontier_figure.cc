@@ -16,8 +16,7 @@ namespace {
 
 using Json = FigureJson;
 
-constexpr size_t kMostLines = 6;      // that can be told apart
-constexpr double kLabelStep = 0.085;  // of the height, between two labels
+constexpr size_t kMostLines = 6;  // that can be told apart
 
 struct Point {
   const ReportRow* row = nullptr;
@@ -139,31 +138,18 @@ Json Line(const Frontier& frontier) {
   return trace;
 }
 
-// Names at the fast ends of the lines, moved apart where they would cover each other.
-Json Labels(const std::vector<Frontier>& frontiers, double lo, double hi) {
-  std::vector<std::pair<double, const Frontier*>> places;
-  for (const Frontier& frontier : frontiers) {
-    places.emplace_back(frontier.points.back().y(), &frontier);
-  }
-  std::ranges::sort(places, std::ranges::greater{}, &std::pair<double, const Frontier*>::first);
-  const double step = kLabelStep * (hi - lo);
-  for (size_t i = 1; i < places.size(); ++i) {
-    places[i].first = std::min(places[i].first, places[i - 1].first - step);
-  }
-  // Those that left the chart at the bottom go up again.
-  double least = lo;
-  for (size_t i = places.size(); i-- > 0; least = places[i].first + step) {
-    places[i].first = std::max(places[i].first, least);
-  }
+// Names at the fast ends of the lines; the page moves those apart that would cover each other.
+Json Labels(const std::vector<Frontier>& frontiers) {
   Json annotations = Json::array();
-  for (const auto& [y, frontier] : places) {
-    annotations.push_back({{"x", Number(frontier->points.back().x)},
-                           {"y", Number(y)},
-                           {"text", frontier->series.name},
+  for (const Frontier& frontier : frontiers) {
+    const Point& end = frontier.points.back();
+    annotations.push_back({{"x", Number(end.x)},
+                           {"y", Number(end.y())},
+                           {"text", frontier.series.name},
                            {"showarrow", false},
                            {"xanchor", "left"},
                            {"xshift", 7},
-                           {"font", {{"color", frontier->series.color}, {"size", 11}}}});
+                           {"font", {{"color", frontier.series.color}, {"size", 11}}}});
   }
   return annotations;
 }
@@ -193,7 +179,9 @@ std::string FrontierJson(const Report& report, const std::string& model, const M
   // Room for the names.
   const double width = std::max(right - left, 0.1);
   layout["xaxis"]["range"] = {left - 0.04 * width, right + 0.5 * width};
-  layout["annotations"] = Labels(frontiers, lo, hi);
+  const double height = std::max(hi - lo, 1e-6);
+  layout["yaxis"]["range"] = {lo - 0.05 * height, hi + 0.05 * height};
+  layout["annotations"] = Labels(frontiers);
   layout["margin"] = {{"l", 50}, {"r", 8}, {"t", 8}, {"b", 40}};
   return Dump(data, layout);
 }

@@ -9,6 +9,7 @@
 
 #include "datasets/base/statistics.h"
 #include "datasets/metric_info.h"
+#include "datasets/requirement.h"
 
 namespace teacache {
 
@@ -45,6 +46,7 @@ struct ReportContext {
   int timed_runs = 0;    // of every video, the warm-up not counted; 0 = unknown
   std::string scored;    // which files the scores are of, in words; "" = unknown
   ReportFloor floor;
+  std::vector<std::string> require;  // limits that the scores must keep (datasets/requirement.h)
   // Test prompts that were asked for; more than test_prompts where time ran out. 0 = as many.
   int prompts_asked = 0;
   std::vector<std::pair<std::string, std::string>> libraries;  // name, version
@@ -89,6 +91,8 @@ struct ReportFit {
   std::string model;                 // ReportModel::name
   std::vector<double> coefficients;  // highest power first
   std::vector<ReportPair> pairs;
+  // Calls of the recorded runs that gave no pair: how many by reason (calib/predecessors.h).
+  std::map<std::string, int64_t> left_out;
   std::optional<double> r2;
   std::optional<double> pearson;  // of x and y
   std::optional<Interval> r2_ci95;
@@ -272,7 +276,7 @@ struct ReportDecision {
   double target = 0;  // the quality asked for
   bool worst = true;  // of the worst 5 % of the videos, below 20 of the worst; false = of the mean
   bool reached = false;
-  double threshold = 0;          // between the measured ones, on a monotone curve
+  double threshold = 0;          // the largest measured one that keeps it
   std::optional<Interval> ci95;  // of the threshold
   std::string row;   // ReportRow::id of the largest measured threshold that keeps it; "" = none
   std::string text;  // one sentence
@@ -310,6 +314,7 @@ struct Report {
   std::vector<ReportRow> rows;  // uncached first, then by policy and parameter
   std::vector<ReportComparison> comparisons;
   std::vector<ReportChoice> choices;
+  std::vector<RequirementOutcome> requirements;  // of context.require, for every cached setting
   std::vector<ReportFront> fronts;
   std::vector<ReportDecision> decisions;
   std::vector<Conclusion> conclusions;  // choices come first in each model

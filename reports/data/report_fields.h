@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "datasets/base/archive.h"
+#include "datasets/results_fields.h"
 #include "reports/data/report.h"
 
 namespace teacache {
@@ -130,6 +131,7 @@ void Visit(Archive& json, ReportContext& value) {
   archive("timed_runs", value.timed_runs);
   archive("scored", value.scored);
   archive("floor", value.floor);
+  archive("require", value.require);
   // Until 0.1.0 the floor was of PSNR.
   if constexpr (Archive::kReads) archive("psnr_floor", value.floor.value);
   json("libraries", LibrariesJson{value.libraries});
@@ -184,6 +186,7 @@ void Visit(Archive& json, ReportFit& value) {
   archive("x_range", value.x_range);
   archive("y_range", value.y_range);
   archive("pairs", value.pairs);
+  archive("left_out", value.left_out);
 }
 
 template <typename Archive>
@@ -404,6 +407,7 @@ void Visit(Archive& json, Report& value) {
   archive("rows", value.rows);
   archive("comparisons", value.comparisons);
   archive("choices", value.choices);
+  archive("requirements", value.requirements);
   archive("fronts", value.fronts);
   archive("decisions", value.decisions);
   json("conclusions", ConclusionsJson{value.conclusions});

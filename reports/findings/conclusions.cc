@@ -163,18 +163,17 @@ std::vector<std::string> Baselines(const Report& report, const ReportModel& mode
   return policies;
 }
 
+// How sure the choice of `row`, a TeaCache setting, is.
 std::string LimitText(const Report& report, const ReportRow& row) {
   for (const ReportDecision& decision : report.decisions) {
-    if (decision.model != row.model || decision.fit != row.fit || !decision.reached ||
-        !decision.ci95) {
+    if (decision.row != row.id || !decision.ci95 || decision.ci95->lo == decision.ci95->hi) {
       continue;
     }
-    // Of a single threshold nothing lies between.
-    if (decision.ci95->lo == decision.ci95->hi) return "";
-    return fmt::format(" Between the measured thresholds the limit lies at {} ({}–{}).",
-                       Short(decision.threshold),
-                       Short(decision.ci95->lo),
-                       Short(decision.ci95->hi));
+    return fmt::format(
+        " With other videos of this kind, another threshold could be the largest that keeps it: "
+        "{} to {} (95 %).",
+        Short(decision.ci95->lo),
+        Short(decision.ci95->hi));
   }
   return "";
 }

@@ -20,6 +20,7 @@
 #include "reports/findings/choices.h"
 #include "reports/findings/conclusions.h"
 #include "reports/findings/decisions.h"
+#include "reports/findings/gate.h"
 #include "reports/findings/labels.h"
 #include "reports/findings/notes.h"
 
@@ -437,6 +438,7 @@ void SummarizeReport(Report* report, const SummaryOptions& given) {
   }
   report->fronts = ParetoFronts(*report);
   report->choices = ChooseSettings(*report);
+  report->requirements = CheckReport(*report, ParseRequirements(report->context.require));
   report->decisions = ChooseThresholds(*report, report->context.floor);
   report->conclusions = DrawConclusions(*report);
 }

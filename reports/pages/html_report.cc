@@ -203,6 +203,15 @@ Json FoldedSentences(const Report& report) {
   return sentences;
 }
 
+// What is not met of --require.
+Json Breaches(const Report& report) {
+  Json texts = Json::array();
+  for (const RequirementOutcome& outcome : report.requirements) {
+    if (!outcome.met) texts.push_back(outcome.Text());
+  }
+  return texts;
+}
+
 Json OtherConclusions(const Report& report) {
   Json texts = Json::array();
   for (const Conclusion& conclusion : report.conclusions) {
@@ -465,6 +474,19 @@ Json Axes(const std::vector<Figure>& figures) {
   return axes;
 }
 
+// What the page is.
+std::string About(const Report& report) {
+  std::vector<std::string> models;
+  for (const ReportModel& model : report.models) models.push_back(model.name);
+  if (models.size() == 1) {
+    return fmt::format(
+        "How much faster caches make the model {}, and how much they change its videos.",
+        models.front());
+  }
+  return fmt::format("How much faster caches make {}, and how much they change their videos.",
+                     models.empty() ? "video models" : "the models " + Listed(models));
+}
+
 std::string Body(const Report& report, const std::vector<Figure>& figures) {
   const auto curves = std::ranges::count(figures, true, &Figure::shared_axis);
   size_t videos = 0;
@@ -484,8 +506,10 @@ std::string Body(const Report& report, const std::vector<Figure>& figures) {
                  {"definitions", Definitions(report)}};
   values["texts"] = ChoiceTexts(report);
   values["folded"] = FoldedSentences(report);
+  values["about"] = About(report);
+  values["breaches"] = Breaches(report);
   values["any_why"] = !values["texts"].empty() || !values["conclusions"].empty() ||
-                      !report.context.warnings.empty();
+                      !report.context.warnings.empty() || !values["breaches"].empty();
   const ReportFloor& floor = report.context.floor;
   const ReportChoice none{"", floor.metric, floor.value, true, {}};
   values.update(FloorValues(report, report.choices.empty() ? none : report.choices.front()));

@@ -1,5 +1,5 @@
-// One-line explanations: a button with data-term shows its entry of the list "What the words mean" below
-// the choice; of the floor also how a video near it looks on this model.
+// One-line explanations: a button with data-term shows its entry of the list "What the words mean"; of the
+// floor also how a video near it looks on this model.
 
 const termNote = byId('term-note');
 
@@ -37,23 +37,30 @@ function floorPicture() {
     still(video.path, `${fixed(score, 1)}${metrics.find(({name}) => name === report.context.floor.metric).unit}: ${labelOf(row)}, prompt ${video.prompt + 1}`), show);
 }
 
+const entryOf = (term) => document.querySelector(`.glossary dt[data-term="${CSS.escape(term || '')}"]`);
+
+function termButton(name, term) {
+  const button = element('button', {type: 'button', className: 'term', textContent: name, ariaExpanded: 'false'});
+  button.dataset.term = term;
+  return button;
+}
+
+// Below the part of the page that the word is in.
 function showTerm(button) {
   const {term} = button.dataset;
   const open = button.getAttribute('aria-expanded') === 'true';
   for (const other of document.querySelectorAll('.term')) other.setAttribute('aria-expanded', 'false');
-  const entry = document.querySelector(`.glossary dt[data-term="${CSS.escape(term)}"]`);
+  const entry = entryOf(term);
   termNote.hidden = open || !entry;
   if (termNote.hidden) return;
   button.setAttribute('aria-expanded', 'true');
+  (button.closest('table, dl') || button).after(termNote);
   termNote.replaceChildren(element('b', {textContent: entry.textContent}), ': ', entry.nextElementSibling.textContent, ' ',
     term === 'floor' ? floorPicture() : '');
 }
 
-for (const button of document.querySelectorAll('.term')) {
-  button.setAttribute('aria-expanded', 'false');
-  button.setAttribute('aria-controls', 'term-note');
-  button.addEventListener('click', (event) => {
-    event.stopPropagation();  // the line is not chosen
-    showTerm(button);
-  });
-}
+for (const button of document.querySelectorAll('.term')) button.setAttribute('aria-expanded', 'false');
+document.addEventListener('click', (event) => {
+  const button = event.target.closest('.term');
+  if (button) showTerm(button);
+});

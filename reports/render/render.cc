@@ -36,6 +36,7 @@ ReportContext DescribeRender(const RenderOptions& options) {
   context.load = -1;
   context.title = options.title;
   context.floor = options.floor;
+  context.require = options.require;
   context.fit_prompts = options.fit_prompts;
   context.scored = "the video files as they were given";
   context.warnings = options.notes;
@@ -62,6 +63,7 @@ void RenderOptions::Validate() const {
   if (out.empty()) ThrowUserError("--out", "must name a folder");
   if (jobs < 0) ThrowUserError("--jobs", "must be at least 0 but is {}", jobs);
   CheckFloor(floor);
+  ParseRequirements(require);
 }
 
 RenderOutcome RenderReport(const RenderOptions& options) {
@@ -103,6 +105,7 @@ RenderOutcome RenderReport(const RenderOptions& options) {
     outcome.report.context.title = options.title;
     outcome.report.context.argv = context.argv;
     outcome.report.context.floor = options.floor;
+    outcome.report.context.require = options.require;
     SummarizeReport(&outcome.report);
   }
   outcome.report.context.seconds =

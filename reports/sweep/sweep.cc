@@ -248,6 +248,7 @@ class SweepRun {
     context.seeds = options_.seeds;
     context.timed_runs = options_.timed_runs;
     context.floor = options_.floor;
+    context.require = options_.require;
     context.load_end = MachineLoad();
     context.scored = options_.lossy
                          ? fmt::format("the H.264 files in videos/ (crf {}), their losses included",
@@ -323,6 +324,7 @@ void SweepOptions::Validate() const {
     ThrowUserError("--max-minutes", "must be at least 0 but is {}", max_minutes);
   }
   CheckFloor(floor);
+  ParseRequirements(require);
   if (crf < 0 || crf > 51) ThrowUserError("--crf", "must be 0 to 51 but is {}", crf);
 }
 

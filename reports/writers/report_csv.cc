@@ -9,25 +9,17 @@
 #include <string_view>
 #include <vector>
 
+#include "datasets/csv.h"
+
 namespace teacache {
 namespace {
-
-std::string Quoted(std::string_view text) {
-  if (text.find_first_of("\",\r\n") == std::string_view::npos) return std::string(text);
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"') quoted += '"';
-    quoted += c;
-  }
-  return quoted + '"';
-}
 
 // Fields of one line together with their names, so that head and lines cannot drift apart.
 class Line {
  public:
   void Add(std::string_view name, std::string_view text) {
-    names_.push_back(Quoted(name));
-    values_.push_back(Quoted(text));
+    names_.push_back(CsvField(name));
+    values_.push_back(CsvField(text));
   }
   void Add(std::string_view name, std::integral auto value) { Add(name, fmt::format("{}", value)); }
   void Add(std::string_view name, std::optional<double> value) {

@@ -1,10 +1,9 @@
-// The page as a browser shows it.
+// The page of a report as a browser shows it: charts, tables, pickers and videos.
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -15,10 +14,8 @@
 #include "reports/findings/join.h"
 #include "reports/findings/labels.h"
 #include "reports/findings/summaries.h"
-#include "reports/pages/html_report.h"
+#include "tests/reports/pages/report_page_fixture.h"
 #include "tests/reports/synthetic_sweep.h"
-#include "tests/support/chromium.h"
-#include "tests/support/temp_dir.h"
 
 namespace teacache {
 namespace {
@@ -57,77 +54,6 @@ std::string SourceOf(const std::string& dom, const std::string& id) {
 }
 
 std::string NoteOf(const std::string& dom) { return Between(dom, "id=\"video-note\"", "</p>"); }
-
-// What the table of the choice must show of an option of report.json.
-std::vector<std::string> FiguresOf(const Json& report, const Json& option) {
-  const auto interval = [](const Json& ci95, int digits) {
-    return fmt::format("({}–{})",
-                       Fixed(ci95["lo"].get<double>(), digits),
-                       Fixed(ci95["hi"].get<double>(), digits));
-  };
-  std::vector<std::string> texts = {Fixed(option["worst"].get<double>(), 1) + " dB"};
-  for (const Json& row : report["rows"]) {
-    if (row["id"] != option["row"]) continue;
-    const Json& speedup = row["speedup_total"];
-    texts.push_back(Fixed(speedup["value"].get<double>(), 2) + "×");
-    texts.push_back(interval(speedup["ci95"], 2));
-  }
-  if (!option["worst_ci95"].is_null()) texts.push_back(interval(option["worst_ci95"], 1));
-  if (option["behind"]["value"] > 0) {
-    texts.push_back(Fixed(option["behind"]["value"].get<double>(), 2) + "×");
-    texts.push_back(interval(option["behind"]["ci95"], 2));
-  }
-  return texts;
-}
-
-class HtmlPage : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (FindChromium().empty()) GTEST_SKIP() << "no chromium in PATH (build.sh installs it)";
-  }
-
-  std::string Path() const { return folder_ / "report.html"; }
-  LoadedPage Open(const std::string& hash) { return OpenPage(Path(), hash); }
-  Json Run(const std::string& hash, const std::string& script, int seconds = 20) {
-    const LoadedPage page = RunInPage(Path(), hash, script, seconds);
-    EXPECT_THAT(page.messages, IsEmpty());
-    EXPECT_NE(page.result, "") << page.log;
-    return page.result.empty() ? Json() : Json::parse(page.result);
-  }
-  // In a window of a size of its own: as a frame of another page.
-  Json RunAt(int width, int height, const std::string& script) {
-    std::string html = ReadFile(Path());
-    html.insert(html.rfind("</body>"),
-                "<script>(async () => {\n"
-                "const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });\n"
-                "while (document.documentElement.dataset.ready !== 'yes') await pause(20);\n"
-                "const result = await (async () => {\n" +
-                    script +
-                    "\n})();\nparent.postMessage(JSON.stringify(result), '*');\n})();</script>\n");
-    AtomicWriteFile(folder_ / "framed.html", html);
-    AtomicWriteFile(
-        folder_ / "frame.html",
-        fmt::format("<!DOCTYPE html><html><body style=\"margin:0\"><iframe src=\"framed.html\" "
-                    "style=\"border:0;width:{}px;height:{}px\"></iframe><script>"
-                    "addEventListener('message', (event) => {{ "
-                    "document.documentElement.dataset.result = event.data; }});"
-                    "</script></body></html>\n",
-                    width,
-                    height));
-    LoadedPage page;
-    for (const int seconds : {20, 80, 320}) {
-      page = OpenPage(folder_ / "frame.html", "", seconds);
-      if (!page.result.empty() || !page.messages.empty()) break;
-    }
-    EXPECT_THAT(page.messages, IsEmpty());
-    return page.result.empty() ? Json() : Json::parse(page.result);
-  }
-  void Write(const Report& report, bool embed_videos = false) {
-    WriteReportFiles(folder_.path().string(), report, embed_videos);
-  }
-
-  TempDir folder_;
-};
 
 TEST_F(HtmlPage, EveryChartHasMarksAndNothingIsLoadedFromANetwork) {
   const Report report = SyntheticSweep({.everything = true});
@@ -338,191 +264,6 @@ TEST_F(HtmlPage, TablesSortFilterAndFollowTheKeys) {
   EXPECT_EQ(result["count"], "2");
   EXPECT_EQ(result["hidden"], true);
 }
-
-// The table above everything else, in the figures of report.json.
-TEST_F(HtmlPage, TheFastestSettingOfEveryPolicyComesFirst) {
-  Write(SyntheticSweep({.everything = true}));
-  const Json result = Run("", R"(
-    const lines = [...document.querySelectorAll('.choice tr[data-row]')];
-    const first = document.getElementById('setting').value;
-    lines[1].click();
-    return {first, second: document.getElementById('setting').value,
-      lines: lines.map((line) => ({id: line.dataset.row, text: line.textContent}))};)");
-  const Json file = Json::parse(ReadFile(folder_ / "report.json"));
-  const Json& options = file["choices"][0]["options"];
-  ASSERT_EQ(result["lines"].size(), options.size());
-  ASSERT_EQ(options.size(), 5u);
-  for (size_t i = 0; i < options.size(); ++i) {
-    EXPECT_EQ(result["lines"][i]["id"], options[i]["row"]);
-    for (const std::string& text : FiguresOf(file, options[i])) {
-      EXPECT_THAT(result["lines"][i]["text"].get<std::string>(), HasSubstr(text));
-    }
-  }
-  EXPECT_EQ(result["first"], options[0]["row"]);
-  EXPECT_EQ(result["second"], options[1]["row"]);
-}
-
-// Sentence, table, one chart with its lines named, and a video that plays, without scrolling.
-constexpr const char* kFirstScreen = R"(
-  const box = (selector) => {
-    const {top, left, bottom, right} = document.querySelector(selector).getBoundingClientRect();
-    return {top, left, bottom, right};
-  };
-  const {data, layout} = document.querySelector('.first .chart:not([hidden]) .plot');
-  const lines = data.filter((trace) => trace.mode === 'lines+markers');
-  const video = document.getElementById('video-cached');
-  for (let i = 0; i < 100 && video.readyState < 2; ++i) await pause(20);
-  return {verdict: document.querySelector('.verdict').textContent,
-    best: document.querySelector('.choice tr[data-row]').innerText,
-    second: document.querySelectorAll('.choice tr[data-row]')[1].innerText,
-    count: document.querySelector('.choice + .note').innerText,
-    names: layout.annotations.map(({text}) => text).sort(), lines: lines.map(({name}) => name).sort(),
-    bands: data.filter((trace) => trace.meta?.band).length,
-    playing: !video.paused && video.readyState >= 2, width: document.documentElement.scrollWidth,
-    boxes: [box('.verdict'), box('.choice'), box('.first .plot .xaxislayer-above'), box('#video-cached')]};)";
-
-TEST_F(HtmlPage, TheFirstScreenAnswersTheQuestion) {
-  const Report report = SyntheticSweep({.everything = true});
-  WriteSyntheticVideos(report, folder_.path().string());
-  for (const auto& [width, height] : {std::pair(1280, 800), std::pair(390, 844)}) {
-    Write(report);
-    const Json result = RunAt(width, height, kFirstScreen);
-    ASSERT_FALSE(result.is_null()) << width;
-    const Json file = Json::parse(ReadFile(folder_ / "report.json"));
-    const Json& options = file["choices"][0]["options"];
-    for (const std::string& text : FiguresOf(file, options[0])) {
-      EXPECT_THAT(result["best"].get<std::string>(), HasSubstr(text)) << width;
-    }
-    EXPECT_THAT(result["second"].get<std::string>(),
-                HasSubstr(Fixed(options[1]["behind"]["value"].get<double>(), 2) + "×"));
-    EXPECT_THAT(result["count"].get<std::string>(),
-                HasSubstr(fmt::format("{} videos", options[0]["videos"].get<int>())));
-    EXPECT_EQ(result["names"], result["lines"]);
-    EXPECT_LE(result["lines"].size(), 6u);
-    EXPECT_EQ(result["lines"].size(), result["bands"]);
-    EXPECT_EQ(result["playing"], true) << width;
-    EXPECT_LE(result["width"], width);
-    for (const Json& box : result["boxes"]) {
-      EXPECT_GE(box["top"], 0) << width << result["boxes"];
-      EXPECT_LE(box["bottom"], height) << width << result["boxes"];
-      EXPECT_LE(box["right"], width) << width;
-      EXPECT_GT(box["bottom"], box["top"]);
-    }
-  }
-}
-
-// One click from the word; of the floor with a video that is near it.
-TEST_F(HtmlPage, WordsAreExplainedOneClickAway) {
-  const Report report = SyntheticSweep({.everything = true});
-  Write(report);
-  WriteSyntheticVideos(report, folder_.path().string());
-  const Json result = Run("", R"(
-    const note = document.getElementById('term-note');
-    const seen = {};
-    for (const button of document.querySelectorAll('.choice .term')) {
-      button.click();
-      seen[button.dataset.term] = note.hidden ? '' : note.textContent;
-    }
-    document.querySelector('.choice .term[data-term=floor]').click();
-    const stills = [...note.querySelectorAll('video')];
-    for (let i = 0; i < 100 && stills.some((video) => video.readyState < 2); ++i) await pause(20);
-    note.querySelector('button').click();
-    return {seen, stills: stills.map((video) => video.readyState >= 2), caption: note.querySelectorAll('figcaption')[1].textContent,
-      setting: document.getElementById('setting').value, video: document.getElementById('video').value,
-      role: note.getAttribute('role')};)");
-  for (const char* term :
-       {"call", "floor", "psnr", "speed-up", "teacache", "uniform", "mask", "magcache", "steps"}) {
-    EXPECT_GT(result["seen"][term].get<std::string>().size(), 20u) << term;
-  }
-  EXPECT_EQ(result["stills"], (Json{true, true}));
-  EXPECT_EQ(result["role"], "status");
-  double nearest = 1e9;
-  for (const ReportRow& row : report.rows) {
-    for (const ReportVideo& video : row.videos) {
-      const double* score = Find(video.scores, "psnr");
-      if (score && std::abs(*score - 30) < std::abs(nearest - 30)) nearest = *score;
-    }
-  }
-  EXPECT_THAT(result["caption"].get<std::string>(), HasSubstr(Fixed(nearest, 1) + " dB: "));
-}
-
-TEST_F(HtmlPage, WhatTellsNothingApartIsFoldedAway) {
-  Report report = SyntheticSweep();
-  for (ReportRow& row : report.rows) {
-    for (ReportVideo& video : row.videos) {
-      video.scores["temporal_flickering"] = 0.9 + 0.01 * (video.prompt % 3);
-    }
-  }
-  SummarizeReport(&report, {.bootstrap_samples = 200});
-  Write(report);
-  const Json result = Run("threshold=0.1", R"(
-    return {heads: [...document.querySelectorAll('#settings thead th')].map((head) => head.textContent),
-      chart: Boolean(document.querySelector('[data-figure=quality-temporal_flickering]')),
-      tiles: document.getElementById('tiles').textContent, text: document.body.innerText};)");
-  EXPECT_THAT(result["heads"].get<std::vector<std::string>>(),
-              Not(::testing::Contains("temporal flickering")));
-  EXPECT_EQ(result["chart"], false);
-  EXPECT_THAT(result["tiles"].get<std::string>(), Not(HasSubstr("temporal flickering")));
-  EXPECT_THAT(result["text"].get<std::string>(),
-              HasSubstr("Temporal flickering does not tell the settings apart"));
-}
-
-TEST_F(HtmlPage, UnknownAddressesSaySo) {
-  Write(SyntheticSweep());
-  const Json result = Run("setting=nonsense&prompt=99", R"(
-    const note = document.getElementById('link-note');
-    const first = note.hidden ? '' : note.textContent;
-    location.hash = 'threshold=0.07&seed=7';
-    await pause(100);
-    const second = note.hidden ? '' : note.textContent;
-    location.hash = 'threshold=0.1&prompt=2&seed=1';
-    await pause(100);
-    return {first, second, third: note.hidden ? '' : note.textContent};)");
-  EXPECT_THAT(result["first"].get<std::string>(),
-              HasSubstr("setting “nonsense” and prompt 99, which this report does not have"));
-  EXPECT_THAT(result["second"].get<std::string>(), HasSubstr("threshold 0.07 and seed 7"));
-  EXPECT_EQ(result["third"], "");
-}
-
-// From the slowest setting to the next, as a reader without a mouse finds them.
-TEST_F(HtmlPage, ArrowKeysMoveAlongAChart) {
-  const Report report = SyntheticSweep();
-  Write(report);
-  const Json result = Run("threshold=0.1", R"(
-    const plot = document.querySelector('[data-figure=quality-psnr] .plot');
-    plot.focus();
-    const press = (key) => {
-      plot.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
-      return document.getElementById('setting').value;
-    };
-    for (let i = 0; i < 100; ++i) press('ArrowLeft');
-    const seen = [document.getElementById('setting').value, press('ArrowRight'), press('ArrowRight')];
-    return {seen, focused: document.activeElement === plot,
-      live: document.getElementById('tiles').getAttribute('aria-live')};)");
-  std::vector<const ReportRow*> rows;
-  for (const ReportRow& row : report.rows) {
-    if (const ReportMetric* pooled = Find(row.scores, "psnr"); pooled && pooled->mean)
-      rows.push_back(&row);
-  }
-  std::ranges::stable_sort(rows, {}, [](const ReportRow* row) { return row->speedup_total.value; });
-  EXPECT_EQ(result["seen"], Json({rows[0]->id, rows[1]->id, rows[2]->id}));
-  EXPECT_EQ(result["focused"], true);
-  EXPECT_EQ(result["live"], "polite");
-}
-
-TEST_F(HtmlPage, CopiedTextKeepsItsSeparators) {
-  Write(SyntheticSweep());
-  const Json result = Run("threshold=0.1", R"(
-    const copied = (selector) => {
-      getSelection().selectAllChildren(document.querySelector(selector));
-      return getSelection().toString();
-    };
-    return {facts: copied('.facts'), tiles: document.getElementById('tiles').textContent};)");
-  EXPECT_THAT(result["facts"].get<std::string>(), HasSubstr("8 test prompts × 2 seeds · shapes"));
-  EXPECT_THAT(result["tiles"].get<std::string>(), HasSubstr("speed-up, end to end "));
-  EXPECT_THAT(result["tiles"].get<std::string>(), HasSubstr("× 95 %: "));
-}
-
 TEST_F(HtmlPage, DownloadsHoldWhatIsDrawn) {
   const Report report = SyntheticSweep({.everything = true});
   Write(report);
@@ -557,49 +298,6 @@ TEST_F(HtmlPage, DownloadsHoldWhatIsDrawn) {
   EXPECT_EQ(Count(result["table"].get<std::string>(), "\n"),
             static_cast<int>(report.rows.size()) + 1);
 }
-
-// Names of all controls, and text that can be read: 4.5 to 1, as WCAG asks of small text.
-constexpr const char* kAccessible = R"(
-  const nameless = [...document.querySelectorAll('button, select, input, video, canvas, [role=img], table')]
-    .filter((one) => one.getClientRects().length && !one.labels?.length && !one.getAttribute('aria-label') &&
-      !one.textContent.trim()).map((one) => one.outerHTML.slice(0, 100));
-  const channel = (value) => (value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
-  const parse = (color) => { const [r, g, b, a = 1] = color.match(/[\d.]+/g).map(Number); return {r, g, b, a}; };
-  const light = ({r, g, b}) => 0.2126 * channel(r / 255) + 0.7152 * channel(g / 255) + 0.0722 * channel(b / 255);
-  const ground = (one) => {
-    for (let at = one; at; at = at.parentElement) {
-      const color = parse(getComputedStyle(at).backgroundColor);
-      if (color.a === 1) return color;
-    }
-    return {r: 255, g: 255, b: 255};
-  };
-  const faint = [];
-  let texts = 0;
-  const walker = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const one = walker.currentNode.parentElement;
-    if (!walker.currentNode.textContent.trim() || !one.getClientRects().length || one.closest('option, .plot')) continue;
-    ++texts;
-    const [p, q] = [light(parse(getComputedStyle(one).color)), light(ground(one))];
-    const contrast = (Math.max(p, q) + 0.05) / (Math.min(p, q) + 0.05);
-    if (contrast < 4.5) faint.push(`${contrast.toFixed(2)} ${one.textContent.slice(0, 40)}`);
-  }
-  return {nameless, faint, texts, theme: document.documentElement.dataset.theme,
-    axis: document.querySelector('[data-figure=quality-psnr] .plot').layout.xaxis.title.text};)";
-
-TEST_F(HtmlPage, BothThemesCanBeReadAndControlsHaveNames) {
-  Write(SyntheticSweep({.lpips = false}));
-  for (const std::string theme : {"light", "dark"}) {
-    const Json result = Run("x=calls&theme=" + theme, kAccessible);
-    EXPECT_EQ(result["theme"], theme);
-    EXPECT_EQ(result["axis"], "computed calls, %");
-    EXPECT_THAT(result["nameless"], IsEmpty());
-    EXPECT_THAT(result["faint"], IsEmpty()) << theme;
-    EXPECT_GT(result["texts"], 300);
-    Write(SyntheticSweep({.lpips = false}));
-  }
-}
-
 // A chart of one model is seen while a setting of that model is selected; no empty frames.
 TEST_F(HtmlPage, SeveralModelsTakeTurns) {
   std::vector<FoundReport> reports;
