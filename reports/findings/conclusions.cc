@@ -212,6 +212,7 @@ std::string Headline(const Report& report, const ReportChoice& choice) {
 std::string LeadWords(const ReportRow& best, const ReportOption& other) {
   if (!(other.behind.value > 0)) return "";
   const bool clear = other.behind.ci95 && other.behind.ci95->lo > 1;
+  if (!clear && Fixed(other.behind.value, 2) == "1.00") return "; both are equally fast";
   return fmt::format("; {} is {} faster than that, {}",
                      RowLabel(best),
                      SpeedupText(other.behind),
@@ -313,7 +314,7 @@ std::string ReplaySentence(const Report& report, const ReportModel& model) {
   }
   return fmt::format(
       "Schedules replayed from uncached runs differ from the live ones, since skipped calls change "
-      "the signal after them: at threshold {} {} % of the calls agree ({} computed replayed, {} "
+      "the signal after them: at threshold {}, {} % of the calls agree ({} computed replayed, {} "
       "live){}.",
       Short(*worst->threshold),
       Fixed(100 * *worst->replayed_agrees, 0),
@@ -415,6 +416,12 @@ std::string AdherenceSentence(const Report& report, const ReportModel& model) {
     if (IsTeaCache(row) && (!worst || MeanShare(row) < MeanShare(*worst))) worst = &row;
   }
   if (!uncached || !worst) return "";
+  if (MeanShare(*worst) >= MeanShare(*uncached)) {
+    return fmt::format(
+        "The uncached videos show what the prompt asks for in {} % of the judged properties, and no "
+        "TeaCache setting shows less.",
+        Fixed(100 * MeanShare(*uncached), 0));
+  }
   return fmt::format(
       "The uncached videos show what the prompt asks for in {} % of the judged properties; the "
       "lowest "

@@ -473,6 +473,17 @@ TEST(SummarizeReport, SharesOfWhatVideosShow) {
   EXPECT_DOUBLE_EQ(*report.rows[1].scene_iou, 0.375);
 }
 
+TEST(DrawConclusions, NoSettingIsTheLowestWhereAllShowTheSame) {
+  Report report = SmallReport(2);
+  for (ReportRow& row : report.rows) {
+    for (ReportVideo& video : row.videos) video.shows = {{"shape", true}};
+  }
+  SummarizeReport(&report);
+  EXPECT_THAT(ConclusionTexts(report),
+              Contains(HasSubstr("100 % of the judged properties, and no TeaCache setting shows "
+                                 "less.")));
+}
+
 TEST(SummarizeReport, ComparesReplayedWithLiveSchedules) {
   Report report = SmallReport(2);
   report.rows[1].videos[0].replayed = {1, 0, 0, 1};
