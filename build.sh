@@ -28,7 +28,7 @@ readonly BUILD_PACKAGES=(
   libsentencepiece-dev libicu-dev libavformat-dev libavcodec-dev libswscale-dev libavutil-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
-readonly TEST_PACKAGES=(ffmpeg clang-format clang-tidy python3-venv)
+readonly TEST_PACKAGES=(ffmpeg clang-format clang-tidy python3-dev python3-venv)
 
 usage() {
   cat <<USAGE

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <utility>
 
 #include "calib/emitters/emit.h"
@@ -85,14 +86,18 @@ FittedExpert FitExpert(const FitCoeffsOptions& options,
   const DegreeTable table = CrossValidateDegrees(fitted, options.fit, degrees);
   expert.options.degree = DegreeFor(options, fitted, table);
   if (!options.choose_degree && expert.options.degree < options.fit.degree) {
-    warnings->push_back(
-        fmt::format("{}degree {} is more than {} pairs of {} prompts can bear: degree {} was "
-                    "fitted; record more prompts",
-                    data.expert.empty() ? "" : data.expert + ": ",
-                    options.fit.degree,
-                    fitted.pairs.size(),
-                    EvidenceOf(fitted, options.fit).prompts,
-                    expert.options.degree));
+    const std::vector<double> xs = Xs(fitted);
+    const auto different = static_cast<int>(std::set<double>(xs.begin(), xs.end()).size());
+    warnings->push_back(fmt::format(
+        "{}degree {} is more than {} pairs of {} prompts with {} different x can bear: degree {} "
+        "was fitted{}",
+        data.expert.empty() ? "" : data.expert + ": ",
+        options.fit.degree,
+        fitted.pairs.size(),
+        EvidenceOf(fitted, options.fit).prompts,
+        different,
+        expert.options.degree,
+        different > options.fit.degree ? "; record more prompts" : ""));
   }
   expert.fit = FitPolynomial(Xs(fitted), Ys(fitted), expert.options, Weights(fitted));
   const bool asked_for = expert.options.degree == options.fit.degree;

@@ -10,6 +10,7 @@
 #include "calib/emitters/emit.h"
 #include "calib/fit_coeffs.h"
 #include "calib/fit_coeffs_options.h"
+#include "calib/plan/plan_schedules.h"
 #include "calib/report/fit_report_json.h"
 #include "calib/report/fit_report_text.h"
 #include "datasets/base/files.h"
@@ -84,6 +85,23 @@ int Score(FitCoeffsArguments* a) {
   return 0;
 }
 
+int Plan(const teacache::PlanArguments& a) {
+  FinishPlanOptions(a);
+  teacache::OutputCheck check;
+  check.OwnedBy(a.owner);
+  for (const std::string& file : a.plan.costs) check.Reads("costs", file);
+  check.WritesFile("--out", a.out);
+  check.Run();
+  teacache::CheckFolderOf(a.out);
+  check.Begin();
+  const teacache::PlanResult result = teacache::PlanSchedules(a.plan);
+  if (!a.out.empty()) teacache::WriteSchedulePlan(a.out, result.plan);
+  Print(PlanText(result), {}, result.warnings, "");
+  check.Finish();
+  if (!a.out.empty()) fmt::print(stderr, "wrote {}\n", a.out);
+  return 0;
+}
+
 int List() {
   fmt::print("engines (--engine):\n");
   for (const auto& rule : teacache::EngineRules()) {
@@ -125,10 +143,14 @@ int main(int argc, char** argv) {
       "  fit-coeffs trace.jsonl --degree auto --report fit.html\n"
       "  fit-coeffs trace*.jsonl --target-speedup 1.5 --out coeffs.json --emit vllm-omni,sglang\n"
       "  fit-coeffs trace.jsonl --target-psnr 30 --worst --sweep 0.1=a.json --sweep 0.2=b.json\n"
-      "  fit-coeffs score --coeffs flux.1-dev --threshold 0.4 pairs.csv");
+      "  fit-coeffs score --coeffs flux.1-dev --threshold 0.4 pairs.csv\n"
+      "  fit-coeffs plan costs.jsonl --budget 15,10,6 --out plan.json");
   FitCoeffsArguments fit_arguments;
   FitCoeffsArguments score_arguments;
   CLI::App* score = app.add_subcommand("score", "Judges given coefficients on a trace");
+  teacache::PlanArguments plan_arguments;
+  CLI::App* plan = app.add_subcommand(
+      "plan", "Plans which calls are computed, from what skipping segments of calls costs");
   CLI::App* list = app.add_subcommand("list", "Lists engines, formats and published coefficients");
   app.require_subcommand(0, 1);
   teacache::AddInputOptions(&app, &fit_arguments);
@@ -143,8 +165,10 @@ int main(int argc, char** argv) {
                     score_arguments.fit.threshold.threshold,
                     "Replay the engine's rule at this threshold");
   teacache::AddInputOptions(score, &score_arguments);
+  teacache::AddPlanOptions(plan, &plan_arguments);
   return teacache::RunProgram(&app, argc, argv, [&] {
     if (score->parsed()) return Score(&score_arguments);
+    if (plan->parsed()) return Plan(plan_arguments);
     if (list->parsed()) return List();
     return Fit(&fit_arguments);
   });

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "calib/fit_coeffs.h"
+#include "calib/plan/plan_schedules.h"
 #include "calib/score_coefficients.h"
 #include "datasets/base/error.h"
 #include "datasets/base/program.h"
@@ -31,6 +32,50 @@ struct FitCoeffsArguments {
   std::string report;
   OutputOwner owner;
 };
+
+// Of `fit-coeffs plan`.
+struct PlanArguments {
+  PlanOptions plan;
+  bool frontier = false;
+  std::string out;
+  OutputOwner owner;
+};
+
+inline void AddPlanOptions(CLI::App* app, PlanArguments* a) {
+  PlanOptions& plan = a->plan;
+  app->add_option("costs", plan.costs, "Files of record-diffs --costs (.jsonl), all of one setting")
+      ->required();
+  app->add_option("--budget", plan.budgets, "Calls to compute, one or several, like 15,10,6")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app->add_flag("--frontier", a->frontier, "Every number of computed calls instead");
+  app->add_option_function<int>(
+         "--forecast",
+         [&plan](const int order) { plan.forecast = order; },
+         "What skipped calls get: 0 the last residual, 1 or 2 a linear or quadratic extrapolation")
+      ->default_str("the cheapest for each number of calls");
+  AddChoice(app,
+            "--objective",
+            &plan.objective,
+            kPlanObjectives,
+            "Smallest sum of the segments' errors, or smallest worst one, then second worst");
+  app->add_option("--first", plan.limits.first, "Calls that are always computed at the start")
+      ->capture_default_str();
+  app->add_option("--last", plan.limits.last, "Calls that are always computed at the end")
+      ->capture_default_str();
+  app->add_option("--longest",
+                  plan.limits.longest,
+                  "Most calls skipped in a row; 0 = as many as the costs are of")
+      ->capture_default_str();
+  app->add_option("--out", a->out, "Plan to write (.json), for generate-videos --cache schedule");
+  AddOverwriteFlag(app, &a->owner);
+}
+
+// Throws UserError.
+inline void FinishPlanOptions(const PlanArguments& a) {
+  if (a.frontier == a.plan.budgets.empty()) return;
+  ThrowUserError("plan", "needs either --budget or --frontier{}", a.frontier ? ", not both" : "");
+}
 
 // Puts what was added to the program since it had `before` options under a heading of the help.
 inline void GroupOptions(CLI::App* app, size_t before, const std::string& heading) {

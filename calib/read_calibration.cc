@@ -11,6 +11,7 @@
 
 #include "calib/row_order.h"
 #include "calib/rules/fixed_schedules.h"
+#include "calib/trace_remarks.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/version.h"
@@ -263,6 +264,7 @@ void ReadTraces(const CalibrationInput& input, Calibration* calibration) {
   ChooseStream(input.stream, &trace);
   LeftOutCounts copies;
   AppendNew({RemoveCopies(&trace, &copies)}, &calibration->warnings);
+  AppendNew(TraceRemarks(trace), &calibration->warnings);
   calibration->provenance = TraceProvenance(trace);
   CheckBranch(trace, input.pairs);
 
@@ -332,7 +334,10 @@ void ReadImports(const CalibrationInput& input, Calibration* calibration) {
         "imported files hold one target; which one it is depends on the program that wrote it");
   }
   std::vector<std::vector<ImportedRuns>> files;
-  for (const std::string& path : input.files) files.push_back(ImportPairs(path, input.import));
+  for (const std::string& path : input.files) {
+    files.push_back(input.text.empty() ? ImportPairs(path, input.import)
+                                       : ImportPairsFromText(input.text, path, input.import));
+  }
   std::vector<ImportedRuns> merged = MergeImported(files, input.files);
   CoefficientProvenance& p = calibration->provenance;
   for (ImportedRuns& runs : merged) {
@@ -414,7 +419,7 @@ Calibration ReadCalibration(const CalibrationInput& input) {
   if (input.files.empty()) ThrowUserError("fit-coeffs", "must have at least one file but has none");
   Calibration calibration;
   calibration.rule = FindEngineRule(input.engine);
-  const bool traces = AreTraces(input.files);
+  const bool traces = input.text.empty() && AreTraces(input.files);
   // The importer also reports a file that cannot be read.
   if (traces) {
     ReadTraces(input, &calibration);
@@ -427,6 +432,7 @@ Calibration ReadCalibration(const CalibrationInput& input) {
   p.target = traces ? ToString(input.pairs.target) : "";
   p.tool_version = kVersion;
   for (const std::string& path : input.files) {
+    if (!input.text.empty()) break;
     p.traces.push_back(std::filesystem::path(path).filename().string());
   }
   std::ranges::sort(p.traces, NaturalLess);

@@ -19,6 +19,7 @@ namespace teacache {
 // What the pairs are taken from and which of them count.
 struct CalibrationInput {
   std::vector<std::string> files;  // traces of one setting, or files that ImportPairs reads
+  std::string text = {};           // instead of a file's: what files[0] would hold, no trace
   ImportOptions import;
   PairOptions pairs;                // forced_calls and drop_... are set by the engine's rule
   std::string engine = "teacache";  // whose rule says which calls can be skipped, and is replayed

@@ -1,5 +1,14 @@
 # Every outside library is found here, once, and given one clean target.
 
+if(DEFINED ENV{TEACACHE_DEPS_DIR})
+  set(_deps_default $ENV{TEACACHE_DEPS_DIR})
+elseif(DEFINED ENV{XDG_CACHE_HOME})
+  set(_deps_default $ENV{XDG_CACHE_HOME}/teacache-toolkit)
+else()
+  set(_deps_default $ENV{HOME}/.cache/teacache-toolkit)
+endif()
+set(TEACACHE_DEPS_DIR ${_deps_default} CACHE PATH "Folder filled by build.sh with the Python wheels")
+
 find_package(Threads REQUIRED)
 if(TEACACHE_GPU_KIT)
   include(GpuKit)
@@ -20,9 +29,11 @@ if(TEACACHE_OPENCV)
 endif()
 pkg_check_modules(LIBAV REQUIRED IMPORTED_TARGET libavformat libavcodec libavutil libswscale)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
-pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc icu-i18n)
-pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
 include(Torch)
+if(TEACACHE_LIBTORCH)
+  pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc icu-i18n)
+  pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
+endif()
 
 if(TEACACHE_BUILD_TESTS)
   find_package(GTest REQUIRED)

@@ -7,6 +7,9 @@ set(TEACACHE_INSTALL_TORCH "" CACHE PATH
 
 set(_libraries base tensors formats video shapes datasets_torch rules calib metrics gpu_metrics lpips vbench)
 list(TRANSFORM _libraries PREPEND teacache_)
+if(NOT TEACACHE_LIBTORCH)
+  list(REMOVE_ITEM _libraries teacache_datasets_torch teacache_gpu_metrics teacache_lpips)
+endif()
 set_target_properties(teacache_datasets PROPERTIES EXPORT_NAME datasets)
 install(TARGETS ${_libraries} teacache_datasets EXPORT teacacheTargets ARCHIVE DESTINATION lib
         COMPONENT development)

@@ -7,6 +7,13 @@
 find_file(PLOTLY_JS plotly.min.js
           PATHS ${TEACACHE_DEPS_DIR}/python/plotly/package_data
           NO_DEFAULT_PATH)
+if(NOT PLOTLY_JS AND TEACACHE_PYTHON)  # a requirement of the Python package's build
+  find_package(Python3 COMPONENTS Interpreter REQUIRED)
+  execute_process(COMMAND ${Python3_EXECUTABLE} -c
+                          "import importlib.util as u; print(u.find_spec('plotly').submodule_search_locations[0])"
+                  OUTPUT_VARIABLE _plotly OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  find_file(PLOTLY_JS plotly.min.js PATHS ${_plotly}/package_data NO_DEFAULT_PATH)
+endif()
 if(NOT PLOTLY_JS)
   message(FATAL_ERROR
           "plotly.js: no plotly.min.js found; run ./build.sh deps, or give -DPLOTLY_JS=/path/to/plotly.min.js")

@@ -1,4 +1,4 @@
-# One function per kind of target.
+# One function per kind of target. Those with TORCH make nothing in a build without LibTorch.
 
 add_library(teacache_warnings INTERFACE)
 # GCC 12 warns falsely about std::string concatenation (-Wrestrict, its bug 105651) and about ABI
@@ -41,6 +41,9 @@ endif()
 # teacache_add_library(calib [TORCH] SOURCES ... [PUBLIC libs...] [PRIVATE libs...]) -> teacache::calib
 function(teacache_add_library name)
   cmake_parse_arguments(ARG "TORCH" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  if(ARG_TORCH AND NOT TEACACHE_LIBTORCH)
+    return()
+  endif()
   add_library(teacache_${name} STATIC ${ARG_SOURCES})
   add_library(teacache::${name} ALIAS teacache_${name})
   set_target_properties(teacache_${name} PROPERTIES EXPORT_NAME ${name})
@@ -50,11 +53,17 @@ function(teacache_add_library name)
     teacache_settings(teacache_${name})
   endif()
   target_link_libraries(teacache_${name} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+  if(TEACACHE_PYTHON)  # only what goes into the wheel
+    set_target_properties(teacache_${name} PROPERTIES EXCLUDE_FROM_ALL ON)
+  endif()
 endfunction()
 
 # teacache_add_program(fit-coeffs fit_coeffs_main.cc [TORCH] LIBS ...) -> bin/fit-coeffs
 function(teacache_add_program name source)
   cmake_parse_arguments(ARG "TORCH" "" "LIBS" ${ARGN})
+  if(ARG_TORCH AND NOT TEACACHE_LIBTORCH)
+    return()
+  endif()
   add_executable(${name} ${source})
   if(ARG_TORCH)
     teacache_settings(${name} TORCH)
@@ -77,6 +86,9 @@ function(teacache_add_test name)
     teacache_settings(${target} TORCH)
   else()
     teacache_settings(${target})
+    # What is tested is optimised; the tests themselves compile in half the time without. Those with
+    # LibTorch share the precompiled header, and so its flags.
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
   endif()
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_link_libraries(${target} PRIVATE ${ARG_LIBS} teacache_test_support)

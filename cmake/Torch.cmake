@@ -2,23 +2,34 @@
 #
 # Torch's own CMake package changes flags of unrelated targets, so it is not used: the headers and
 # libraries are looked up directly. Searched in this order:
-#   1. CMAKE_PREFIX_PATH / Torch_ROOT: a user's own LibTorch (include/, lib/)
-#   2. TEACACHE_DEPS_DIR: where build.sh puts the Python wheel (python/torch)
+#   1. CMAKE_PREFIX_PATH / Torch_ROOT / environment variable TEACACHE_TORCH: a user's own LibTorch
+#      (include/, lib/)
+#   2. for the Python package: the virtual environment that is active
+#   3. TEACACHE_DEPS_DIR: where build.sh puts the Python wheel (python/torch)
 # Without TEACACHE_CUDA only libtorch_cpu and libc10 are linked; the wheel's libtorch_cpu itself
 # needs the CUDA runtime and CUPTI libraries, which come as two small wheels beside it.
 
-if(DEFINED ENV{TEACACHE_DEPS_DIR})
-  set(_deps_default $ENV{TEACACHE_DEPS_DIR})
-elseif(DEFINED ENV{XDG_CACHE_HOME})
-  set(_deps_default $ENV{XDG_CACHE_HOME}/teacache-toolkit)
-else()
-  set(_deps_default $ENV{HOME}/.cache/teacache-toolkit)
+if(NOT TEACACHE_LIBTORCH)
+  return()
 endif()
-set(TEACACHE_DEPS_DIR ${_deps_default} CACHE PATH "Folder filled by build.sh with the Python wheels")
-
+if(TEACACHE_PYTHON AND DEFINED ENV{VIRTUAL_ENV})
+  file(GLOB _venv_torch $ENV{VIRTUAL_ENV}/lib/python3.*/site-packages/torch/include)
+endif()
 find_path(TORCH_INCLUDE_DIR ATen/ATen.h
-          HINTS ${Torch_ROOT}/include
+          HINTS ${Torch_ROOT}/include $ENV{TEACACHE_TORCH}/include ${_venv_torch}
           PATHS ${TEACACHE_DEPS_DIR}/python/torch/include)
+if(TEACACHE_LIBTORCH STREQUAL "AUTO")
+  set(_version "none")
+  if(TORCH_INCLUDE_DIR)
+    file(STRINGS ${TORCH_INCLUDE_DIR}/torch/headeronly/version.h _version REGEX "define TORCH_VERSION_M(AJOR|INOR) ")
+    string(REGEX MATCHALL "[0-9]+" _version "${_version}")
+  endif()
+  if(NOT _version STREQUAL "2;11")
+    message(STATUS "LibTorch 2.11 was not found: only what works without it is built")
+    set(TEACACHE_LIBTORCH OFF)
+    return()
+  endif()
+endif()
 if(NOT TORCH_INCLUDE_DIR)
   message(FATAL_ERROR
           "LibTorch: no ATen/ATen.h found; run ./build.sh deps, or give -DCMAKE_PREFIX_PATH=/path/to/libtorch")

@@ -18,6 +18,7 @@ PROGRAMS = [
     "eval-metrics",
     "fit-coeffs",
     "generate-videos",
+    "inspect-bundle",
     "record-diffs",
     "sweep-report",
     "train-shapes",
@@ -212,24 +213,28 @@ def write(path, text):
     path.write_text(text, encoding="utf-8")
 
 
+def write_all(program, share):
+    """Man page and completions of one program, into the share folder."""
+    name = program.name
+    version = subprocess.run(
+        [program, "--version"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    pages = [help_of(program)]
+    pages += [help_of(program, entry.names) for entry in pages[0].commands]
+    write(share / "man/man1" / f"{name}.1", man(pages, version))
+    write(share / "bash-completion/completions" / name, bash(pages))
+    write(share / "zsh/site-functions" / f"_{name}", zsh(pages))
+    write(share / "fish/vendor_completions.d" / f"{name}.fish", fish(pages))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--programs", type=pathlib.Path, required=True)
     parser.add_argument("--share", type=pathlib.Path, required=True)
     args = parser.parse_args()
     for name in PROGRAMS:
-        program = args.programs / name
-        if not program.exists():
-            continue
-        version = subprocess.run(
-            [program, "--version"], check=True, capture_output=True, text=True
-        ).stdout.strip()
-        pages = [help_of(program)]
-        pages += [help_of(program, entry.names) for entry in pages[0].commands]
-        write(args.share / "man/man1" / f"{name}.1", man(pages, version))
-        write(args.share / "bash-completion/completions" / name, bash(pages))
-        write(args.share / "zsh/site-functions" / f"_{name}", zsh(pages))
-        write(args.share / "fish/vendor_completions.d" / f"{name}.fish", fish(pages))
+        if (args.programs / name).exists():
+            write_all(args.programs / name, args.share)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,9 @@ struct Flags {
 void AddFlags(CLI::App* app, Flags* flags) {
   auto& evaluate = flags->command.evaluate;
   evaluate.jobs = 0;
-  app->add_option("--gt", evaluate.gt, "Ground truth: a folder, a video, or a .txt list of videos");
+  app->add_option("--gt",
+                  evaluate.gt,
+                  "Ground truth: a folder, a run folder, a video, or a .txt list of videos");
   app->add_option("--gen", evaluate.gens, "Generated videos, the same; may be given several times");
   app->add_option(
       "--baseline",

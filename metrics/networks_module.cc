@@ -27,7 +27,13 @@ fs::path Folder() {
   if (folder != nullptr && *folder != '\0') return folder;
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  return program.parent_path().parent_path() / "lib" / "teacache";
+  const fs::path beside = program.parent_path().parent_path() / "lib" / "teacache";
+  Dl_info code = {};
+  if (!fs::exists(beside / kFile, error) && dladdr(reinterpret_cast<void*>(&Folder), &code) != 0) {
+    const fs::path own = fs::path(code.dli_fname).parent_path() / "lib" / "teacache";
+    if (fs::exists(own / kFile, error)) return own;
+  }
+  return beside;
 }
 
 // The module, or why it could not be loaded.

@@ -50,9 +50,9 @@ class NetworksModule {
 };
 
 // Loads the library once, from the first of these folders that is set or has it: the environment
-// variable TEACACHE_MODULES, ../lib/teacache beside the program's folder. Throws NotInstalled,
-// saying that `what` is not installed, where it is missing, cannot be loaded or is of another
-// version.
+// variable TEACACHE_MODULES, ../lib/teacache beside the program's folder, lib/teacache beside the
+// file that this code is in (the Python package). Throws NotInstalled, saying that `what` is not
+// installed, where it is missing, cannot be loaded or is of another version.
 const NetworksModule& LoadNetworksModule(std::string_view what);
 
 // What the library exports, under the name "teacache_networks_module": null unless `version` is its

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "datasets/base/error.h"
+#include "datasets/base/file_lock.h"
 #include "datasets/base/files.h"
 #include "datasets/prompts.h"
 #include "runners/nn/out_of_memory.h"
@@ -26,8 +27,6 @@ class GrowingFile {
  public:
   GrowingFile(std::string path, const PromptEncoder& encoder)
       : path_(std::move(path)), info_{encoder.rule(), encoder.Digest()} {
-    const fs::path folder = fs::path(path_).parent_path();
-    if (!folder.empty()) MakeFolders(folder.string());
     if (!fs::exists(path_)) return;
     const PromptsFile file = PromptsFile::Open(path_);
     if (file.info().rule != info_.rule || file.info().encoder != info_.encoder) {
@@ -81,6 +80,9 @@ class GrowingFile {
 
 EncodeSummary EncodePrompts(const EncodeOptions& options) {
   CheckDistinct(options.prompts, "prompts");
+  const fs::path folder = fs::path(options.out).parent_path();
+  if (!folder.empty()) MakeFolders(folder.string());
+  const FileInUse in_use(options.out);
   const std::unique_ptr<PromptEncoder> encoder = LoadPromptEncoder(options.model, options.system);
   for (const std::string& prompt : options.prompts) CheckPromptText(prompt, encoder->rule());
   GrowingFile file(options.out, *encoder);

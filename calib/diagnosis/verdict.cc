@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
+#include <tuple>
 
 namespace teacache {
 namespace {
@@ -41,6 +44,28 @@ std::string TooFew(const Evidence& evidence) {
   return "";
 }
 
+// Whether x is the same, but for rounding, in every prompt's runs at each call. False where there
+// is nothing to compare.
+bool IsSchedule(const PairSet& set) {
+  constexpr double kRounding = 1e-6;
+  struct Range {
+    double low;
+    double high;
+    std::set<int> prompts;
+  };
+  std::map<std::tuple<int, int, int>, Range> calls;
+  for (const Pair& pair : set.pairs) {
+    Range& own = calls.try_emplace({pair.branch, pair.part, pair.call}, Range{pair.x, pair.x, {}})
+                     .first->second;
+    own.low = std::min(own.low, pair.x);
+    own.high = std::max(own.high, pair.x);
+    own.prompts.insert(pair.prompt);
+    if (own.high - own.low > kRounding * own.high) return false;
+  }
+  return std::ranges::any_of(calls,
+                             [](const auto& call) { return call.second.prompts.size() > 1; });
+}
+
 }  // namespace
 
 Evidence EvidenceOf(const PairSet& fitted, const FitOptions& options) {
@@ -51,6 +76,7 @@ Evidence EvidenceOf(const PairSet& fitted, const FitOptions& options) {
   evidence.coefficients = options.degree + (options.through_origin ? 0 : 1);
   evidence.means = fitted.means;
   evidence.steps = fitted.calls > 0;
+  evidence.schedule = evidence.steps && !fitted.means && IsSchedule(fitted);
   evidence.wrong = fitted.wrong;
   evidence.prompts = PromptsKnown(fitted) ? static_cast<int>(prompts.size()) : 0;
   return evidence;
@@ -65,6 +91,13 @@ Judgement Judge(const FitOptions& options,
   if (!evidence.wrong.empty()) return {Verdict::kWrongData, evidence.wrong};
   if (const std::string reason = TooFew(evidence); !reason.empty()) {
     return {Verdict::kTooFew, reason};
+  }
+  if (evidence.schedule) {
+    return {
+        Verdict::kUseSteps,
+        "The signal is the same in every run at each call, as that of a time embedding is: what "
+        "these coefficients make is a fixed schedule, which does not adapt to the video. Use "
+        "them where an engine takes nothing else; a mask or MagCache's ratios say it directly."};
   }
   const double own = ErrorOf(fit, options);
   const double of_constant = ErrorOf(constant, options);

@@ -12,7 +12,8 @@ namespace teacache {
 enum class Verdict {
   kUse,           // the polynomial predicts
   kLineSuffices,  // so does a straight line, equally well
-  kUseSteps,      // the step number alone predicts better: use a mask or MagCache-like ratios
+  kUseSteps,      // the step number alone predicts better, or is all that the signal says: use a
+                  // mask or MagCache-like ratios
   kNoSignal,      // no better than a constant
   kTooFew,        // too few prompts or pairs to decide
   kWrongData,     // the pairs cannot be what they claim to be
@@ -33,6 +34,7 @@ struct Evidence {
   bool means = false;      // over prompts, whose differences are lost
   bool steps = true;       // known: the step number alone can be compared
   std::string wrong = {};  // PairSet::wrong
+  bool schedule = false;   // x is the same in every run: it depends on the call alone
 };
 Evidence EvidenceOf(const PairSet& fitted, const FitOptions& options);
 

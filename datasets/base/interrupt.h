@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "datasets/base/error.h"
@@ -19,6 +20,17 @@ class InterruptGuard {
 
 // Was the process asked to stop? Always false without an InterruptGuard.
 bool Interrupted();
+
+// While one exists, a SIGINT or SIGTERM that nothing else handles prints
+// "PROGRAM: interrupted; run the same command again" before it ends the process as usual. For
+// programs; an InterruptGuard goes before it. Only one may exist at a time.
+class InterruptMessage {
+ public:
+  explicit InterruptMessage(const std::string& program);
+  ~InterruptMessage();
+  InterruptMessage(const InterruptMessage&) = delete;
+  InterruptMessage& operator=(const InterruptMessage&) = delete;
+};
 
 // Long work ended early because of that: main exits with 1, since not everything was done.
 class Interruption : public UserError {

@@ -174,6 +174,7 @@ inline int RunProgram(CLI::App* app,
     PrintMessage(*app, error.what());
     return 2;
   }
+  const InterruptMessage message(app->get_name());
   return FlushOutput(*app, RunCatching(*app, run));
 }
 

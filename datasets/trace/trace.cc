@@ -120,8 +120,10 @@ void MergeInto(TraceRow* into, const TraceRow& row, const std::string& where) {
 }
 
 // What may differ between traces that are merged on purpose.
-constexpr std::string TraceHeader::*kMixable[] = {
-    &TraceHeader::task, &TraceHeader::weights_sha256, &TraceHeader::text_encoder_sha256};
+constexpr std::string TraceHeader::*kMixable[] = {&TraceHeader::task,
+                                                  &TraceHeader::revision,
+                                                  &TraceHeader::weights_sha256,
+                                                  &TraceHeader::text_encoder_sha256};
 
 // Empties in both what may differ and does.
 void ForgetDifferences(const std::string& name,
@@ -228,6 +230,9 @@ std::string FirstDifference(const TraceHeader& a, const TraceHeader& b) {
   if (a.dtype != b.dtype) return fmt::format("dtype (\"{}\" and \"{}\")", a.dtype, b.dtype);
   if (a.modulated != b.modulated) {
     return fmt::format("modulated (\"{}\" and \"{}\")", a.modulated, b.modulated);
+  }
+  if (Differ(a.revision, b.revision)) {
+    return fmt::format("revision (\"{}\" and \"{}\")", a.revision, b.revision);
   }
   if (Differ(a.weights_sha256, b.weights_sha256)) return "weights_sha256 (other weights)";
   if (Differ(a.text_encoder_sha256, b.text_encoder_sha256)) {

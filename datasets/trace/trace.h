@@ -37,7 +37,8 @@ struct TraceHeader {
   std::string modulated;            // what was tapped as modulated input: "input" or "time"
   std::string prompts_digest;       // sha256 of the prompt texts joined by newlines; "" = unknown
   std::string tool_version;
-  std::string task;  // what the runs make of what: "text-to-video", ...; "" = not said
+  std::string task;      // what the runs make of what: "text-to-video", ...; "" = not said
+  std::string revision;  // of the published model: a commit, a tag; "" = unknown
   // Tensor (sequence, spatial) parallel runs: this file's sums cover part `shard` of `shards` of
   // each tensor, 0 <= shard < shards. MergeTraces adds the shards up.
   int shard = 0;

@@ -51,6 +51,7 @@ void VisitRecipe(Archive& archive, TraceHeader& header) {
   archive("prompts_digest", header.prompts_digest);
   archive("tool_version", header.tool_version);
   archive.Optional("task", header.task);
+  archive.Optional("revision", header.revision);
   archive.Optional("weights_sha256", header.weights_sha256);
   archive.Optional("text_encoder_sha256", header.text_encoder_sha256);
   archive.Optional("shards", header.shards, 1);

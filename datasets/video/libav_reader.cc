@@ -117,6 +117,12 @@ class Distances {
   int64_t least_ = INT64_MAX, most_ = INT64_MIN;
 };
 
+// Music with a cover is no video.
+bool IsVideoTrack(const AVStream& stream) {
+  return stream.codecpar->codec_type == AVMEDIA_TYPE_VIDEO &&
+         (stream.disposition & AV_DISPOSITION_ATTACHED_PIC) == 0;
+}
+
 class LibavReader : public VideoReader {
  public:
   LibavReader(const std::string& path, const VideoReaderOptions& options) : path_(path) {
@@ -173,7 +179,7 @@ class LibavReader : public VideoReader {
     }
     const int index = ChooseTrack();
     if (index < 0) {
-      ThrowUserError(path_, "must have a video stream but has none");
+      ThrowUserError(path_, "must have a video stream but has none (cover pictures aside)");
     }
     stream_ = format_->streams[index];
     for (unsigned i = 0; i < format_->nb_streams; ++i) {
@@ -184,19 +190,18 @@ class LibavReader : public VideoReader {
   }
 
   // As the ffmpeg program chooses: the largest picture, with a bonus of 5 million pixels for
-  // default tracks and of 100 million for those with data; cover pictures last. -1 = no video.
+  // default tracks and of 100 million for those with data; but never a cover picture. -1 = no
+  // video.
   int ChooseTrack() {
     int best = -1, tracks = 0;
     int64_t best_score = 0;
     for (unsigned i = 0; i < format_->nb_streams; ++i) {
       const AVStream& stream = *format_->streams[i];
-      if (stream.codecpar->codec_type != AVMEDIA_TYPE_VIDEO) continue;
-      const bool cover = (stream.disposition & AV_DISPOSITION_ATTACHED_PIC) != 0;
-      tracks += cover ? 0 : 1;
+      if (!IsVideoTrack(stream)) continue;
+      ++tracks;
       int64_t score = int64_t{stream.codecpar->width} * stream.codecpar->height;
       if ((stream.event_flags & AVSTREAM_EVENT_FLAG_NEW_PACKETS) != 0) score += 100000000;
       if ((stream.disposition & AV_DISPOSITION_DEFAULT) != 0) score += 5000000;
-      if (cover) score = 1;
       if (score > best_score) {
         best_score = score;
         best = static_cast<int>(i);
@@ -625,10 +630,7 @@ bool CouldBeVideo(const std::string& path) {
   }
   for (unsigned i = 0; i < format->nb_streams; ++i) {
     const AVStream& stream = *format->streams[i];
-    if (stream.codecpar->codec_type == AVMEDIA_TYPE_VIDEO && stream.codecpar->width > 0 &&
-        (stream.disposition & AV_DISPOSITION_ATTACHED_PIC) == 0) {
-      return true;
-    }
+    if (IsVideoTrack(stream) && stream.codecpar->width > 0) return true;
   }
   return false;
 }

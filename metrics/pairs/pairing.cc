@@ -182,6 +182,15 @@ void SearchLeftOut(const fs::path& folder,
   }
 }
 
+// A run folder of generate-videos stands for the videos in it.
+fs::path FolderOfVideos(const std::string& source) {
+  std::error_code error;
+  const fs::path path(source);
+  const bool is_run =
+      fs::is_regular_file(path / "run.json", error) && fs::is_directory(path / "videos", error);
+  return is_run ? path / "videos" : path;
+}
+
 std::string RemoveAll(std::string text, const std::string& what) {
   for (size_t at; (at = text.find(what)) != std::string::npos;) text.erase(at, what.size());
   return text;
@@ -203,7 +212,7 @@ Items ParseItems(const std::string& name) {
 
 std::vector<NamedVideo> FindVideos(const std::string& source, bool recursive, Items items) {
   std::error_code error;
-  const fs::path path(source);
+  const fs::path path = FolderOfVideos(source);
   if (!fs::exists(path, error)) {
     ThrowUserError(source, "must be a video, a folder or a list of videos but does not exist");
   }
@@ -240,7 +249,7 @@ std::vector<std::string> VideosLeftOut(const std::string& source,
   std::vector<std::string> left_out;
   std::error_code error;
   if (!fs::is_directory(source, error)) return left_out;
-  SearchLeftOut(source, recursive, {scored.begin(), scored.end()}, &left_out);
+  SearchLeftOut(FolderOfVideos(source), recursive, {scored.begin(), scored.end()}, &left_out);
   return left_out;
 }
 

@@ -32,6 +32,7 @@ Items ParseItems(const std::string& name);  // "videos", "pictures". Throws User
 // Everything in `source` that can be read as a video, in natural order of name:
 //   a video or tensor file           -> itself
 //   a folder of pictures             -> itself, as one video
+//   a run folder of generate-videos  -> the videos in it
 //   any other folder                 -> the videos, tensor files and folders of pictures in it
 //                                       (with `recursive`: also below it)
 //   a .txt file                      -> the paths in it, one per line, relative to its folder

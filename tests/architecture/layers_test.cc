@@ -45,6 +45,7 @@ const std::vector<std::vector<std::string>> kRooms = {
      "calib/pairs",  // what everything above is computed from
      "calib/diagnosis",
      "calib/rules",
+     "calib/plan",
      "calib/replay",
      "calib/importers",
      "calib/published_sets",
@@ -73,6 +74,7 @@ const std::vector<std::vector<std::string>> kRooms = {
      "runners/text",
      "runners/systems",
      "runners/training",
+     "runners/python",  // the bindings, beside the package
      "runners"},
     {"reports/kit",  // what every page and chart uses
      "reports/data",

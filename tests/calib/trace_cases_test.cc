@@ -394,27 +394,36 @@ TEST(TraceCases, EachEngineGetsTheThresholdOfItsOwnRule) {
   EXPECT_THAT(unreachable.warnings, Contains(HasSubstr("sglang: 9 skips cannot be reached")));
 }
 
-TEST(TraceCases, FilesOfSeveralTasksAreMixedOnPurposeOnly) {
+// Two files whose headers differ in one field.
+class MixedFiles : public testing::TestWithParam<std::string TraceHeader::*> {};
+
+TEST_P(MixedFiles, AreMergedOnPurposeOnly) {
   TempDir dir;
   CalibrationInput input;
-  for (const char* task : {"text-to-video", "image-to-video"}) {
+  for (const char* value : {"first", "second"}) {
     TraceHeader header;
     header.model = "case";
     header.steps = header.calls = kCalls;
     header.modulated = "input";
-    header.task = task;
-    input.files.push_back(dir / (std::string(task) + ".jsonl"));
+    header.*GetParam() = value;
+    input.files.push_back(dir / (std::string(value) + ".jsonl"));
     TraceWriter writer(input.files.back(), header);
-    writer.Append(MakeRun(std::string(1, task[0]), 0));
+    writer.Append(MakeRun(value, 0));
   }
   EXPECT_THAT(
       [&] { ReadCalibration(input); },
-      ThrowsMessage<UserError>(AllOf(HasSubstr("differs in task"), HasSubstr("--allow-mixed"))));
+      ThrowsMessage<UserError>(AllOf(HasSubstr("differs in "), HasSubstr("--allow-mixed"))));
   input.allow_mixed = true;
   const Calibration mixed = ReadCalibration(input);
   EXPECT_THAT(mixed.warnings, Contains(HasSubstr("mixed on purpose")));
   EXPECT_EQ(mixed.experts[0].all.pairs.size(), 22u);
 }
+
+INSTANTIATE_TEST_SUITE_P(TraceCases,
+                         MixedFiles,
+                         testing::Values(&TraceHeader::task,
+                                         &TraceHeader::revision,
+                                         &TraceHeader::weights_sha256));
 
 // Video and audio in one call: audio changes twice as much and has a quarter of the size.
 void AddAudio(std::vector<TraceRow>* rows) {

@@ -28,6 +28,7 @@ printf 'x,y\n0.1,0.3\n0.2,0.5\n0.3,0.7\n0.4,0.9\n0.5,1.1\n' >"$FOLDER/pairs.csv"
 bin fit-coeffs "$FOLDER/pairs.csv" --degree 1 --out "$FOLDER/coeffs.json" --report "$FOLDER/fit.html" >"$FOLDER/out"
 [ -s "$FOLDER/coeffs.json" ] && [ -s "$FOLDER/fit.html" ] || fail "fit-coeffs: $(cat "$FOLDER/out")"
 bin teacache fit "$FOLDER/pairs.csv" --degree 1 >/dev/null || fail "teacache fit"
+bin teacache plan --help | grep -q -- --budget || fail "teacache plan"
 if bin teacache fly 2>"$FOLDER/err"; then fail "teacache fly: exit code 0"; fi
 grep -q '^teacache: .*fly' "$FOLDER/err" || fail "teacache fly: $(cat "$FOLDER/err")"
 readonly VIDEOS="$SOURCE/tests/golden/metrics/lossless"

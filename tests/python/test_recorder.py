@@ -47,6 +47,15 @@ def check_rows(rows, tensors):
                 assert row[field][name] == pytest.approx(expected[name], rel=1e-6), (call, field)
 
 
+def test_the_revision_of_a_model_from_a_hub_is_recorded(tmp_path):
+    model, shape, arguments = M.make("Wan 2.1")
+    model.register_to_config(_name_or_path="/cache/models--a--b/snapshots/0123abc/transformer")
+    path = tmp_path / "trace.jsonl"
+    with TraceRecorder(model, path) as recorder, recorder.run("a cat"):
+        run_model(model, shape, arguments)
+    assert read(path)[0]["revision"] == "0123abc"
+
+
 @pytest.mark.parametrize("name", M.MODELS)
 def test_every_class_is_recorded_as_by_hand(name, tmp_path):
     model, shape, arguments = M.make(name)

@@ -127,7 +127,7 @@ class TraceRecorder:
     lookback  also compares the residual with up to so many calls before
     split_guidance  writes the halves of a guidance batch as branches of their own, named in order
     branches  names of passes that the pipeline does not name, in order
-    model, steps, and fields of the header (guidance, width, height, frames, task, ...)
+    model, steps, and fields of the header (guidance, width, height, frames, task, revision, ...)
 
     Values of an uncached run are not changed. On the device: the sums of a call are two passes
     over each tensor kept, without waiting for the device; they are fetched when a run ends.
@@ -170,6 +170,7 @@ class TraceRecorder:
             "scheduler": type(scheduler).__name__ if scheduler is not None else "",
             "dtype": dtype_name(next(iter(modules.values()))),
             "tool_version": __version__,
+            **model_revision(what),
             **description,
         }
         self._calls = None  # of every run
@@ -358,6 +359,16 @@ def model_name(what):
         what, "name_or_path", None
     )
     return os.path.basename(os.path.normpath(name)) if name else type(what).__name__
+
+
+def model_revision(what):
+    """{"revision": the commit} of a model that was loaded from a hub's cache, whose folders are
+    .../snapshots/COMMIT; {} where it is not known."""
+    config = getattr(what, "config", None)
+    path = getattr(config, "_name_or_path", None) or getattr(what, "name_or_path", None) or ""
+    parts = os.path.normpath(path).split(os.sep)
+    place = parts.index("snapshots") + 1 if "snapshots" in parts else len(parts)
+    return {"revision": parts[place]} if place < len(parts) else {}
 
 
 def dtype_name(module):

@@ -16,6 +16,7 @@ DESCRIPTION = (
     "dtype",
     "prompts_digest",
     "task",
+    "revision",
     "part",
     "parts",
 )

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 namespace teacache {
 namespace {
 
@@ -92,6 +95,39 @@ TEST(EvidenceOf, CountsWhatIsThere) {
   set.pairs[0].prompt = set.pairs[1].prompt = 0;
   EXPECT_EQ(EvidenceOf(set, {}).prompts, 0);
   EXPECT_FALSE(EvidenceOf(set, {}).steps);
+}
+
+// Three prompts, four calls; `changes` decides whether x differs from prompt to prompt.
+PairSet PairsOf(bool changes) {
+  PairSet set;
+  set.calls = set.steps = 5;
+  set.branches = {"batched"};
+  for (int prompt = 0; prompt < 3; ++prompt) {
+    set.prompts.push_back(std::to_string(prompt));
+    for (int call = 1; call < 5; ++call) {
+      Pair pair;
+      pair.prompt = prompt;
+      pair.call = pair.step = call;
+      pair.x = 0.1 * call + (changes && prompt == 2 ? 0.001 : 0);
+      pair.y = 0.1 * call + 0.01 * prompt;
+      set.pairs.push_back(pair);
+    }
+  }
+  return set;
+}
+
+TEST(Judge, ASignalThatIsTheSameInEveryRunIsASchedule) {
+  EXPECT_FALSE(EvidenceOf(PairsOf(true), {}).schedule);
+  EXPECT_TRUE(EvidenceOf(PairsOf(false), {}).schedule);
+  PairSet one = PairsOf(false);
+  std::erase_if(one.pairs, [](const Pair& pair) { return pair.prompt > 0; });
+  EXPECT_FALSE(EvidenceOf(one, {}).schedule) << "nothing to compare";
+  Evidence evidence = kEnough;
+  evidence.schedule = true;
+  const CrossValidation same = Error(0.4, 0.3, 0.84);
+  const Judgement judgement = Judge({}, evidence, same, Error(1, 0.8, 0), same, same);
+  EXPECT_EQ(judgement.verdict, Verdict::kUseSteps);
+  EXPECT_THAT(judgement.text, HasSubstr("the same in every run"));
 }
 
 }  // namespace

@@ -32,5 +32,17 @@ TEST(InterruptedDeathTest, TheSecondSignalEndsTheProcess) {
       "");
 }
 
+TEST(InterruptedDeathTest, AProgramSaysSoAndEnds) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        const InterruptMessage message("fit-coeffs");
+        { const InterruptGuard guard; }
+        raise(SIGTERM);
+      },
+      testing::KilledBySignal(SIGTERM),
+      "fit-coeffs: interrupted; run the same command again");
+}
+
 }  // namespace
 }  // namespace teacache

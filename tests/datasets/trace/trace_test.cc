@@ -33,6 +33,7 @@ TraceHeader Header() {
   header.frames = 8;
   header.dtype = "float32";
   header.modulated = "input";
+  header.revision = "a";
   header.weights_sha256 = "w";
   header.text_encoder_sha256 = "t";
   header.prompts_digest = "abc";
@@ -224,6 +225,7 @@ TEST(TraceWriter, RefusesOtherSettings) {
   };
   expect_refused([](TraceHeader* h) { h->model = "latte"; }, "model");
   expect_refused([](TraceHeader* h) { h->task = "image-to-video"; }, "task");
+  expect_refused([](TraceHeader* h) { h->revision = "b"; }, "revision");
   expect_refused([](TraceHeader* h) { h->steps = 4; }, "steps");
   expect_refused([](TraceHeader* h) { h->calls = 4; }, "calls");
   expect_refused([](TraceHeader* h) { h->scheduler = "ddim"; }, "scheduler");
@@ -239,7 +241,7 @@ TEST(TraceWriter, RefusesOtherSettings) {
   EXPECT_EQ(Slurp(path), before);
   // Digests that are unknown do not count.
   TraceHeader unknown = Header();
-  unknown.weights_sha256 = unknown.text_encoder_sha256 = "";
+  unknown.revision = unknown.weights_sha256 = unknown.text_encoder_sha256 = "";
   EXPECT_EQ(TraceWriter(path, unknown).runs().size(), 1u);
 }
 

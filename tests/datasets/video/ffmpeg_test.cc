@@ -279,6 +279,21 @@ TEST(WriteVideo, H264EqualsImageiosArguments) {
 }
 
 // A file that begins with its index shows a cut only where a frame is missing.
+TEST(OpenVideo, MusicWithACoverIsNoVideo) {
+  if (!HasFfmpeg()) {
+    GTEST_SKIP() << "no ffmpeg program";
+  }
+  const TempDir dir;
+  const std::string path = dir / "song.mp4";
+  const std::string command = std::string(kQuiet) +
+                              "-f lavfi -i sine=d=0.2 -f lavfi -i testsrc2=s=64x64:r=1:d=1 -map 0 "
+                              "-map 1 -c:a aac -c:v png -disposition:v attached_pic " +
+                              Quote(path);
+  ASSERT_EQ(std::system(command.c_str()), 0) << command;
+  EXPECT_THAT([&] { OpenVideo(path); },
+              testing::ThrowsMessage<UserError>(testing::HasSubstr("cover pictures aside")));
+}
+
 TEST(OpenVideo, ACutOfAFastStartFileIsNoticed) {
   if (!HasFfmpeg()) {
     GTEST_SKIP() << "no ffmpeg program";

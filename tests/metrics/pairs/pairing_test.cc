@@ -90,6 +90,16 @@ TEST_F(FindVideosTest, ListOfPaths) {
   EXPECT_TRUE(fs::exists(videos[0].path));
 }
 
+TEST_F(FindVideosTest, ARunFolderStandsForItsVideos) {
+  for (const char* file : {"run.json", "timing.jsonl", "videos/a-0.mp4", "videos/b-0.mp4"}) {
+    Touch(file);
+  }
+  const std::string run = dir_.path().string();
+  EXPECT_THAT(Names(FindVideos(run)), ElementsAre("a-0", "b-0"));
+  EXPECT_THAT(VideosLeftOut(run, /*recursive=*/false, {dir_ / "videos/a-0.mp4"}),
+              ElementsAre(dir_ / "videos/b-0.mp4"));
+}
+
 TEST_F(FindVideosTest, MistakesAreNamed) {
   EXPECT_THAT([&] { FindVideos(dir_ / "none"); },
               ThrowsMessage<UserError>(HasSubstr("does not exist")));

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "datasets/base/file_lock.h"
 #include "runners/encode_prompts.h"
 #include "runners/generate_videos.h"
 #include "runners/record_diffs.h"
@@ -79,6 +80,22 @@ TEST_F(OpenSoraText, ClipsAndPicturesAreRefused) {
   EXPECT_THAT(ErrorOf([&] { EncodePrompts(encode); }),
               AllOf(HasSubstr("dog.png"), HasSubstr("reference pictures")));
   EXPECT_FALSE(std::filesystem::exists(encode.out));
+}
+
+// Each of two processes would write the file without the other's prompts.
+TEST_F(OpenSoraText, AFileThatAnotherProcessAddsToIsRefused) {
+  EncodeOptions encode;
+  encode.model = "open-sora";
+  encode.system = options_;
+  encode.prompts = {"a cat"};
+  encode.out = folder_ / "p.safetensors";
+  {
+    const FileInUse other(encode.out);
+    EXPECT_THAT(ErrorOf([&] { EncodePrompts(encode); }),
+                AllOf(HasSubstr("p.safetensors"), HasSubstr("another process holds it")));
+  }
+  EXPECT_EQ(EncodePrompts(encode).done, 1);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / ".p.safetensors.lock"));
 }
 
 // Embeddings belong to what was put behind the prompts.
