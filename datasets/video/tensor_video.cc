@@ -1,10 +1,8 @@
-#include <algorithm>
-#include <bit>
-#include <cmath>
 #include <cstdlib>
-#include <cstring>
+#include <optional>
 
 #include "datasets/base/error.h"
+#include "datasets/tensors/float_levels.h"
 #include "datasets/tensors/safetensors.h"
 #include "datasets/video/video_limits.h"
 #include "datasets/video/video_sources.h"
@@ -12,44 +10,16 @@
 namespace teacache {
 namespace {
 
-// The value at `data` (any alignment) as a float.
-template <typename T>
-float Load(const std::byte* data) {
-  T value;
-  std::memcpy(&value, data, sizeof(value));
-  return static_cast<float>(value);
-}
-
-// IEEE 754 binary16.
-float LoadHalf(const std::byte* data) {
-  uint16_t bits = 0;
-  std::memcpy(&bits, data, sizeof(bits));
-  const int exponent = bits >> 10 & 31;
-  const int mantissa = bits & 1023;
-  float size = 0;
-  if (exponent == 31) {
-    size = mantissa == 0 ? HUGE_VALF : NAN;
-  } else {
-    size = std::ldexp(static_cast<float>(exponent == 0 ? mantissa : mantissa | 1024),
-                      std::max(exponent, 1) - 25);
-  }
-  return bits >> 15 != 0 ? -size : size;
-}
-
-float LoadBfloat16(const std::byte* data) {
-  uint16_t bits = 0;
-  std::memcpy(&bits, data, sizeof(bits));
-  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
-}
+constexpr float kOvershoot = 0.5f;  // of decoders whose output is not clipped
 
 using Loader = float (*)(const std::byte*);
 
 Loader LoaderOf(const std::string& where, DType dtype) {
   switch (dtype) {
     case DType::kF32:
-      return Load<float>;
+      return LoadFloat<float>;
     case DType::kF64:
-      return Load<double>;
+      return LoadFloat<double>;
     case DType::kF16:
       return LoadHalf;
     case DType::kBF16:
@@ -82,6 +52,7 @@ class TensorReader : public VideoReader {
     CheckFrameSize(where_, width, height);
     if (tensor_.dtype != DType::kU8) {
       load_ = LoaderOf(where_, tensor_.dtype);
+      levels_.emplace(where_, kOvershoot);
     }
     info_.path = path;
     info_.codec = "safetensors";
@@ -109,6 +80,7 @@ class TensorReader : public VideoReader {
       frame.rgb[to] = Level(from + i * value_bytes);
     }
     ++next_;
+    if (next_ == info_.num_frames) NoteClipped();
     return frame;
   }
 
@@ -126,15 +98,16 @@ class TensorReader : public VideoReader {
     return fps;
   }
 
-  uint8_t Level(const std::byte* value) const {
-    if (load_ == nullptr) {
-      return static_cast<uint8_t>(*value);
-    }
-    const float x = load_(value);
-    if (!std::isfinite(x)) {
-      ThrowUserError(where_, "frame {} must have finite values but has {}", next_, x);
-    }
-    return static_cast<uint8_t>(std::lrint(std::clamp(x, 0.0f, 1.0f) * 255.0f));
+  uint8_t Level(const std::byte* value) {
+    return load_ == nullptr ? static_cast<uint8_t>(*value) : (*levels_)(load_(value), next_);
+  }
+
+  void NoteClipped() {
+    if (!levels_ || levels_->clipped() == 0) return;
+    const double all = 3.0 * info_.width * info_.height * static_cast<double>(info_.num_frames);
+    info_.notes.push_back(
+        fmt::format("has values outside [0, 1], which were clipped ({:.2g} % of them)",
+                    100 * static_cast<double>(levels_->clipped()) / all));
   }
 
   VideoInfo info_;
@@ -142,6 +115,7 @@ class TensorReader : public VideoReader {
   std::string where_;
   bool planar_ = true;
   Loader load_ = nullptr;  // nullptr: uint8
+  std::optional<FloatLevels> levels_;
   int64_t next_ = 0;
 };
 

@@ -3,39 +3,17 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-#include <bit>
-#include <cmath>
-#include <cstring>
 #include <utility>
 
 #include "datasets/base/error.h"
+#include "datasets/tensors/float_levels.h"
 #include "datasets/video/video_limits.h"
 
 namespace teacache {
 namespace {
 
-template <typename T>
-T Load(const std::byte* data, int64_t i) {
-  T value;
-  std::memcpy(&value, data + i * static_cast<int64_t>(sizeof(T)), sizeof(T));
-  return value;
-}
-
-// IEEE 754 binary16.
-double Half(uint16_t bits) {
-  const int exponent = bits >> 10 & 31;
-  const int mantissa = bits & 1023;
-  double size = 0;
-  if (exponent == 31) {
-    size = mantissa == 0 ? HUGE_VAL : NAN;
-  } else {
-    size = std::ldexp(exponent == 0 ? mantissa : mantissa | 1024, std::max(exponent, 1) - 25);
-  }
-  return bits >> 15 != 0 ? -size : size;
-}
-
-double Bfloat16(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+// An array that is not clipped is its owner's to clip; rounding may have gone a little too far.
+constexpr float kOvershoot = 1e-3f;
 
 }  // namespace
 
@@ -79,41 +57,35 @@ std::span<const uint8_t> ArrayVideo::Samples(int64_t t) const {
 }
 
 template <typename Level>
-Frame ArrayVideo::CopyWith(int64_t t, const Level& level) const {
+Frame ArrayVideo::CopyWith(int64_t t, int64_t value_bytes, const Level& level) const {
   Frame frame{width_, height_, {}};
   frame.rgb.resize(size_t(3) * static_cast<size_t>(width_) * static_cast<size_t>(height_));
   uint8_t* to = frame.rgb.data();
   for (int y = 0; y < height_; ++y) {
     for (int x = 0; x < width_; ++x) {
       const int64_t pixel = t * stride_t_ + y * stride_y_ + x * stride_x_;
-      for (int c = 0; c < 3; ++c) *to++ = level(pixel + c * stride_c_);
+      for (int c = 0; c < 3; ++c) *to++ = level(data_ + (pixel + c * stride_c_) * value_bytes);
     }
   }
   return frame;
 }
 
 Frame ArrayVideo::Copy(int64_t t) const {
-  const auto level = [&](double value) {
-    if (!std::isfinite(value)) {
-      ThrowUserError(where_, "frame {} must have finite values but has {}", t, value);
-    }
-    return static_cast<uint8_t>(std::lrint(std::clamp(value, 0.0, 1.0) * 255.0));
+  FloatLevels levels(where_, kOvershoot);
+  const auto as_level = [&](auto load) {
+    return [&levels, load, t](const std::byte* value) { return levels(load(value), t); };
   };
   switch (type_) {
     case Type::kU8:
-      return CopyWith(t, [&](int64_t i) { return Load<uint8_t>(data_, i); });
+      return CopyWith(t, 1, [](const std::byte* value) { return static_cast<uint8_t>(*value); });
     case Type::kF16:
-      return CopyWith(t, [&](int64_t i) { return level(Half(Load<uint16_t>(data_, i))); });
+      return CopyWith(t, 2, as_level(LoadHalf));
     case Type::kBF16:
-      return CopyWith(t, [&](int64_t i) { return level(Bfloat16(Load<uint16_t>(data_, i))); });
-    case Type::kF32:  // in float, as tensor files
-      return CopyWith(t, [&](int64_t i) {
-        const float value = Load<float>(data_, i);
-        if (!std::isfinite(value)) level(value);
-        return static_cast<uint8_t>(std::lrint(std::clamp(value, 0.0f, 1.0f) * 255.0f));
-      });
+      return CopyWith(t, 2, as_level(LoadBfloat16));
+    case Type::kF32:
+      return CopyWith(t, 4, as_level(LoadFloat<float>));
     case Type::kF64:
-      return CopyWith(t, [&](int64_t i) { return level(Load<double>(data_, i)); });
+      return CopyWith(t, 8, as_level(LoadFloat<double>));
   }
   return {};
 }

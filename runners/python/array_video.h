@@ -14,7 +14,7 @@ namespace teacache {
 // Shapes: [height, width, 3], [3, height, width], [frames, height, width, 3] or [frames, 3, height,
 // width]; where both readings are possible the channels come before height and width, as in tensor
 // files (datasets/video/tensor_video.cc). Values: uint8, or float in [0, 1], rounded to the nearest
-// of 256 levels; what lies outside counts as the nearest end.
+// of 256 levels; what lies outside is refused (FloatLevels).
 class ArrayVideo {
  public:
   enum class Type { kU8, kF16, kBF16, kF32, kF64 };
@@ -33,12 +33,12 @@ class ArrayVideo {
 
   // The samples of frame `t` where they are [height, width, 3] uint8 without gaps; else empty.
   std::span<const uint8_t> Samples(int64_t t) const;
-  // A copy of frame `t`. Throws UserError for a value that is not finite.
+  // A copy of frame `t`. Throws UserError for a value that is not finite or outside [0, 1].
   Frame Copy(int64_t t) const;
 
  private:
   template <typename Level>
-  Frame CopyWith(int64_t t, const Level& level) const;
+  Frame CopyWith(int64_t t, int64_t value_bytes, const Level& level) const;
 
   std::string where_;
   const std::byte* data_ = nullptr;

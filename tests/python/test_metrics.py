@@ -35,6 +35,13 @@ def test_psnr_is_the_formula():
     assert teacache.psnr(a, b) == pytest.approx(np.mean(expected), abs=1e-9)
 
 
+@pytest.mark.parametrize("scale, shift", [(1, 0), (2 / 255, -1)])
+def test_floats_of_another_range_are_refused(scale, shift):
+    a, b = (x.astype(np.float32) * scale + shift for x in frames())
+    with pytest.raises(teacache.TeaCacheError, match=r"must have values in \[0, 1\] but has"):
+        teacache.psnr(a, b)
+
+
 def test_identical_frames():
     a, b = frames()
     assert teacache.psnr(a, a) == math.inf

@@ -8,7 +8,7 @@ not copied; frames of other types or orders are converted one at a time.
 All functions give one number for a picture, and for a video the mean over its frames, as
 `eval-metrics` computes it; with per_frame=True an array [frames], float64. They release Python's
 lock. They raise TeaCacheError for other shapes and types, arrays of different sizes, values that
-are not finite and pictures that are too small for the metric.
+are not finite or outside [0, 1], and pictures that are too small for the metric.
 """
 
 from __future__ import annotations

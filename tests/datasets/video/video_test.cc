@@ -431,6 +431,26 @@ TEST_F(TensorVideo, FloatsAreRoundedAndClamped) {
   EXPECT_THAT(ReadVideo(Path()).frames[0].rgb, ElementsAre(255, 128, 0));
 }
 
+// As a sampler gives it, [-1, 1], or float levels up to 255: clipped, it would be another picture.
+TEST_F(TensorVideo, AnotherRangeIsRefused) {
+  for (const float value : {-0.98F, 254.0F, 1.6F}) {
+    Write(DType::kF32, {1, 3, 1, 1}, std::vector<float>{0.5F, value, 0.5F});
+    EXPECT_THAT(TryRead(Path()).error, HasSubstr("frame 0 must have values in [0, 1] but has "));
+  }
+}
+
+TEST_F(TensorVideo, WhatIsClippedIsSaid) {
+  const auto notes = [&](float value) {
+    Write(DType::kF32, {1, 3, 1, 1}, std::vector<float>{0.5F, value, 0.5F});
+    const std::unique_ptr<VideoReader> reader = OpenVideo(Path());
+    while (reader->Next()) {
+    }
+    return reader->info().notes;
+  };
+  EXPECT_THAT(notes(1.0F), testing::IsEmpty());
+  EXPECT_THAT(notes(1.1F), ElementsAre(HasSubstr("clipped (33 % of them)")));
+}
+
 TEST_F(TensorVideo, WhatIsNoVideo) {
   const std::vector<float> six(6);
   const auto opening = [this] { OpenVideo(Path()); };
