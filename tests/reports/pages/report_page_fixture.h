@@ -16,7 +16,7 @@ namespace teacache {
 
 // The pages of reports as a browser shows them; skipped where no browser is installed.
 
-class HtmlPage : public ::testing::Test {
+class ReportPageTest : public ::testing::Test {
  protected:
   void SetUp() override {
     if (FindChromium().empty()) GTEST_SKIP() << "no chromium in PATH (build.sh installs it)";

@@ -55,7 +55,7 @@ std::string SourceOf(const std::string& dom, const std::string& id) {
 
 std::string NoteOf(const std::string& dom) { return Between(dom, "id=\"video-note\"", "</p>"); }
 
-TEST_F(HtmlPage, EveryChartHasMarksAndNothingIsLoadedFromANetwork) {
+TEST_F(ReportPageTest, EveryChartHasMarksAndNothingIsLoadedFromANetwork) {
   const Report report = SyntheticSweep({.everything = true});
   Write(report);
   WriteSyntheticVideos(report, folder_.path().string());
@@ -79,7 +79,7 @@ TEST_F(HtmlPage, EveryChartHasMarksAndNothingIsLoadedFromANetwork) {
   EXPECT_EQ(result["painted"], "yes");
 }
 
-TEST_F(HtmlPage, NumbersAreThoseOfReportJson) {
+TEST_F(ReportPageTest, NumbersAreThoseOfReportJson) {
   const Report report = SyntheticSweep({.everything = true});
   Write(report);
   const Json result = Run("threshold=0.1", R"(
@@ -127,7 +127,7 @@ TEST_F(HtmlPage, NumbersAreThoseOfReportJson) {
   }
 }
 
-TEST_F(HtmlPage, PickersAndAddressChangeTheVideos) {
+TEST_F(ReportPageTest, PickersAndAddressChangeTheVideos) {
   const Report report = SyntheticSweep({.everything = true});
   Write(report);
   WriteSyntheticVideos(report, folder_.path().string());
@@ -170,7 +170,7 @@ TEST_F(HtmlPage, PickersAndAddressChangeTheVideos) {
   }
 }
 
-TEST_F(HtmlPage, HoverTellsAndClickSelectsEverywhere) {
+TEST_F(ReportPageTest, HoverTellsAndClickSelectsEverywhere) {
   Write(SyntheticSweep({.everything = true}));
   const Json result = Run("threshold=0.03", R"(
     const plotOf = (name) => document.querySelector(`[data-figure=${name}] .plot`);
@@ -205,7 +205,7 @@ TEST_F(HtmlPage, HoverTellsAndClickSelectsEverywhere) {
   EXPECT_EQ(result["selected"]["spread"], Json::array({"uniform-12,0,0"}));
 }
 
-TEST_F(HtmlPage, TablesSortFilterAndFollowTheKeys) {
+TEST_F(ReportPageTest, TablesSortFilterAndFollowTheKeys) {
   const Report report = SyntheticSweep({.everything = true});
   Write(report);
   const Json result = Run("threshold=0.03", R"(
@@ -264,7 +264,7 @@ TEST_F(HtmlPage, TablesSortFilterAndFollowTheKeys) {
   EXPECT_EQ(result["count"], "2");
   EXPECT_EQ(result["hidden"], true);
 }
-TEST_F(HtmlPage, DownloadsHoldWhatIsDrawn) {
+TEST_F(ReportPageTest, DownloadsHoldWhatIsDrawn) {
   const Report report = SyntheticSweep({.everything = true});
   Write(report);
   const Json result = Run("threshold=0.03", R"(
@@ -299,7 +299,7 @@ TEST_F(HtmlPage, DownloadsHoldWhatIsDrawn) {
             static_cast<int>(report.rows.size()) + 1);
 }
 // A chart of one model is seen while a setting of that model is selected; no empty frames.
-TEST_F(HtmlPage, SeveralModelsTakeTurns) {
+TEST_F(ReportPageTest, SeveralModelsTakeTurns) {
   std::vector<FoundReport> reports;
   for (const char* name : {"first", "second"}) {
     Report report = SyntheticSweep({.bootstrap_samples = 100});
@@ -325,7 +325,7 @@ TEST_F(HtmlPage, SeveralModelsTakeTurns) {
   EXPECT_EQ(result["verdicts"], 2);
 }
 
-TEST_F(HtmlPage, OddFileNamesAreFound) {
+TEST_F(ReportPageTest, OddFileNamesAreFound) {
   Report report = SyntheticSweep({.prompts = 1, .seeds = 1});
   for (ReportRow& row : report.rows) row.videos[0].path = "videos/" + row.id + "/50 % #1? ö-0.mp4";
   Write(report);
@@ -337,7 +337,7 @@ TEST_F(HtmlPage, OddFileNamesAreFound) {
 }
 
 // As it comes by mail.
-TEST_F(HtmlPage, WithoutTheVideosThePageSaysSo) {
+TEST_F(ReportPageTest, WithoutTheVideosThePageSaysSo) {
   Write(SyntheticSweep());
   const LoadedPage page = Open("threshold=0.1");
   EXPECT_THAT(NoteOf(page.dom), HasSubstr("is not beside this page"));
@@ -345,7 +345,7 @@ TEST_F(HtmlPage, WithoutTheVideosThePageSaysSo) {
   EXPECT_GT(MarksOf(page.dom, "quality-psnr"), 0);
 }
 
-TEST_F(HtmlPage, EmbeddedVideosGoWithThePage) {
+TEST_F(ReportPageTest, EmbeddedVideosGoWithThePage) {
   const Report report = SyntheticSweep({.prompts = 2, .seeds = 1});
   WriteSyntheticVideos(report, folder_.path().string());
   Write(report, /*embed_videos=*/true);
@@ -358,7 +358,7 @@ TEST_F(HtmlPage, EmbeddedVideosGoWithThePage) {
   EXPECT_THAT(NoteOf(page.dom), Not(HasSubstr("beside")));
 }
 
-TEST_F(HtmlPage, EmptyReportOpens) {
+TEST_F(ReportPageTest, EmptyReportOpens) {
   Write({});
   const LoadedPage page = Open("");
   EXPECT_THAT(page.dom, HasSubstr("data-ready=\"yes\"")) << page.log;
@@ -367,7 +367,7 @@ TEST_F(HtmlPage, EmptyReportOpens) {
 
 // What real sweeps can hand over: settings without videos, without scores, with videos that are
 // gone.
-TEST_F(HtmlPage, PartialReportSaysWhatIsMissing) {
+TEST_F(ReportPageTest, PartialReportSaysWhatIsMissing) {
   Report report = SyntheticSweep();
   report.fits.clear();
   for (ReportRow& row : report.rows) {
@@ -427,7 +427,7 @@ constexpr const char* kScroll = R"(
   }
   return counts;)";
 
-TEST_F(HtmlPage, TenThousandVideosOpenAndScroll) {
+TEST_F(ReportPageTest, TenThousandVideosOpenAndScroll) {
   const Report report = SyntheticSweep({.prompts = 46, .seeds = 10, .bootstrap_samples = 100});
   size_t videos = 0;
   for (const ReportRow& row : report.rows) videos += row.videos.size();
@@ -447,7 +447,7 @@ TEST_F(HtmlPage, TenThousandVideosOpenAndScroll) {
   EXPECT_EQ(counts[2]["last"], videos + 1);
 }
 
-TEST_F(HtmlPage, TenThousandSettingsOpenAndScroll) {
+TEST_F(ReportPageTest, TenThousandSettingsOpenAndScroll) {
   Report report = SyntheticSweep({.prompts = 1, .seeds = 1, .bootstrap_samples = 100});
   const std::vector<ReportRow> rows(report.rows.begin() + 1, report.rows.end());
   for (int copy = 0; report.rows.size() < 10'000; ++copy) {

@@ -75,7 +75,7 @@ std::string WithInterval(const Json& value,
 }
 
 // The table above everything else, in the figures of report.json.
-TEST_F(HtmlPage, TheFastestSettingOfEveryPolicyComesFirst) {
+TEST_F(ReportPageTest, TheFastestSettingOfEveryPolicyComesFirst) {
   Write(SyntheticSweep({.everything = true}));
   const Json result = Run("", R"(
     const lines = [...document.querySelectorAll('.choice tr[data-row]')];
@@ -116,7 +116,7 @@ constexpr const char* kFirstScreen = R"(
     playing: !video.paused && video.readyState >= 2, width: document.documentElement.scrollWidth,
     boxes: [box('.verdict'), box('.choice'), box('.first .plot .xaxislayer-above'), box('#video-cached')]};)";
 
-TEST_F(HtmlPage, TheFirstScreenAnswersTheQuestion) {
+TEST_F(ReportPageTest, TheFirstScreenAnswersTheQuestion) {
   const Report report = SyntheticSweep({.everything = true});
   WriteSyntheticVideos(report, folder_.path().string());
   for (const auto& [width, height] : {std::pair(1280, 800), std::pair(390, 844)}) {
@@ -147,7 +147,7 @@ TEST_F(HtmlPage, TheFirstScreenAnswersTheQuestion) {
 }
 
 // One click from the word; of the floor with a video that is near it.
-TEST_F(HtmlPage, WordsAreExplainedOneClickAway) {
+TEST_F(ReportPageTest, WordsAreExplainedOneClickAway) {
   const Report report = SyntheticSweep({.everything = true});
   Write(report);
   WriteSyntheticVideos(report, folder_.path().string());
@@ -181,7 +181,7 @@ TEST_F(HtmlPage, WordsAreExplainedOneClickAway) {
   EXPECT_THAT(result["caption"].get<std::string>(), HasSubstr(Fixed(nearest, 1) + " dB: "));
 }
 
-TEST_F(HtmlPage, WhatTellsNothingApartIsFoldedAway) {
+TEST_F(ReportPageTest, WhatTellsNothingApartIsFoldedAway) {
   Report report = SyntheticSweep();
   for (ReportRow& row : report.rows) {
     for (ReportVideo& video : row.videos) {
@@ -202,7 +202,7 @@ TEST_F(HtmlPage, WhatTellsNothingApartIsFoldedAway) {
               HasSubstr("Temporal flickering does not tell the settings apart"));
 }
 
-TEST_F(HtmlPage, UnknownAddressesSaySo) {
+TEST_F(ReportPageTest, UnknownAddressesSaySo) {
   Write(SyntheticSweep());
   const Json result = Run("setting=nonsense&prompt=99", R"(
     const note = document.getElementById('link-note');
@@ -220,7 +220,7 @@ TEST_F(HtmlPage, UnknownAddressesSaySo) {
 }
 
 // From the slowest setting to the next, as a reader without a mouse finds them.
-TEST_F(HtmlPage, ArrowKeysMoveAlongAChart) {
+TEST_F(ReportPageTest, ArrowKeysMoveAlongAChart) {
   const Report report = SyntheticSweep();
   Write(report);
   const Json result = Run("threshold=0.1", R"(
@@ -245,7 +245,7 @@ TEST_F(HtmlPage, ArrowKeysMoveAlongAChart) {
   EXPECT_EQ(result["live"], "polite");
 }
 
-TEST_F(HtmlPage, CopiedTextKeepsItsSeparators) {
+TEST_F(ReportPageTest, CopiedTextKeepsItsSeparators) {
   Write(SyntheticSweep());
   const Json result = Run("threshold=0.1", R"(
     const copied = (selector) => {
@@ -258,7 +258,7 @@ TEST_F(HtmlPage, CopiedTextKeepsItsSeparators) {
   EXPECT_THAT(result["tiles"].get<std::string>(), HasSubstr("× 95 %: "));
 }
 // Page, report.json, report.csv and report.md have the same figures.
-TEST_F(HtmlPage, AllFilesSayTheSame) {
+TEST_F(ReportPageTest, AllFilesSayTheSame) {
   const Report report = SyntheticSweep({.everything = true});
   Write(report);
   const Json result = Run("", R"(
@@ -301,7 +301,7 @@ TEST_F(HtmlPage, AllFilesSayTheSame) {
   EXPECT_GT(compared, 20);
 }
 
-TEST_F(HtmlPage, ATelephoneShowsOneVideoAtATime) {
+TEST_F(ReportPageTest, ATelephoneShowsOneVideoAtATime) {
   const Report report = SyntheticSweep({.everything = true});
   WriteSyntheticVideos(report, folder_.path().string());
   Write(report);
@@ -319,7 +319,7 @@ TEST_F(HtmlPage, ATelephoneShowsOneVideoAtATime) {
 }
 
 // The style of paper on the screen: what a colour of the ground says is said by a border too.
-TEST_F(HtmlPage, PaperNeedsNoBackgrounds) {
+TEST_F(ReportPageTest, PaperNeedsNoBackgrounds) {
   Write(SyntheticSweep());
   const Json result = Run("threshold=0.1", R"(
     for (const sheet of document.styleSheets) {
@@ -338,7 +338,7 @@ TEST_F(HtmlPage, PaperNeedsNoBackgrounds) {
 }
 
 // Printed by the browser itself.
-TEST_F(HtmlPage, TwoChartsFitOnASheet) {
+TEST_F(ReportPageTest, TwoChartsFitOnASheet) {
   const Report report = SyntheticSweep({.everything = true});
   Write(report);
   EXPECT_GT(SheetsOf(Path(), "threshold=0.1"), 1);
@@ -355,7 +355,7 @@ TEST_F(HtmlPage, TwoChartsFitOnASheet) {
   EXPECT_LE(sheets, (charts + 1) / 2);
 }
 
-TEST_F(HtmlPage, LimitsThatAreNotKeptAreNamed) {
+TEST_F(ReportPageTest, LimitsThatAreNotKeptAreNamed) {
   Report report = SyntheticSweep();
   report.context.require = {"psnr>=20", "psnr.worst>=30"};
   SummarizeReport(&report, {.bootstrap_samples = 200});
@@ -405,7 +405,7 @@ constexpr const char* kAccessible = R"(
   return {nameless, faint, texts, theme: document.documentElement.dataset.theme,
     axis: document.querySelector('[data-figure=quality-psnr] .plot').layout.xaxis.title.text};)";
 
-TEST_F(HtmlPage, BothThemesCanBeReadAndControlsHaveNames) {
+TEST_F(ReportPageTest, BothThemesCanBeReadAndControlsHaveNames) {
   Write(SyntheticSweep({.lpips = false}));
   for (const std::string theme : {"light", "dark"}) {
     const Json result = Run("x=calls&theme=" + theme, kAccessible);
