@@ -22,7 +22,8 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int kThresholds = 2000;
-constexpr int kUsefulThresholds = 200;
+constexpr int kUsefulThresholds = 64;
+constexpr int kBetween = 32;  // parts of an interval in which an edge of the useful ones is sought
 constexpr int kResamples = 1000;
 
 void CheckTarget(const ReplayTarget& target) {
@@ -45,10 +46,6 @@ bool Reaches(const SweepPoint& point, const ReplayTarget& target) {
 
 SweepPoint At(const ReplayInput& input, const ReplayOptions& options, double threshold) {
   return Sweep(input, options, {threshold})[0];
-}
-
-double MeanSkips(const ReplayInput& input, const ReplayOptions& options, double threshold) {
-  return At(input, options, threshold).mean_skips;
 }
 
 std::string LimitText(const ReplayInput& input,
@@ -262,12 +259,21 @@ UsefulThresholds FindUsefulThresholds(const ReplayInput& input, const ReplayOpti
         std::count(forced.begin(), forced.end(), true));
     return useful;
   }
-  // Between neighbours of the sweep by bisection.
+  // Between neighbours of the sweep, again by a sweep: one of many thresholds costs little more
+  // than one of a single threshold.
   const auto edge = [&](double below, double above, const auto& is_above) {
-    for (int i = 0; i < 40; ++i) {
-      const double middle = below + (above - below) / 2;
-      if (middle <= below || middle >= above) break;
-      (is_above(MeanSkips(input, options, middle)) ? above : below) = middle;
+    for (int i = 0; i < 8 && above - below > 1e-9 * above; ++i) {
+      std::vector<double> between;
+      for (int part = 1; part < kBetween; ++part) {
+        between.push_back(below + (above - below) * part / kBetween);
+      }
+      for (const SweepPoint& point : Sweep(input, options, between)) {
+        if (is_above(point.mean_skips)) {
+          above = point.threshold;
+          break;
+        }
+        below = point.threshold;
+      }
     }
     return std::pair(below, above);
   };
