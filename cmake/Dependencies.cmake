@@ -19,6 +19,12 @@ endif()
 find_package(PkgConfig REQUIRED)
 find_package(Eigen3 REQUIRED NO_MODULE)
 find_package(Ceres REQUIRED)
+if(TEACACHE_PYTHON)  # Debian's package names the static library: a wheel shall have it once, not in every program
+  find_library(TEACACHE_SHARED_CERES libceres.so)
+  if(TEACACHE_SHARED_CERES)
+    set_target_properties(Ceres::ceres PROPERTIES IMPORTED_LOCATION_RELEASE ${TEACACHE_SHARED_CERES})
+  endif()
+endif()
 find_package(fmt REQUIRED)  # header-only: LibTorch's include folder carries another version of fmt
 find_package(nlohmann_json REQUIRED)
 find_package(simdjson REQUIRED)

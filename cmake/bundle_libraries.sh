@@ -12,7 +12,7 @@ readonly TORCH='^(libtorch|libc10|libcud|libcupti|libnv|libcublas|libshm)'
 libraries="$PREFIX/lib/teacache/libs"
 mkdir -p "$libraries"
 for file in "$PREFIX"/bin/* "$PREFIX"/lib/teacache/*.so; do
-  ldd "$file" 2>/dev/null | awk '$2 == "=>" && $3 ~ /^\// {print $1, $3}'
+  { ldd "$file" 2>/dev/null || true; } | awk '$2 == "=>" && $3 ~ /^\// {print $1, $3}'
 done | sort -u | while read -r name path; do
   if [[ "$name" =~ $SYSTEM || "$name" =~ $TORCH ]]; then continue; fi
   install -m 644 "$path" "$libraries/$name"

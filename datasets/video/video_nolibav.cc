@@ -1,5 +1,7 @@
-// The kinds of OpenVideo and WriteVideo that need libav, in a build without it (TEACACHE_GPU_KIT).
+// What needs libav, in a build without it (TEACACHE_GPU_KIT): its videos are tensor files.
 #include "datasets/base/error.h"
+#include "datasets/video/format_differences.h"
+#include "datasets/video/video.h"
 #include "datasets/video/video_sources.h"
 
 namespace teacache {
@@ -15,7 +17,20 @@ std::unique_ptr<VideoReader> OpenVideoFile(const std::string& path, const VideoR
   NeedsLibav(path);
 }
 
+bool CouldBeVideo(const std::string&) { return false; }
+
+bool IsPictureName(const std::string&) { return false; }
+
+std::vector<std::string> PairWarnings(const VideoInfo& gt, const VideoInfo& gen) {
+  std::vector<std::string> warnings;
+  for (const std::string& note : gt.notes) warnings.push_back("the ground truth " + note);
+  for (const std::string& note : gen.notes) warnings.push_back("the generated video " + note);
+  return warnings;
+}
+
 std::unique_ptr<VideoReader> OpenPictureFolder(const std::string& path) { NeedsLibav(path); }
+
+std::unique_ptr<VideoReader> OpenPicture(const std::string& path) { NeedsLibav(path); }
 
 void WriteVideoFile(const std::string&,
                     const std::string& where,

@@ -48,6 +48,7 @@ class Context:
         self.build = Path(arguments.build).resolve()
         self.kit = Path(arguments.kit).resolve() if arguments.kit else None
         self.end = time.monotonic() + arguments.limit
+        self.architecture = arguments.architecture
         self.python = arguments.python or python_with_torch()
         self.scratch = Path(tempfile.mkdtemp(prefix="teacache-gpu-"))
 
@@ -176,7 +177,7 @@ def configure_and_build(c):
         [
             *("cmake", "-S", ROOT, "-B", c.build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"),
             *(f"-DTEACACHE_GPU_KIT={c.kit}", "-DTEACACHE_CUDA=ON", f"-DTorch_ROOT={folder}"),
-            *(f"-DCMAKE_CUDA_COMPILER={nvcc}", "-DCMAKE_CUDA_ARCHITECTURES=native"),
+            *(f"-DCMAKE_CUDA_COMPILER={nvcc}", f"-DCMAKE_CUDA_ARCHITECTURES={c.architecture}"),
         ]
     )
     c.run(["cmake", "--build", c.build])
@@ -205,7 +206,8 @@ def scores(c):
     """eval-metrics from files to numbers, and the same on the CPU; on the CPU twice where there is
     no GPU, since its GPU code is in a module that is not emulated (metrics.gpu tests the scorer)."""
     videos = c.scratch / "videos"
-    c.run([sys.executable, HERE / "make_videos.py", videos])
+    small = ["--frames", "8", "--width", "208", "--height", "128"] if c.emulate else []
+    c.run([sys.executable, HERE / "make_videos.py", videos, *small])
     program = c.program("bin/eval-metrics")
     result, summaries = {}, {}
     for name in ("cpu", "cuda"):
@@ -427,6 +429,11 @@ def main():
     )
     parser.add_argument(
         "--build", help="Folder of the programs (default: build/gpu, or build/release)"
+    )
+    parser.add_argument(
+        "--architecture",
+        default="native",
+        help="Of the build: native, or a number such as 90 where there is no GPU (default: native)",
     )
     parser.add_argument("--limit", type=float, default=470, help="Seconds in all (default: 470)")
     parser.add_argument("--emulate", action="store_true", help="Run what runs without a GPU")

@@ -22,7 +22,7 @@ echo "built: $((SECONDS - start)) s"
 
 # LibTorch is the user's; everything else but glibc's own libraries goes in.
 start=$SECONDS
-PATH="$TOOLS/bin:$PATH" "$TOOLS/bin/auditwheel" repair --strip --exclude 'libtorch*' --exclude 'libc10*' \
+PATH="$TOOLS/bin:$PATH" "$TOOLS/bin/auditwheel" repair --strip --zip-compression-level 9 --exclude 'libtorch*' --exclude 'libc10*' \
   --wheel-dir "$OUT" "$FOLDER"/built/*.whl >"$FOLDER/log" 2>&1 || fail "$(tail -20 "$FOLDER/log")"
 wheel="$(ls "$OUT"/*.whl)"
 megabytes=$(($(stat -c %s "$wheel") / 1000000))

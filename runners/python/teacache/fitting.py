@@ -46,7 +46,7 @@ class Fit:
 
     @property
     def statistics(self) -> dict[str, Any]:
-        """ "r2", "rmse", "cv_r2" (of prompts left out), ...: a number each, or {"value", "ci95"}."""
+        """By name ("r2", "rmse", "cv_r2" of prompts left out, ...): {"value"}, perhaps "ci95"."""
         return self._set.get("stats", {})
 
     @property
@@ -284,8 +284,8 @@ def replay(
     """Runs recorded traces through an engine's rule: which calls it would skip.
 
     coefficients: a Fit, a file, the name of a published set (`fit-coeffs list`), or numbers, the
-    highest power first. thresholds: of the accumulated f(x), > 0. Gives one record per threshold (and
-    expert): "expert", "threshold", "calls" (of a run), "mean_skips", "min_skips", "max_skips",
+    highest power first. thresholds: of the accumulated f(x), > 0. Gives one record per threshold
+    (and expert): "expert", "threshold", "calls" (of a run), "mean_skips", "min_skips", "max_skips",
     "longest_run" (of skips), "speedup" (of the transformer calls); with runs=True one per threshold
     and run: "prompt", "seed", "branch", "skips", "longest_run", "schedule" (a letter per call, "C"
     computed, "S" skipped). Once calls are skipped the latents drift: a prediction, no measurement.
