@@ -90,15 +90,29 @@ int Plan(const teacache::PlanArguments& a) {
   teacache::OutputCheck check;
   check.OwnedBy(a.owner);
   for (const std::string& file : a.plan.costs) check.Reads("costs", file);
+  for (const std::string& file : a.plan.outcomes) check.Reads("--outcome", file);
+  check.Reads("--request", a.request);
   check.WritesFile("--out", a.out);
+  for (const std::string& format : std::set(a.emit.begin(), a.emit.end())) {
+    for (const std::string& name : teacache::EmittedPlanNames(format)) {
+      check.WritesFile("--emit " + format, a.emit_folder + "/" + name);
+    }
+  }
   check.Run();
   teacache::CheckFolderOf(a.out);
   check.Begin();
   const teacache::PlanResult result = teacache::PlanSchedules(a.plan);
+  std::vector<teacache::EmittedFile> emitted;
+  for (const std::string& format : a.emit) {
+    for (auto& file : teacache::EmitPlan(format, result.plan, a.request)) emitted.push_back(file);
+  }
   if (!a.out.empty()) teacache::WriteSchedulePlan(a.out, result.plan);
+  std::vector<std::string> written;
+  if (!emitted.empty()) written = teacache::WriteEmitted(a.emit_folder, emitted);
   Print(PlanText(result), {}, result.warnings, "");
   check.Finish();
-  if (!a.out.empty()) fmt::print(stderr, "wrote {}\n", a.out);
+  if (!a.out.empty()) written.insert(written.begin(), a.out);
+  for (const std::string& path : written) fmt::print(stderr, "wrote {}\n", path);
   return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "calib/emit_plan.h"
 #include "calib/fit_coeffs.h"
 #include "calib/plan/plan_schedules.h"
 #include "calib/score_coefficients.h"
@@ -38,6 +39,9 @@ struct PlanArguments {
   PlanOptions plan;
   bool frontier = false;
   std::string out;
+  std::vector<std::string> emit;
+  std::string emit_folder = ".";
+  std::string request;
   OutputOwner owner;
 };
 
@@ -45,6 +49,11 @@ inline void AddPlanOptions(CLI::App* app, PlanArguments* a) {
   PlanOptions& plan = a->plan;
   app->add_option("costs", plan.costs, "Files of record-diffs --costs (.jsonl), all of one setting")
       ->required();
+  app->add_option("--outcome",
+                  plan.outcomes,
+                  "Files of record-diffs --costs 1 --outcome: weight each call's error by what it "
+                  "does to the final latent")
+      ->allow_extra_args(false);
   app->add_option("--budget", plan.budgets, "Calls to compute, one or several, like 15,10,6")
       ->delimiter(',')
       ->allow_extra_args(false);
@@ -58,7 +67,8 @@ inline void AddPlanOptions(CLI::App* app, PlanArguments* a) {
             "--objective",
             &plan.objective,
             kPlanObjectives,
-            "Smallest sum of the segments' errors, or smallest worst one, then second worst");
+            "Smallest sum of the segments' errors, of their squares, or smallest worst one, then "
+            "second worst");
   app->add_option("--first", plan.limits.first, "Calls that are always computed at the start")
       ->capture_default_str();
   app->add_option("--last", plan.limits.last, "Calls that are always computed at the end")
@@ -68,6 +78,15 @@ inline void AddPlanOptions(CLI::App* app, PlanArguments* a) {
                   "Most calls skipped in a row; 0 = as many as the costs are of")
       ->capture_default_str();
   app->add_option("--out", a->out, "Plan to write (.json), for generate-videos --cache schedule");
+  app->add_option("--emit", a->emit, fmt::format("Formats to write: {}", PlanFormatNames()))
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app->add_option("--emit-dir", a->emit_folder, "Folder of the emitted files")
+      ->capture_default_str();
+  app->add_option("--request",
+                  a->request,
+                  "dpcache: file with the block \"request\" of a DPCache schedule for the same "
+                  "requests");
   AddOverwriteFlag(app, &a->owner);
 }
 

@@ -7,7 +7,6 @@
 #include <optional>
 #include <set>
 
-#include "calib/rules/forecast_weights.h"
 #include "datasets/base/archive.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
@@ -153,7 +152,7 @@ class RunFolder {
         policy_(MakePolicy(options.policy, system.info().calls)),
         timing_path_(ShardFile(options.out, "timing.jsonl", options.shard)) {
     options.Check(system);
-    CheckForecastOrder(options.forecast);
+    CheckForecast(options.forecast, *policy_, system.info().calls);
     const std::string videos = (fs::path(options.out) / "videos").string();
     MakeFolders(videos);
     for (const std::string& folder : {options.out, videos}) RemoveStaleTemporaries(folder);

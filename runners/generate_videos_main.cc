@@ -5,6 +5,7 @@
 #include <tuple>
 #include <variant>
 
+#include "calib/replay/replay.h"
 #include "datasets/base/files.h"
 #include "datasets/base/interrupt.h"
 #include "datasets/coefficients.h"
@@ -13,6 +14,7 @@
 #include "runners/generate_videos.h"
 #include "runners/systems/system_list.h"
 #include "runners/use_coefficients.h"
+#include "runners/use_plan.h"
 
 namespace teacache {
 namespace {
@@ -31,6 +33,8 @@ struct CacheFlags {
   std::optional<double> threshold;
   std::string coeffs;
   std::string mag_ratios;
+  std::string plan;
+  std::optional<int> forecast;
   bool lossless = false;
   bool force_coeffs = false;
 
@@ -72,15 +76,15 @@ void AddCacheFlags(CLI::App* app, CacheFlags* flags) {
   app->add_option("--mag-ratios",
                   flags->mag_ratios,
                   "magcache: ratios of the residual's size (fit-coeffs --emit magcache)");
+  app->add_option("--plan",
+                  flags->plan,
+                  "schedule: file of fit-coeffs plan, its schedule of --computed-calls calls");
   std::apply([&](auto&... policy) { (policy.AddFlags(app), ...); }, flags->policies);
-}
-
-void AddForecastFlag(CLI::App* app, int* forecast) {
   app->add_option("--forecast",
-                  *forecast,
+                  flags->forecast,
                   "What a skipped call gets: 0 the last residual, 1 or 2 a linear or quadratic "
                   "extrapolation of the last 2 or 3 in the scheduler's time")
-      ->capture_default_str();
+      ->default_str("0, schedule as planned");
 }
 
 void ChooseCoefficients(const System& system, const CacheFlags& flags, TeaCache* teacache) {
@@ -101,6 +105,18 @@ void ChooseCoefficients(const System& system, const CacheFlags& flags, TeaCache*
                  "no coefficients are published for {}; give a file (record-diffs, then "
                  "fit-coeffs)",
                  system.info().name);
+}
+
+// Of --plan, also the forecast that it was planned with.
+void ChooseSchedule(const System& system,
+                    const CacheFlags& flags,
+                    PlannedMask* schedule,
+                    int* forecast) {
+  if (flags.plan.empty()) return;  // refused when the policy is made
+  const int computed = std::get<UniformSkipping>(flags.policies).computed_calls;
+  const PlannedSchedule planned = UsePlan(flags.plan, computed, system.info());
+  schedule->mask = ScheduleText(planned.computed);
+  *forecast = planned.forecast;
 }
 
 // For systems whose scenes are known: the share of videos that show what was asked for, by axis.
@@ -138,6 +154,7 @@ int Generate(GenerateOptions options,
   check.Reads("--prompts", prompts.file);
   check.Reads("--coeffs", flags.coeffs);
   check.Reads("--mag-ratios", flags.mag_ratios);
+  check.Reads("--plan", flags.plan);
   check.WritesFolder("--out", options.out);
   check.GrowsFile("--out", options.out + "/run.json");
   for (const char* name : {"timing.jsonl", "trace.jsonl"}) {
@@ -156,12 +173,18 @@ int Generate(GenerateOptions options,
       magcache && !flags.mag_ratios.empty()) {
     magcache->ratios = ReadMagRatios(flags.mag_ratios);
   }
+  if (auto* schedule = std::get_if<PlannedMask>(&options.policy)) {
+    ChooseSchedule(*system, flags, schedule, &options.forecast);
+  }
+  if (flags.forecast) options.forecast = *flags.forecast;
   for (const std::string& prompt : options.prompts) system->CheckPrompt(prompt);
   const std::string parts = plan.Text(
       *system, options.system, options.jobs, options.prompts.size() * options.seeds.size());
   fmt::print(plan.dry_run() ? stdout : stderr, "{}", parts);
   if (plan.dry_run()) return 0;
-  MakePolicy(options.policy, system->info().calls);  // throws before a folder is made
+  // Throws before a folder is made.
+  const auto policy = MakePolicy(options.policy, system->info().calls);
+  CheckForecast(options.forecast, *policy, system->info().calls);
   MakeFolders(options.out);
   check.Begin();
   if (owner.overwrite) {
@@ -217,7 +240,6 @@ int main(int argc, char** argv) {
   teacache::AddSystemFlags(&app, &options.model, &options.system);
   teacache::AddPromptFlags(&app, &prompts);
   teacache::AddCacheFlags(&app, &flags);
-  teacache::AddForecastFlag(&app, &options.forecast);
   teacache::AddJobFlags(&app, &options.jobs, &options.threads, &shard);
   app.add_option("--out", options.out, "run folder to fill or go on with")->required();
   app.add_flag(

@@ -30,8 +30,11 @@ WorkSummary RunPromptWork(
   std::vector<std::string> names;
   for (const std::string& prompt : work.prompts) {
     for (const int64_t seed : work.seeds) {
-      items.push_back({prompt, seed});
-      names.push_back(fmt::format("\"{}\", seed {}", prompt, seed));
+      for (int piece = 0; piece < work.pieces; ++piece) {
+        items.push_back({prompt, seed, piece});
+        names.push_back(fmt::format("\"{}\", seed {}", prompt, seed));
+        if (work.pieces > 1) names.back() += fmt::format(", piece {}", piece + 1);
+      }
     }
   }
   ProgressSink& progress = work.progress ? *work.progress : NoProgress();

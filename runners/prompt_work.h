@@ -15,6 +15,7 @@ namespace teacache {
 struct PromptItem {
   std::string prompt;
   int64_t seed = 0;
+  int piece = 0;  // 0 to PromptWork::pieces - 1
 };
 
 // Work on every prompt with every seed, seed by seed within a prompt.
@@ -23,6 +24,7 @@ struct PromptWork {
   std::vector<int64_t> seeds = {0};
   int jobs = 1;     // items in work at the same time
   int threads = 1;  // LibTorch's threads within one item; the last bits may depend on it
+  int pieces = 1;   // that the work on one prompt and seed is cut into, each an item
   Shard shard;
   ProgressSink* progress = nullptr;
 

@@ -38,23 +38,25 @@ SegmentCostTable MeanOf(const PromptCosts& prompts, std::optional<size_t> left_o
 }
 
 struct Runs {
+  std::vector<std::string> names;  // of the prompts
   PromptCosts prompts;
   int runs = 0;
 };
 
 // Every run must have the segments of the first one.
-Runs RunsOf(const SegmentCosts& costs) {
+Runs RunsOf(const SegmentCosts& costs, size_t fewest_prompts) {
   std::map<std::string, std::map<int64_t, SegmentCostTable>> tables;
   for (const SegmentCost& row : costs.rows) tables[row.prompt][row.seed][row.segment] = row.error;
-  if (tables.size() < kFewestPrompts) {
+  if (tables.size() < fewest_prompts) {
     ThrowUserError("costs",
                    "must be of at least {} prompts, so that one can be left out, but are of {}",
-                   kFewestPrompts,
+                   fewest_prompts,
                    tables.size());
   }
   Runs runs;
   const SegmentCostTable& first = tables.begin()->second.begin()->second;
   for (const auto& [prompt, seeds] : tables) {
+    runs.names.push_back(prompt);
     SegmentCostTable& mean = runs.prompts.emplace_back();
     for (const auto& [seed, table] : seeds) {
       ++runs.runs;
@@ -77,6 +79,49 @@ Runs RunsOf(const SegmentCosts& costs) {
   return runs;
 }
 
+// By call, of prompts but `left_out`; empty = none.
+std::vector<double> WeightsOf(const SegmentCostTable& residual,
+                              const Runs& outcomes,
+                              const std::string& left_out,
+                              int calls) {
+  PromptCosts prompts;
+  for (size_t i = 0; i < outcomes.prompts.size(); ++i) {
+    if (outcomes.names[i] != left_out) prompts.push_back(outcomes.prompts[i]);
+  }
+  if (prompts.empty()) prompts = outcomes.prompts;
+  const SegmentCostTable latent = MeanOf(prompts);
+  std::vector<double> weights(calls, 1);
+  for (int call = 1; call < calls; ++call) {
+    const Segment alone{call, 1, {}};
+    const auto outcome = latent.find(alone);
+    const auto error = residual.find(alone);
+    if (outcome == latent.end() || error == residual.end()) {
+      ThrowUserError("--outcome",
+                     "must be of every single call, as the costs with the last residual must, but "
+                     "call {} is missing (record-diffs --costs 1 --outcome)",
+                     call);
+    }
+    weights[call] = error->second > 0 ? outcome->second / error->second : 0;
+  }
+  return weights;
+}
+
+// Costs are sums over the calls of a segment.
+SegmentCostTable Weighted(const SegmentCostTable& costs, const std::vector<double>& weights) {
+  SegmentCostTable weighted;
+  for (const auto& [segment, cost] : costs) {
+    Segment shorter = segment;
+    --shorter.skipped;
+    const auto before = costs.find(shorter);
+    const bool known = before != costs.end();
+    if (!known && segment.skipped > 1) continue;  // damaged: its single calls are unknown
+    const double own = cost - (known ? before->second : 0);
+    const double weight = weights[segment.start + segment.skipped - 1];
+    weighted[segment] = (known ? weighted.at(shorter) : 0) + weight * std::max(own, 0.0);
+  }
+  return weighted;
+}
+
 std::vector<int> OrdersOf(const SegmentCostTable& costs, int asked) {
   std::set<int> orders;
   for (const auto& [segment, cost] : costs) orders.insert(segment.order());
@@ -93,6 +138,10 @@ std::vector<int> OrdersOf(const SegmentCostTable& costs, int asked) {
 // Whether one list of costs, largest first, is better than another of as many computed calls.
 bool IsBetter(PlanObjective objective, const std::vector<double>& a, const std::vector<double>& b) {
   if (objective == PlanObjective::kSum) return Sum(a) < Sum(b);
+  if (objective == PlanObjective::kSquares) {
+    return std::inner_product(a.begin(), a.end(), a.begin(), 0.0) <
+           std::inner_product(b.begin(), b.end(), b.begin(), 0.0);
+  }
   return a < b;
 }
 
@@ -155,12 +204,35 @@ std::vector<int> Budgets(const Frontier& frontier, const std::vector<int>& asked
   return budgets;
 }
 
+void CheckOutcomes(const SegmentCosts& costs, const SegmentCosts& outcomes) {
+  if (outcomes.measure != "latent" || costs.measure != "residual") {
+    ThrowUserError("--outcome",
+                   "must be errors of the latent, and the costs of the residual, but they are of "
+                   "the {} and of the {}",
+                   outcomes.measure,
+                   costs.measure);
+  }
+  SchedulePlan plan;
+  plan.recipe = costs.recipe;
+  CheckPlanBelongs(plan, outcomes.recipe, "--outcome");
+}
+
 }  // namespace
 
-PlanResult PlanSchedules(const SegmentCosts& costs, const PlanOptions& options) {
+PlanResult PlanSchedules(const SegmentCosts& costs,
+                         const SegmentCosts& outcomes,
+                         const PlanOptions& options) {
   const int calls = costs.recipe.calls;
-  const Runs runs = RunsOf(costs);
-  const SegmentCostTable mean = MeanOf(runs.prompts);
+  const Runs runs = RunsOf(costs, kFewestPrompts);
+  const SegmentCostTable unweighted = MeanOf(runs.prompts);
+  const bool weighted = !outcomes.rows.empty();
+  if (weighted) CheckOutcomes(costs, outcomes);
+  const Runs single = weighted ? RunsOf(outcomes, 1) : Runs();
+  // With the weights of all prompts but one.
+  const auto weigh = [&](const SegmentCostTable& table, const std::string& left_out) {
+    return weighted ? Weighted(table, WeightsOf(unweighted, single, left_out, calls)) : table;
+  };
+  const SegmentCostTable mean = weigh(unweighted, "");
   const std::vector<int> orders = OrdersOf(mean, options.forecast);
   const Frontier frontier = BestOf(mean, calls, orders, options);
   PlanResult result;
@@ -170,7 +242,7 @@ PlanResult PlanSchedules(const SegmentCosts& costs, const PlanOptions& options) 
   plan.recipe.part = 0;
   plan.recipe.parts = 1;
   plan.recipe.tool_version = kVersion;
-  plan.measure = costs.measure;
+  plan.measure = weighted ? "weighted" : costs.measure;
   plan.objective = NameOf(kPlanObjectives, options.objective);
   plan.prompts = static_cast<int>(runs.prompts.size());
   plan.runs = runs.runs;
@@ -190,16 +262,19 @@ PlanResult PlanSchedules(const SegmentCosts& costs, const PlanOptions& options) 
   }
   const double share = 1 / static_cast<double>(runs.prompts.size());
   for (size_t prompt = 0; prompt < runs.prompts.size(); ++prompt) {
-    const SegmentCostTable& own = runs.prompts[prompt];
-    const Frontier others = BestOf(MeanOf(runs.prompts, prompt), calls, orders, options);
+    const SegmentCostTable own = weigh(runs.prompts[prompt], "");
+    const SegmentCostTable rest = weigh(MeanOf(runs.prompts, prompt), runs.names[prompt]);
+    const Frontier others = BestOf(rest, calls, orders, options);
     const Frontier alone = BestOf(own, calls, orders, options);
     for (size_t i = 0; i < budgets.size(); ++i) {
       PlannedSchedule& schedule = plan.schedules[i];
       const int at = budgets[i] - 1;
       *schedule.left_out += share * CostOn(own, others[at]->computed, others[at]->order);
       result.comparisons[i].own += share * Sum(alone[at]->costs);
-      result.comparisons[i].even +=
-          share * CostOn(own, UniformMask(calls, budgets[i]), schedule.forecast);
+      // One call is not spaced.
+      const std::vector<bool> even =
+          budgets[i] > 1 ? UniformMask(calls, budgets[i]) : schedule.computed;
+      result.comparisons[i].even += share * CostOn(own, even, schedule.forecast);
     }
   }
   return result;
@@ -207,18 +282,21 @@ PlanResult PlanSchedules(const SegmentCosts& costs, const PlanOptions& options) 
 
 PlanResult PlanSchedules(const PlanOptions& options) {
   if (options.costs.empty()) ThrowUserError("costs", "at least one file is required");
-  PlanResult result = PlanSchedules(MergeSegmentCosts(options.costs), options);
+  std::vector<std::string> files = options.costs;
+  files.insert(files.end(), options.outcomes.begin(), options.outcomes.end());
+  PlanResult result =
+      PlanSchedules(MergeSegmentCosts(options.costs), MergeSegmentCosts(options.outcomes), options);
   std::string digests;
-  for (const std::string& path : options.costs) digests += Sha256HexOfFile(path);
-  result.plan.costs_sha256 = options.costs.size() == 1 ? digests : Sha256Hex(digests);
+  for (const std::string& path : files) digests += Sha256HexOfFile(path);
+  result.plan.costs_sha256 = files.size() == 1 ? digests : Sha256Hex(digests);
   return result;
 }
 
 std::string PlanText(const PlanResult& result) {
   const SchedulePlan& plan = result.plan;
   std::string text = fmt::format(
-      "{} calls of {}, planned on {} prompts ({} runs) by the {} of the errors of the {}; at most "
-      "{} skipped in a row\n"
+      "{} calls of {}, planned on {} prompts ({} runs) by the {} of {} errors; at most {} skipped in "
+      "a row\n"
       "Mean cost of a prompt by the plan; planned on the other prompts; planned for it alone; even "
       "skipping\n"
       "{:>8} {:>8} {:>10} {:>10} {:>10} {:>10}  schedule (C computed, S skipped)\n",
@@ -226,7 +304,9 @@ std::string PlanText(const PlanResult& result) {
       plan.recipe.model,
       plan.prompts,
       plan.runs,
-      plan.objective == "sum" ? "smallest sum" : "smallest worst",
+      plan.objective == "sum"       ? "smallest sum"
+      : plan.objective == "squares" ? "smallest sum of squares"
+                                    : "smallest worst",
       plan.measure,
       plan.longest,
       "computed",

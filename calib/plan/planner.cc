@@ -181,9 +181,13 @@ std::vector<std::optional<std::vector<bool>>> PlanFrontier(const SegmentCostTabl
   check("--first", limits.first, 1);
   check("--last", limits.last, 0);
   check("--longest", limits.longest, 0);
-  const Graph graph(costs, calls, order, limits);
-  return objective == PlanObjective::kSum ? BestPaths<SumCost>(graph, calls)
-                                          : BestPaths<MinimaxCost>(graph, calls);
+  SegmentCostTable added = costs;
+  if (objective == PlanObjective::kSquares) {
+    for (auto& [segment, cost] : added) cost *= cost;
+  }
+  const Graph graph(added, calls, order, limits);
+  return objective == PlanObjective::kMinimax ? BestPaths<MinimaxCost>(graph, calls)
+                                              : BestPaths<SumCost>(graph, calls);
 }
 
 std::vector<Segment> SegmentsOf(const std::vector<bool>& computed, int order) {

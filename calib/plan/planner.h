@@ -18,12 +18,15 @@ namespace teacache {
 // (arXiv 2511.00090) and DPCache (arXiv 2602.22654):
 //
 //   sum      the smallest sum of the segments' costs
+//   squares  the smallest sum of their squares, as errors add up that have nothing in common
 //   minimax  the smallest worst segment; of those the smallest second worst, and so on
 //
 // Where several schedules are equally good, which one is taken depends on the input alone.
-enum class PlanObjective { kSum, kMinimax };
-inline constexpr Choices<PlanObjective, 2> kPlanObjectives = {
-    {{"sum", PlanObjective::kSum}, {"minimax", PlanObjective::kMinimax}}};
+enum class PlanObjective { kSum, kSquares, kMinimax };
+inline constexpr Choices<PlanObjective, 3> kPlanObjectives = {
+    {{"sum", PlanObjective::kSum},
+     {"squares", PlanObjective::kSquares},
+     {"minimax", PlanObjective::kMinimax}}};
 
 struct PlanLimits {
   int first = 1;    // calls that are always computed at the start, at least 1,

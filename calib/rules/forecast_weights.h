@@ -12,9 +12,9 @@ namespace teacache {
 //
 // With fewer than k + 1 computed calls the degree is lower. A forecast reaches as far ahead as the
 // last two computed calls are apart, |t - t_0| <= |t_0 - t_1|; calls beyond get the one at that
-// distance. (Rules whose gaps grow, as TeaCache's at high thresholds, would extrapolate over a
-// multiple of what they know, which is worse than the last residual. Even skipping stays within.)
-// TaylorSeer (arXiv 2503.06923) sums the
+// distance, which bounds the forecast where gaps grow. It does not make a line better than the
+// last residual there: one through a call of the fast start of a run is too steep later on, however
+// short it is (docs/planned-schedules.md). TaylorSeer (arXiv 2503.06923) sums the
 // same finite differences as if they were derivatives at t_0; order 1 is equal, at order 2 this one
 // is exact for quadratic functions and TaylorSeer's is not.
 inline constexpr int kMaxForecastOrder = 2;

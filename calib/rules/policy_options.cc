@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "calib/rules/forecast_weights.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "datasets/base/json_fields.h"
@@ -103,6 +104,15 @@ std::string FixedMask::Id() const {
   return fmt::format("{}-{}", kName, std::ranges::count(mask, 'C'));
 }
 
+std::unique_ptr<CachePolicy> PlannedMask::Make(int calls) const {
+  if (mask.empty()) ThrowUserError("--plan", "schedule needs a file of fit-coeffs plan");
+  return FixedMask::Make(calls);
+}
+
+std::string PlannedMask::Id() const {
+  return fmt::format("{}-{}", kName, std::ranges::count(mask, 'C'));
+}
+
 std::unique_ptr<CachePolicy> MagCache::Make(int calls) const {
   MagCacheOptions options = *this;
   if (options.ratios.empty()) {
@@ -139,6 +149,21 @@ std::string PolicyId(const PolicyOptions& options) {
 
 std::unique_ptr<CachePolicy> MakePolicy(const PolicyOptions& options, int calls) {
   return std::visit([calls](const auto& policy) { return policy.Make(calls); }, options);
+}
+
+void CheckForecast(int order, const CachePolicy& policy, int calls) {
+  CheckForecastOrder(order);
+  if (policy.signal() != PolicySignal::kNone) return;
+  PolicyState state;
+  int computed = 0;
+  for (int call = 0; call < calls; ++call) {
+    computed += policy.Decide({call, calls}, &state).compute ? 1 : 0;
+  }
+  if (computed == calls || computed > order) return;
+  ThrowUserError("--forecast",
+                 "must be less than the {} computed calls of a run, which it is made of, but is {}",
+                 computed,
+                 order);
 }
 
 PolicyOptions DefaultPolicy(std::string_view name) {

@@ -87,7 +87,9 @@ struct UniformSkipping {
   template <typename App>
   void AddFlags(App* app) {
     app->add_option(
-        "--computed-calls", computed_calls, "uniform: how many calls to compute, evenly spaced");
+        "--computed-calls",
+        computed_calls,
+        "uniform: how many calls to compute, evenly spaced; schedule: which one of the plan");
   }
 };
 
@@ -108,6 +110,18 @@ struct FixedMask {
   void AddFlags(App* app) {
     app->add_option("--mask", mask, "mask: one letter per call, C computed, S skipped");
   }
+};
+
+// A mask that was planned for this system (SchedulePlan), which the file of a plan is read for.
+struct PlannedMask : FixedMask {
+  static constexpr std::string_view kName = "schedule";
+  static constexpr std::string_view kLabel = "planned schedule";
+
+  std::unique_ptr<CachePolicy> Make(int calls) const;
+  // "schedule-12": computed calls
+  std::string Id() const;
+  template <typename App>
+  void AddFlags(App* /*app*/) {}
 };
 
 // Ratios are resampled where they are not one per call.
@@ -194,6 +208,7 @@ using PolicyOptions = std::variant<NoCache,
                                    UniformSkipping,
                                    IntervalSkipping,
                                    FixedMask,
+                                   PlannedMask,
                                    MagCache,
                                    FirstBlockCache,
                                    EasyCache>;
@@ -201,6 +216,11 @@ using PolicyOptions = std::variant<NoCache,
 std::string PolicyName(const PolicyOptions& options);
 std::string PolicyId(const PolicyOptions& options);
 std::unique_ptr<CachePolicy> MakePolicy(const PolicyOptions& options, int calls);
+
+// Throws UserError (--forecast) for an order that does not exist, or that the calls which the
+// policy computes in a run of `calls` calls are too few for, where they are known before the run: a
+// forecast of order k is made of k + 1 computed calls.
+void CheckForecast(int order, const CachePolicy& policy, int calls);
 
 // With its defaults. Throws UserError (--cache) listing the names for one that is not known.
 PolicyOptions DefaultPolicy(std::string_view name);

@@ -1,6 +1,7 @@
 #include "datasets/trace/schedule_plan.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <utility>
 
 #include "datasets/base/error.h"
@@ -32,11 +33,14 @@ template <typename Archive>
 void Visit(Archive& archive, SchedulePlan& plan) {
   archive.Format("teacache-plan", SchedulePlan::kVersion);
   archive.Required("measure", plan.measure);
-  archive.Check(plan.measure == "residual" || plan.measure == "latent",
-                "must be \"residual\" or \"latent\"");
+  const auto is_one_of = [](const std::string& name, std::initializer_list<const char*> names) {
+    return std::ranges::find(names, name) != names.end();
+  };
+  archive.Check(is_one_of(plan.measure, {"residual", "latent", "weighted"}),
+                "must be \"residual\", \"latent\" or \"weighted\"");
   archive.Required("objective", plan.objective);
-  archive.Check(plan.objective == "sum" || plan.objective == "minimax",
-                "must be \"sum\" or \"minimax\"");
+  archive.Check(is_one_of(plan.objective, {"sum", "squares", "minimax"}),
+                "must be \"sum\", \"squares\" or \"minimax\"");
   archive.Optional("costs_sha256", plan.costs_sha256);
   archive.Required("prompts", plan.prompts);
   archive.Check(plan.prompts >= 1, "must be at least 1");

@@ -24,9 +24,11 @@ struct PlannedSchedule {
 // A file of planned schedules (.json), see datasets/FORMATS.md.
 struct SchedulePlan {
   static constexpr int kVersion = 1;
-  TraceHeader recipe;        // what it belongs to: how the runs were made
-  std::string measure;       // of the costs: "residual" or "latent"
-  std::string objective;     // "sum" or "minimax"
+  TraceHeader recipe;  // what it belongs to: how the runs were made
+  // Of the costs: "residual" or "latent" (SegmentCosts), or "weighted": residual errors, that of
+  // each call times what the same error of this call alone does to the final latent.
+  std::string measure;
+  std::string objective;     // "sum", "squares" or "minimax"
   std::string costs_sha256;  // of the costs that it was planned from; "" = unknown
   int prompts = 0;           // that it was planned on, at least 1
   int runs = 0;              // at least as many

@@ -86,7 +86,10 @@ class SamplingLoop {
         options_(options),
         names_(run->branches()),
         branches_(names_.size()) {
-    for (BranchState& state : branches_) state.forecast = Forecast(options.forecast);
+    for (size_t branch = 0; branch < branches_.size(); ++branch) {
+      branches_[branch].forecast = branch < options.forecasts.size() ? options.forecasts[branch]
+                                                                     : Forecast(options.forecast);
+    }
     if (policy.signal() == PolicySignal::kFirstBlock) {
       first_block_ = dynamic_cast<FirstBlockRun*>(run);
       if (!first_block_) {
@@ -100,7 +103,7 @@ class SamplingLoop {
     SampleResult result;
     Stopwatch whole(latent.device());
     whole.Lap();
-    for (int call = 0; call < scheduler_->num_calls(); ++call) {
+    for (int call = options_.first_call; call < scheduler_->num_calls(); ++call) {
       if (options_.keep_latents) result.latents.push_back(latent);
       Streams predictions;
       for (const std::vector<int>& group : Groups()) {
@@ -109,7 +112,9 @@ class SamplingLoop {
           result.calls.push_back(std::move(open.record));
         }
       }
-      latent = scheduler_->Step(call, run_->Guide(predictions), latent);
+      const at::Tensor output = run_->Guide(predictions);
+      if (options_.on_output) options_.on_output(call, output);
+      latent = scheduler_->Step(call, output, latent);
       if (options_.on_call) options_.on_call(call);
     }
     if (options_.keep_latents) result.latents.push_back(latent);
@@ -187,6 +192,7 @@ class SamplingLoop {
       if (options_.record) {
         Measure(streams, first_block_ ? Difference(streams, input) : residual, &state, &record);
       }
+      if (options_.on_residual) options_.on_residual(record.call, open->branch, residual);
       state.forecast.Add(record.timestep, std::move(residual));
       state.first = open->first_residual;
       watch.Lap();

@@ -10,6 +10,7 @@
 #include "calib/rules/teacache_mode.h"
 #include "datasets/trace/trace.h"
 #include "runners/sampling/denoising_run.h"
+#include "runners/sampling/forecast.h"
 #include "runners/schedulers/scheduler.h"
 
 namespace teacache {
@@ -29,8 +30,18 @@ struct SampleOptions {
   int forecast = 0;
   // Called after every call of the transformer (of all branches).
   std::function<void(int call)> on_call;
-  // Keep the latent before every call and the final one (tests).
+  // Called with the residual of the blocks in every computed call of a branch; not with policies
+  // that look at the first block.
+  std::function<void(int call, int branch, const std::vector<at::Tensor>& residual)> on_residual;
+  // Called with the guided output of every call.
+  std::function<void(int call, const at::Tensor& output)> on_output;
+  // Keep the latent before every call and the final one.
   bool keep_latents = false;
+  // A run that goes on at this call: `noise` is the latent before it, the scheduler has taken the
+  // steps before, and `forecasts`, one for each branch, have the residuals of computed calls. Only
+  // with policies that look at no signal, and without `record`.
+  int first_call = 0;
+  std::vector<Forecast> forecasts;
 };
 
 // What happened in one transformer call of one branch.

@@ -1,5 +1,6 @@
 """The documents as a site: built without warnings, with every flag in its reference."""
 
+import importlib.util
 import os
 import pathlib
 import re
@@ -9,8 +10,8 @@ import sys
 import pytest
 
 pytest.importorskip("mkdocs")
-if not any((pathlib.Path(entry) / "material").is_dir() for entry in sys.path if entry):
-    pytest.skip("mkdocs-material is not installed", allow_module_level=True)
+if importlib.util.find_spec("torch"):
+    pytest.skip("built in the environment without torch", allow_module_level=True)
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -49,7 +49,7 @@ TEST(PlanSchedules, ChoosesTheCheapestForecast) {
   const SegmentCosts costs = Costs(3, [](int, int call) { return call; });
   PlanOptions options;
   options.budgets = {3, 2};
-  const PlanResult result = PlanSchedules(costs, options);
+  const PlanResult result = PlanSchedules(costs, {}, options);
   const SchedulePlan& plan = result.plan;
   ASSERT_EQ(plan.schedules.size(), 2u);
   // Two computed calls: at most two skipped in a row. Call 1 knows one computed call only.
@@ -65,7 +65,7 @@ TEST(PlanSchedules, ChoosesTheCheapestForecast) {
   EXPECT_THAT(PlanText(result), HasSubstr("CSSCSS"));
 
   options.forecast = 0;
-  EXPECT_DOUBLE_EQ(PlanSchedules(costs, options).plan.schedules[0].cost, 12);
+  EXPECT_DOUBLE_EQ(PlanSchedules(costs, {}, options).plan.schedules[0].cost, 12);
 }
 
 TEST(PlanSchedules, LeavingPromptsOutShowsWhatDoesNotCarryOver) {
@@ -75,12 +75,12 @@ TEST(PlanSchedules, LeavingPromptsOutShowsWhatDoesNotCarryOver) {
   PlanOptions options;
   options.budgets = {5};
   options.forecast = 0;
-  const PlanResult result = PlanSchedules(costs, options);
+  const PlanResult result = PlanSchedules(costs, {}, options);
   // Call 5 is cheap for everybody.
   EXPECT_DOUBLE_EQ(result.plan.schedules[0].cost, 1);
   EXPECT_DOUBLE_EQ(*result.plan.schedules[0].left_out, 1);
   options.limits.last = 1;
-  const PlanResult without = PlanSchedules(costs, options);
+  const PlanResult without = PlanSchedules(costs, {}, options);
   EXPECT_DOUBLE_EQ(without.plan.schedules[0].cost, (10 + 1 + 1 + 1) / 4.0);
   // The call that seems cheapest without a prompt is that prompt's own.
   EXPECT_DOUBLE_EQ(*without.plan.schedules[0].left_out, 10);
@@ -91,15 +91,58 @@ TEST(PlanSchedules, EvenSkippingWithoutCostsIsUnknown) {
   SegmentCosts costs = Costs(2, [](int, int call) { return call; });
   PlanOptions options;
   options.budgets = {3};
-  EXPECT_FALSE(std::isnan(PlanSchedules(costs, options).comparisons[0].even));
+  EXPECT_FALSE(std::isnan(PlanSchedules(costs, {}, options).comparisons[0].even));
   options.budgets = {2};  // calls 0 and 5, four skipped
-  EXPECT_TRUE(std::isnan(PlanSchedules(costs, options).comparisons[0].even));
+  EXPECT_TRUE(std::isnan(PlanSchedules(costs, {}, options).comparisons[0].even));
+}
+
+TEST(PlanSchedules, WeighsCallsByTheirOutcome) {
+  const SegmentCosts costs = Costs(3, [](int, int) { return 2.0; });
+  SegmentCosts outcomes = costs;
+  outcomes.measure = "latent";
+  std::erase_if(outcomes.rows, [](const SegmentCost& row) {
+    return row.segment.skipped > 1 || row.segment.order() > 0;
+  });
+  for (SegmentCost& row : outcomes.rows) row.error = 10 - row.segment.start;
+  PlanOptions options;
+  options.budgets = {4};
+  options.forecast = 0;
+  const PlanResult result = PlanSchedules(costs, outcomes, options);
+  // A call costs 10 - call: the last ones matter least.
+  EXPECT_EQ(Text(result.plan.schedules[0].computed), "CCCCSS");
+  EXPECT_DOUBLE_EQ(result.plan.schedules[0].cost, 6 + 5);
+  EXPECT_DOUBLE_EQ(*result.plan.schedules[0].left_out, 6 + 5);
+  EXPECT_EQ(result.plan.measure, "weighted");
+  // Errors that have nothing in common: 6 + 5 in one segment is worse than 7 and 5 in two.
+  options.objective = PlanObjective::kSquares;
+  const PlanResult squares = PlanSchedules(costs, outcomes, options);
+  EXPECT_EQ(Text(squares.plan.schedules[0].computed), "CCCSCS");
+  EXPECT_DOUBLE_EQ(squares.plan.schedules[0].cost, 7 + 5);
+
+  const auto error = [&] { return ErrorOf([&] { PlanSchedules(costs, outcomes, options); }); };
+  outcomes.recipe.guidance = 3;
+  EXPECT_THAT(error(), HasSubstr("--outcome: must be planned for the same runs"));
+  outcomes.recipe.guidance = 0;
+  std::erase_if(outcomes.rows, [](const SegmentCost& row) { return row.segment.start == 4; });
+  EXPECT_THAT(error(), HasSubstr("but call 4 is missing"));
+  outcomes.measure = "residual";
+  EXPECT_THAT(error(), HasSubstr("--outcome: must be errors of the latent"));
+}
+
+TEST(PlanSchedules, OneComputedCall) {
+  SegmentCosts costs;
+  costs.recipe.steps = costs.recipe.calls = 3;
+  costs.measure = "residual";
+  for (const char* prompt : {"a", "b"}) costs.rows.push_back({prompt, 0, {1, 2, {}}, 0.5});
+  const PlanResult result = PlanSchedules(costs, {}, {});
+  EXPECT_EQ(Text(result.plan.schedules.front().computed), "CSS");
+  EXPECT_DOUBLE_EQ(result.comparisons.front().even, 0.5);
 }
 
 TEST(PlanSchedules, RefusesCostsThatItCannotPlanFrom) {
   const auto weight = [](int, int) { return 1.0; };
   const auto error = [](const SegmentCosts& costs, const PlanOptions& options) {
-    return ErrorOf([&] { PlanSchedules(costs, options); });
+    return ErrorOf([&] { PlanSchedules(costs, {}, options); });
   };
   EXPECT_THAT(error(Costs(1, weight), {}), HasSubstr("must be of at least 2 prompts"));
   SegmentCosts cut = Costs(2, weight);

@@ -44,9 +44,16 @@ std::string ErrorOf(const PolicyOptions& options, int calls) {
 
 TEST(PolicyOptions, NamesLabelsAndDefaults) {
   EXPECT_EQ(PolicyNames(),
-            "none, teacache, uniform, interval, mask, magcache, fbcache or easycache");
-  for (const char* name :
-       {"none", "teacache", "uniform", "interval", "mask", "magcache", "fbcache", "easycache"}) {
+            "none, teacache, uniform, interval, mask, schedule, magcache, fbcache or easycache");
+  for (const char* name : {"none",
+                           "teacache",
+                           "uniform",
+                           "interval",
+                           "mask",
+                           "schedule",
+                           "magcache",
+                           "fbcache",
+                           "easycache"}) {
     EXPECT_EQ(PolicyName(DefaultPolicy(name)), name);
     EXPECT_NE(LabelOfPolicy(name), "");
   }
@@ -145,6 +152,27 @@ TEST(PolicyOptions, IntervalsBeginAtTheFirstCall) {
   for (const int interval : {-1, 0, 9}) {
     EXPECT_THAT(ErrorOf(IntervalSkipping{interval}, 8), StartsWith("--interval: must be 1 to 8"));
   }
+}
+
+TEST(PolicyOptions, PlannedSchedulesAreMasks) {
+  PlannedMask planned;
+  EXPECT_THAT(ErrorOf(planned, 4), AllOf(StartsWith("--plan"), HasSubstr("fit-coeffs plan")));
+  planned.mask = "CSSC";
+  EXPECT_EQ(Schedule(planned, 4), "CSSC");
+  EXPECT_EQ(planned.Id(), "schedule-2");
+  EXPECT_THAT(ErrorOf(planned, 5), HasSubstr("5 calls"));
+}
+
+TEST(PolicyOptions, ForecastsNeedComputedCalls) {
+  const auto error = [](int order, const PolicyOptions& options) {
+    return teacache::ErrorOf([&] { CheckForecast(order, *MakePolicy(options, 8), 8); });
+  };
+  EXPECT_EQ(error(2, UniformSkipping{3}), "no error");
+  EXPECT_EQ(error(2, NoCache()), "no error");
+  EXPECT_EQ(error(2, Tea(0.1)), "no error");  // not known before
+  EXPECT_THAT(error(2, UniformSkipping{2}), HasSubstr("--forecast: must be less than the 2 comp"));
+  EXPECT_THAT(error(1, FixedMask{"CSSSSSSS"}), HasSubstr("but is 1"));
+  EXPECT_THAT(error(3, NoCache()), HasSubstr("--forecast: must be 0"));
 }
 
 TEST(PolicyOptions, MagCacheFollowsItsRatios) {
