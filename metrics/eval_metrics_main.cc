@@ -41,9 +41,10 @@ void AddFlags(CLI::App* app, Flags* flags) {
                   evaluate.gt,
                   "Ground truth: a folder, a run folder, a video, or a .txt list of videos");
   app->add_option("--gen", evaluate.gens, "Generated videos, the same; may be given several times");
-  app->add_option("--baseline",
-                  flags->command.baseline,
-                  "A second uncached run: its scores are shown as the noise floor");
+  app->add_option(
+      "--baseline",
+      flags->command.baseline,
+      "A second uncached run: its scores are the noise floor, which the others are held against");
   app->add_option("--compare",
                   flags->command.compare,
                   "Another method: paired differences to it, with a 95 % interval");
@@ -112,7 +113,10 @@ void AddFlags(CLI::App* app, Flags* flags) {
       "--csv",
       flags->command.csv,
       "Write the table of videos here; default: beside --out, as results.per_video.csv");
-  app->add_flag("--per-frame", evaluate.score.per_frame, "Keep the values of every frame in --out");
+  app->add_flag("--per-frame",
+                evaluate.score.per_frame,
+                "Keep the values of every frame in --out, and as a long table beside it "
+                "(results.per_frame.csv)");
   app->add_option("--bootstrap",
                   evaluate.pooling.bootstrap_samples,
                   "Resamplings for the 95 % intervals; 0 = none")

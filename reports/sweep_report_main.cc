@@ -11,6 +11,7 @@
 #include "datasets/base/interrupt.h"
 #include "datasets/base/outputs.h"
 #include "reports/data/report_json.h"
+#include "reports/findings/choices.h"
 #include "reports/findings/diff.h"
 #include "reports/findings/gate.h"
 #include "reports/findings/labels.h"
@@ -66,8 +67,7 @@ std::vector<std::string> Split(const std::string& list) {
 }
 
 // Prints what is not met of --require; the exit code.
-int CheckGate(const Report& report, const std::vector<Requirement>& requirements, int code) {
-  const std::vector<RequirementOutcome> outcomes = CheckReport(report, requirements);
+int CheckGate(const std::vector<RequirementOutcome>& outcomes, int code) {
   fmt::print(stderr, "{}", BreachLines(outcomes));
   return ExitCodeOf(outcomes, code);
 }
@@ -79,10 +79,7 @@ void AddRequireFlag(CLI::App* app, std::vector<std::string>* require) {
       ->allow_extra_args(false);
 }
 
-int PrintOutcome(const Report& report,
-                 const std::string& page,
-                 int failed,
-                 const std::vector<Requirement>& requirements) {
+int PrintOutcome(const Report& report, const std::string& page, int failed) {
   for (const std::string& line : ConclusionTexts(report)) fmt::print("* {}\n", line);
   fmt::print("{}\n", page);
   for (const std::string& warning : report.context.warnings) {
@@ -91,7 +88,7 @@ int PrintOutcome(const Report& report,
   if (failed > 0) {
     fmt::print(stderr, "{} videos failed or are missing; the page lists them\n", failed);
   }
-  return CheckGate(report, requirements, failed > 0 ? 1 : 0);
+  return CheckGate(report.requirements, failed > 0 ? 1 : 0);
 }
 
 // Values of flags as they are typed.
@@ -101,12 +98,30 @@ struct SweepFlags {
   std::string seeds = "0";
   std::string thresholds = "auto";
   std::string baselines = "uniform,mask,magcache,steps";
+  std::string floor = "30";
   bool dry_run = false;
-  std::vector<std::string> require;
   MetricFlags metrics;
   OutputOwner owner;
   VbenchSetup vbench;
 };
+
+void AddFloorFlag(CLI::App* app, std::string* floor) {
+  app->add_option(
+         "--floor,--psnr-floor",
+         *floor,
+         "Score that the worst 5 % of the videos (of fewer than 20 the worst one) must keep "
+         "for a setting to be recommended: METRIC=NUMBER, or a number in dB of PSNR")
+      ->capture_default_str();
+}
+
+// The default is passed over: its metric may be left out on purpose.
+void CheckFloorMetric(const ReportFloor& floor, const Metrics& metrics) {
+  if (floor.metric == ReportFloor{}.metric) return;
+  std::vector<std::string> names;
+  for (const auto& metric : metrics) names.push_back(metric->info().name);
+  if (std::ranges::find(names, floor.metric) != names.end()) return;
+  ThrowUserError("--floor", "must be of one of {} but is of \"{}\"", Listed(names), floor.metric);
+}
 
 void AddSweepPromptFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags) {
   app->add_option(
@@ -151,12 +166,7 @@ void AddExperimentFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags)
                   options->max_minutes,
                   "Start no test prompt that would end later; 0 = all prompts")
       ->capture_default_str();
-  app->add_option(
-         "--psnr-floor",
-         options->psnr_floor,
-         "PSNR in dB that the worst 5 % of the videos (of fewer than 20 the worst one) must keep "
-         "for a setting to be recommended")
-      ->capture_default_str();
+  AddFloorFlag(app, &flags->floor);
   app->add_option("--threads", options->threads, "Threads within one video")->capture_default_str();
   app->add_flag("--lossy",
                 options->lossy,
@@ -191,7 +201,7 @@ void SetThresholds(const std::string& text, SweepOptions* options) {
 }
 
 constexpr const char* kReportFiles[] = {
-    "report.html", "report.json", "report.csv", "videos.csv", "report.md"};
+    "report.html", "report.json", "report.csv", "videos.csv", "report.md", "report.tex"};
 
 void AddReportOutputs(const std::string& folder, OutputCheck* check) {
   check->WritesFolder("--out", folder);
@@ -228,8 +238,8 @@ struct RenderFlags {
   MetricFlags metrics;
   VbenchSetup vbench;
   OutputOwner owner;
-  std::vector<std::string> require;
   std::string fit_prompts;
+  std::string floor = "30";
 };
 
 CLI::App* AddRender(CLI::App* app, RenderFlags* flags) {
@@ -249,13 +259,7 @@ CLI::App* AddRender(CLI::App* app, RenderFlags* flags) {
   render->add_option("--title", options.title, "Heading of the page");
   render->add_option(
       "--fit-prompts", flags->fit_prompts, "File of the prompts of the fit, which are marked");
-  render
-      ->add_option(
-          "--psnr-floor",
-          options.psnr_floor,
-          "PSNR in dB that the worst 5 % of the videos (of fewer than 20 the worst one) must keep "
-          "for a setting to be recommended")
-      ->capture_default_str();
+  AddFloorFlag(render, &flags->floor);
   render->add_option("--jobs", options.jobs, "Videos scored at a time; 0 = one per processor")
       ->capture_default_str();
   render->add_flag("--embed-videos",
@@ -264,17 +268,17 @@ CLI::App* AddRender(CLI::App* app, RenderFlags* flags) {
   AddMetricFlags(render, &flags->metrics);
   AddVbenchFlags(render, &flags->vbench);
   AddOverwriteFlag(render, &flags->owner);
-  AddRequireFlag(render, &flags->require);
+  AddRequireFlag(render, &options.require);
   return render;
 }
 
 int Render(RenderFlags* flags) {
-  const std::vector<Requirement> requirements = ParseRequirements(flags->require);
   const InterruptGuard guard;
   ProgressPrinter progress;
   RenderOptions& options = flags->options;
   options.progress = &progress;
   if (!flags->fit_prompts.empty()) options.fit_prompts = ReadPrompts(flags->fit_prompts);
+  options.floor = ParseFloor(flags->floor);
   options.Validate();
   OutputCheck check;
   for (const std::string& folder : options.folders) check.Keeps("FOLDER", folder);
@@ -284,6 +288,7 @@ int Render(RenderFlags* flags) {
   check.Run();
   check.Begin();
   options.metrics = ChooseMetrics(flags->metrics, &options.notes);
+  CheckFloorMetric(options.floor, options.metrics);
   options.vbench = ChooseVbench(flags->vbench, "cpu");
   const RenderOutcome outcome = RenderReport(options);
   check.Finish();
@@ -292,7 +297,7 @@ int Render(RenderFlags* flags) {
                "note: the page plays the videos where they are; --embed-videos puts them into the "
                "page, which can then be sent as one file\n");
   }
-  return PrintOutcome(outcome.report, outcome.page, outcome.failed, requirements);
+  return PrintOutcome(outcome.report, outcome.page, outcome.failed);
 }
 
 // The file of a report that is given by its file or its folder.
@@ -338,12 +343,13 @@ int Diff(const DiffFlags& flags) {
   fmt::print("{}", flags.json == "-" ? json : DifferenceText(difference));
   int failed = 0;
   for (const ReportRow& row : report.rows) failed += row.failed;
-  return CheckGate(report, requirements, failed > 0 && !requirements.empty() ? 1 : 0);
+  return CheckGate(CheckReport(report, requirements), failed > 0 && !requirements.empty() ? 1 : 0);
 }
 
 // Flags of a report, which cannot differ between its models.
 const std::vector<std::string> kCommonFlags = {"--model",
                                                "--out",
+                                               "--floor",
                                                "--psnr-floor",
                                                "--max-minutes",
                                                "--metrics",
@@ -366,7 +372,7 @@ void AddSweepFlags(CLI::App* app, SweepOptions* options, SweepFlags* flags) {
   AddMetricFlags(app, &flags->metrics);
   AddVbenchFlags(app, &flags->vbench);
   AddOverwriteFlag(app, &flags->owner);
-  AddRequireFlag(app, &flags->require);
+  AddRequireFlag(app, &options->require);
   app->add_flag("--dry-run",
                 flags->dry_run,
                 "Print the plan with calls, estimated time and disk space, and stop");
@@ -378,6 +384,7 @@ void Interpret(const SweepFlags& flags, SweepOptions* options) {
   if (!flags.test_prompts.empty()) options->test_prompts = ReadPrompts(flags.test_prompts);
   options->seeds = ParseSeeds(flags.seeds);
   SetThresholds(flags.thresholds, options);
+  options->floor = ParseFloor(flags.floor);
   options->baselines =
       flags.baselines == "none" ? std::vector<std::string>() : Split(flags.baselines);
 }
@@ -422,11 +429,14 @@ int Plan(const std::vector<SweepOptions>& sweeps) {
 int Sweep(std::vector<SweepOptions> sweeps, const std::string& out, const SweepFlags& flags) {
   const InterruptGuard guard;
   ProgressPrinter progress;
-  for (SweepOptions& sweep : sweeps) sweep.progress = &progress;
-  const std::vector<Requirement> requirements = ParseRequirements(flags.require);
+  for (SweepOptions& sweep : sweeps) {
+    sweep.progress = &progress;
+    sweep.Validate();
+  }
   if (flags.dry_run) return Plan(sweeps);
   std::vector<std::string> notes;
   const Metrics metrics = ChooseMetrics(flags.metrics, &notes);
+  CheckFloorMetric(sweeps.front().floor, metrics);
   const VbenchOptions vbench = ChooseVbench(flags.vbench, sweeps.front().system.device);
   for (SweepOptions& sweep : sweeps) {
     sweep.metrics = metrics;
@@ -440,7 +450,7 @@ int Sweep(std::vector<SweepOptions> sweeps, const std::string& out, const SweepF
                out);
     return 1;
   }
-  return PrintOutcome(outcome.report, outcome.page, outcome.failed, requirements);
+  return PrintOutcome(outcome.report, outcome.page, outcome.failed);
 }
 
 int SweepOf(const SweepOptions& options,
@@ -478,7 +488,7 @@ int Main(int argc, char** argv) {
       "Runs the whole experiment: records full runs of the fit prompts, fits the polynomial, "
       "generates the test prompts uncached, with TeaCache at every threshold and by every baseline "
       "with as many computed calls, scores all against the uncached videos, and writes "
-      "report.html, report.json, report.csv and report.md. Running again goes on where it was "
+      "report.html, report.json, report.csv, report.md and report.tex. Running again goes on where it was "
       "stopped, and repeats only what depends on a changed flag.\n"
       "Several models in one report: --model a,b; flags of one of them: --MODEL.FLAG, as "
       "--latte.weights DIR.",

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "calib/replay/threshold_sweep.h"
+#include "calib/replay/worst_share.h"
 #include "datasets/base/error.h"
 #include "datasets/base/statistics.h"
 #include "datasets/results.h"
@@ -77,6 +78,7 @@ std::vector<double> BadnessOf(const std::vector<QualityPoint>& points,
                               const QualityTarget& target,
                               std::span<const size_t> videos) {
   const bool higher = target.higher_is_better;
+  const double share = videos.size() < kFewestForWorstShare ? 1 : 0.95;
   std::vector<double> badness;
   for (const QualityPoint& point : points) {
     std::vector<double> values;
@@ -86,7 +88,7 @@ std::vector<double> BadnessOf(const std::vector<QualityPoint>& points,
       }
     }
     badness.push_back(values.empty() ? -kInfinity
-                      : target.worst ? Percentile(values, 0.95)
+                      : target.worst ? Percentile(values, share)
                                      : Mean(values));
   }
   return badness;
@@ -314,13 +316,15 @@ QualityChoice ChooseThresholdForQuality(std::vector<QualityPoint> points,
   const auto quality = [&](size_t i) { return higher ? -badness[i] : badness[i]; };
 
   QualityChoice choice;
+  const std::string statistic = !target.worst                          ? "on average"
+                                : videos.size() < kFewestForWorstShare ? "of the worst video"
+                                                                       : "of the worst 5 %";
   choice.same = SameSettings(points);
   for (const QualityPoint& point : points) {
     if (std::ranges::none_of(point.values, [](double v) { return std::isfinite(v); })) {
       choice.skips_nothing.push_back(point.threshold);
     }
   }
-  const std::string statistic = target.worst ? "of the worst 5 %" : "on average";
   const size_t kept = CountKept(badness, limit);
   choice.reached = kept > 0;
   if (!choice.reached) {

@@ -74,11 +74,17 @@ inline size_t EditDistance(const std::string& a, const std::string& b) {
   return row.back();
 }
 
-// The flag that an unknown one was probably meant to be; "" for none within two letters.
+// The flag, of the program or the sub-command that was called, that an unknown one was probably
+// meant to be; "" for none within two letters.
 inline std::string SimilarFlag(const CLI::App& app, const std::string& unknown) {
   std::string best;
   size_t distance = 3;
-  for (const CLI::Option* option : app.get_options()) {
+  std::vector<const CLI::Option*> options = app.get_options();
+  for (const CLI::App* called : app.get_subcommands()) {
+    const std::vector<const CLI::Option*> own = called->get_options();
+    options.insert(options.end(), own.begin(), own.end());
+  }
+  for (const CLI::Option* option : options) {
     for (const std::string& name : option->get_lnames()) {
       const size_t d = EditDistance(unknown, "--" + name);
       if (d < distance) {
@@ -123,7 +129,7 @@ inline CLI::Option* AddJsonFlag(CLI::App* app, std::string* path) {
 // What CLI11 says of a wrong call, in one line.
 inline std::string ParseFailure(const CLI::App* app, const CLI::Error& error) {
   std::string hint = "see --help";
-  for (const std::string& word : app->remaining()) {
+  for (const std::string& word : app->remaining(/*recurse=*/true)) {
     const std::string flag = word.substr(0, word.find('='));
     const std::string similar = flag.starts_with("--") ? SimilarFlag(*app, flag) : "";
     if (!similar.empty()) hint = fmt::format("did you mean {}? {}", similar, hint);

@@ -1,6 +1,7 @@
 #include "metrics/pairs/eval_command.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -13,6 +14,7 @@
 #include "datasets/work/stale_files.h"
 #include "metrics/pairs/collect_results.h"
 #include "metrics/pairs/pairing.h"
+#include "metrics/pairs/per_frame_csv.h"
 #include "metrics/pairs/results_text.h"
 #include "metrics/pairs/teacache_line.h"
 
@@ -81,6 +83,15 @@ std::string CsvPath(const EvalCommand& command, const std::string& tag) {
   return fs::path(OutPath(command, tag)).replace_extension(".per_video.csv").string();
 }
 
+// The values of every frame, where they are kept.
+std::string FramesPath(const EvalCommand& command, const std::string& tag) {
+  const std::string csv = CsvPath(command, tag);
+  if (csv.empty() || !command.evaluate.score.per_frame) return "";
+  const fs::path stem = fs::path(csv).replace_extension();
+  return (stem.extension() == ".per_video" ? fs::path(stem).replace_extension() : stem).string() +
+         ".per_frame.csv";
+}
+
 std::string LinePath(const EvalCommand& command, size_t method) {
   if (command.line_folder.empty()) return "";
   const fs::path name = LastPart(command.evaluate.gens[method]).string() + ".txt";
@@ -129,6 +140,7 @@ OutputCheck CheckOutputs(const EvalCommand& command) {
   for (const std::string& tag : tags) {
     check.WritesFile("--out", OutPath(command, tag));
     check.WritesFile(command.csv.empty() ? "table of --out" : "--csv", CsvPath(command, tag));
+    check.WritesFile("--per-frame", FramesPath(command, tag));
   }
   check.WritesFile("--json", command.json == "-" ? "" : command.json);
   check.Run();
@@ -145,6 +157,8 @@ void Write(const EvalCommand& command, const std::string& tag, const Results& re
   if (!command.out.empty()) WriteResults(OutPath(command, tag), results);
   const std::string csv = CsvPath(command, tag);
   if (!csv.empty()) WritePerVideoCsv(csv, results);
+  const std::string frames = FramesPath(command, tag);
+  if (!frames.empty()) AtomicWriteFile(frames, std::string_view(PerFrameCsv(results)));
 }
 
 // As TeaCache's eval.py leaves it: <folder of the generated videos>.txt with the line, without an
@@ -154,10 +168,19 @@ void WriteLine(const EvalCommand& command, size_t method, const Results& results
   if (!path.empty()) AtomicWriteFile(path, std::string_view(TeaCacheLine(results)));
 }
 
+// Whether the script's line says n/a of a metric that was not left out on purpose (--metrics).
+bool LineIsIncomplete(const EvalCommand& command, const Results& results) {
+  if (!command.evaluate.teacache || command.evaluate.notes.empty()) return false;
+  return std::ranges::any_of(std::array{"lpips", "psnr", "ssim"}, [&results](const char* metric) {
+    return FindMetric(results.metrics, metric) == nullptr;
+  });
+}
+
 int ExitCode(const EvalCommand& command, const Results& results) {
   const bool missing =
       !results.unmatched_gt.empty() || !results.unmatched_gen.empty() || !results.left_out.empty();
-  const bool failed = results.NumErrors() > 0 || (missing && !command.allow_missing);
+  const bool failed = results.NumErrors() > 0 || (missing && !command.allow_missing) ||
+                      LineIsIncomplete(command, results);
   return ExitCodeOf(results.requirements, failed ? 1 : 0);
 }
 

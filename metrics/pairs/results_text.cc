@@ -34,6 +34,22 @@ void AddRow(const std::string& label, const MetricSummary& s, std::string* out) 
                       s.identical);
 }
 
+// What the noise floor says of the scores: only intervals apart from each other count.
+std::string FloorText(const MetricInfo& metric,
+                      const MetricSummary& s,
+                      const MetricSummary& floor) {
+  constexpr const char* kAbove =
+      "above the noise floor: these videos differ more than those of a second uncached run";
+  if (floor.n == 0 && floor.identical > 0) {
+    return s.n == 0 ? "at the noise floor: all videos are identical, as in a second uncached run"
+                    : kAbove;
+  }
+  if (!s.ci95 || !floor.ci95) return "too few videos to hold against the noise floor";
+  const bool worse =
+      metric.higher_is_better ? s.ci95->hi < floor.ci95->lo : s.ci95->lo > floor.ci95->hi;
+  return worse ? kAbove : "within the noise floor: not distinguishable from a second uncached run";
+}
+
 void AddWorst(const Results& results, const MetricInfo& metric, int count, std::string* out) {
   const double sign = metric.higher_is_better ? 1 : -1;
   std::vector<const VideoScore*> videos;
@@ -137,7 +153,10 @@ std::string ResultsText(const Results& results, int worst_pairs) {
           "{:<28} {:>10}\n", "  mean of all frames", Number(summary.frame_weighted_mean));
     }
     const auto floor = results.baseline.find(metric.name);
-    if (floor != results.baseline.end()) AddRow("  noise floor (baseline)", floor->second, &out);
+    if (floor != results.baseline.end()) {
+      AddRow("  noise floor (baseline)", floor->second, &out);
+      out += "  " + FloorText(metric, summary, floor->second) + "\n";
+    }
   }
   for (const MetricInfo& metric : metrics) {
     if (!metric.definition.empty()) out += metric.name + ": " + metric.definition + "\n";

@@ -1,5 +1,6 @@
 #include "metrics/pairs/teacache_line.h"
 
+#include <cmath>
 #include <vector>
 
 #include "datasets/base/error.h"
@@ -39,8 +40,11 @@ TeaCacheMeans MeansOfBatches(const Results& results, int batch_size) {
 
 std::string TeaCacheLine(const Results& results) {
   const TeaCacheMeans means = MeansOfBatches(results);
+  const auto text = [](double mean) {
+    return std::isnan(mean) ? std::string("n/a") : fmt::format("{:.4f}", mean);
+  };
   return fmt::format(
-      "lpips: {:.4f}, psnr: {:.4f}, ssim: {:.4f}", means.lpips, means.psnr, means.ssim);
+      "lpips: {}, psnr: {}, ssim: {}", text(means.lpips), text(means.psnr), text(means.ssim));
 }
 
 }  // namespace teacache

@@ -10,7 +10,7 @@ namespace teacache {
 // The line that TeaCache's eval.py prints: "lpips: 0.0089, psnr: 39.4694, ssim: 0.8708". Batches of
 // 16 videos in the order of `results.videos`; in each the mean over its videos for every frame
 // number, then over frame numbers; then the mean over batches. A metric that was not computed is
-// "nan". Needs per-frame values. Throws UserError where the script fails: a pair with an error, or
+// "n/a". Needs per-frame values. Throws UserError where the script fails: a pair with an error, or
 // different lengths in a batch.
 std::string TeaCacheLine(const Results& results);
 

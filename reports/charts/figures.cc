@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "calib/fit/polynomial.h"
+#include "calib/predecessors.h"
 #include "reports/charts/figure_parts.h"
+#include "reports/findings/decisions.h"
 #include "reports/findings/labels.h"
 
 namespace teacache {
@@ -67,10 +69,22 @@ std::string WithInterval(const char* name, double value, const std::optional<Int
   return text + ".";
 }
 
+// "Left out: 2 measured at call 0, which has no predecessor."
+std::string LeftOutText(const ReportFit& fit) {
+  std::vector<std::string> parts;
+  for (int i = 0; i <= static_cast<int>(LeftOut::kCopy); ++i) {
+    const auto reason = static_cast<LeftOut>(i);
+    const auto found = fit.left_out.find(ToString(reason));
+    if (found != fit.left_out.end()) parts.push_back(Describe(reason, found->second));
+  }
+  return parts.empty() ? "" : fmt::format(" Left out: {}.", Listed(parts));
+}
+
 std::string FitCaption(const ReportFit& fit) {
   std::string text = "Relative change of the modulated input against that of the blocks' residual";
   text +=
       fit.pairs.empty() ? "." : fmt::format(", {} pairs of neighbouring calls.", fit.pairs.size());
+  text += LeftOutText(fit);
   if (!fit.source.empty()) text += fmt::format(" Coefficients from {}.", fit.source);
   if (fit.pearson) text += WithInterval("Pearson", *fit.pearson, fit.pearson_ci95);
   if (fit.r2) text += WithInterval("R²", *fit.r2, fit.r2_ci95);
@@ -139,13 +153,26 @@ Figure TimeFigure(const Report& report, const std::string& model) {
   const std::vector<const ReportRow*> rows = TimedRows(report, model);
   if (rows.empty()) return figure;
   Json data = Json::array();
-  data.push_back(TimeTrace(
-      "transformer", "#2f7fe0", rows, [](const ReportRow& row) { return row.transformer.median; }));
-  data.push_back(TimeTrace(
-      "decoding", "#c48a12", rows, [](const ReportRow& row) { return row.decode.median; }));
-  data.push_back(TimeTrace("rest", "#7d8794", rows, [](const ReportRow& row) {
-    return row.total.median - row.transformer.median - row.decode.median;
-  }));
+  // What is not known is no part of the bars.
+  const auto known = [&rows](ReportTiming ReportRow::*timing) {
+    return std::ranges::any_of(rows,
+                               [timing](const ReportRow* row) { return (row->*timing).n > 0; });
+  };
+  const bool transformer = known(&ReportRow::transformer);
+  if (transformer) {
+    data.push_back(TimeTrace("transformer", "#2f7fe0", rows, [](const ReportRow& row) {
+      return row.transformer.median;
+    }));
+  }
+  if (known(&ReportRow::decode)) {
+    data.push_back(TimeTrace(
+        "decoding", "#c48a12", rows, [](const ReportRow& row) { return row.decode.median; }));
+  }
+  if (!transformer) figure.caption = "Median seconds per video; how they are divided is not known.";
+  data.push_back(
+      TimeTrace(transformer ? "rest" : "whole video", "#7d8794", rows, [](const ReportRow& row) {
+        return row.total.median - row.transformer.median - row.decode.median;
+      }));
   Json layout = Layout("seconds per video", "");
   layout["barmode"] = "stack";
   layout["yaxis"] = RowAxis(rows);
@@ -159,7 +186,15 @@ std::vector<Figure> ReportFigures(const Report& report) {
   const auto add = [&figures](Figure figure) {
     if (HasMarks(figure)) figures.push_back(std::move(figure));
   };
-  for (const MetricInfo& metric : MetricsOf(report)) add(QualityFigure(report, metric.name));
+  for (const ReportModel& model : report.models) add(FrontierFigure(report, model.name));
+  for (const MetricInfo& metric : MetricsOf(report)) {
+    const bool tells = std::ranges::any_of(report.models, [&](const ReportModel& model) {
+      return TellsApart(report, model.name, metric);
+    });
+    if (tells || metric.name == report.context.floor.metric) {
+      add(QualityFigure(report, metric.name));
+    }
+  }
   for (const ReportModel& model : report.models) {
     add(EqualCallsFigure(report, model.name));
     add(DifferenceFigure(report, model.name));

@@ -26,12 +26,18 @@ struct Figure {
   std::vector<FigureVariant> variants;  // at least one; the first is shown first
   bool shared_axis = false;  // the variants are "speed" and "calls", chosen for the whole page
   bool wide = false;         // takes the full width of the page
+  bool leads = false;        // stands beside the choice, on the first screen
 };
 
 // Mean of `metric` (its name), one line per model, coefficient set and policy, with
 // 95 % intervals, against end-to-end speed-up ("speed") or the share of computed calls ("calls").
 // Above 2,000 points the intervals are left to hovering.
 Figure QualityFigure(const Report& report, const std::string& metric);
+
+// The settings of each policy that no other of the same policy beats, with 95 % bands and the names
+// at the lines, six at most; one variant per metric against the uncached videos that tells the
+// settings apart.
+Figure FrontierFigure(const Report& report, const std::string& model);
 
 // Every policy at the computed calls of each TeaCache setting, one variant per metric.
 Figure EqualCallsFigure(const Report& report, const std::string& model);

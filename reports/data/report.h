@@ -9,6 +9,7 @@
 
 #include "datasets/base/statistics.h"
 #include "datasets/metric_info.h"
+#include "datasets/requirement.h"
 
 namespace teacache {
 
@@ -20,8 +21,12 @@ namespace teacache {
 // relative to the report's folder with '/' between parts; prompt numbers are 0-based positions in
 // ReportContext::test_prompts.
 
-// The metric of ReportContext::psnr_floor, which settings are chosen by.
-inline constexpr const char* kFloorMetric = "psnr";
+// The score that the worst videos of a setting must keep for the setting to be recommended: at
+// least this, or at most where lower is better.
+struct ReportFloor {
+  std::string metric = "psnr";  // MetricInfo::name
+  double value = 30;
+};
 
 // Where, when and how the sweep ran.
 struct ReportContext {
@@ -33,14 +38,15 @@ struct ReportContext {
   std::string machine;       // host name or a description
   std::string os;
   std::string cpu;
-  std::string device;      // "cpu", "cuda:0 NVIDIA H200", ...
-  int threads = 0;         // 0 = unknown
-  int processors = 0;      // that the machine has; 0 = unknown
-  double load = -1;        // one-minute load average at the start; -1 = unknown
-  double load_end = -1;    // ... at the end, this program's own work included
-  int timed_runs = 0;      // of every video, the warm-up not counted; 0 = unknown
-  std::string scored;      // which files the scores are of, in words; "" = unknown
-  double psnr_floor = 30;  // dB that the worst 5 % must keep for a threshold to be recommended
+  std::string device;    // "cpu", "cuda:0 NVIDIA H200", ...
+  int threads = 0;       // 0 = unknown
+  int processors = 0;    // that the machine has; 0 = unknown
+  double load = -1;      // one-minute load average at the start; -1 = unknown
+  double load_end = -1;  // ... at the end, this program's own work included
+  int timed_runs = 0;    // of every video, the warm-up not counted; 0 = unknown
+  std::string scored;    // which files the scores are of, in words; "" = unknown
+  ReportFloor floor;
+  std::vector<std::string> require;  // limits that the scores must keep (datasets/requirement.h)
   // Test prompts that were asked for; more than test_prompts where time ran out. 0 = as many.
   int prompts_asked = 0;
   std::vector<std::pair<std::string, std::string>> libraries;  // name, version
@@ -85,6 +91,8 @@ struct ReportFit {
   std::string model;                 // ReportModel::name
   std::vector<double> coefficients;  // highest power first
   std::vector<ReportPair> pairs;
+  // Calls of the recorded runs that gave no pair: how many by reason (calib/predecessors.h).
+  std::map<std::string, int64_t> left_out;
   std::optional<double> r2;
   std::optional<double> pearson;  // of x and y
   std::optional<Interval> r2_ci95;
@@ -100,7 +108,12 @@ struct ReportMetric {
   std::optional<double> median;
   std::optional<double> std;     // sample standard deviation
   std::optional<Interval> ci95;  // of the mean
-  std::optional<double> p5;      // worst 5 %: 5th percentile; the 95th where lower is better
+  // With identical videos as 100 dB, as TeaCache's script counts them; none where no video is
+  // identical, or the metric has a value for such videos.
+  std::optional<double> capped_mean;
+  std::optional<double> worst;  // of all videos; none when all are identical without a value
+  // Worst 5 %: 5th percentile; the 95th where lower is better. None below 20 videos.
+  std::optional<double> p5;
   std::optional<Interval> p5_ci95;
   int n = 0;          // videos that have a number
   int identical = 0;  // pairs that are equal in every pixel
@@ -179,7 +192,7 @@ struct ReportRow {
   double computed_mean = 0;  // computed calls of one run, mean over the videos
   int computed_min = 0;
   int computed_max = 0;
-  int longest_skip = 0;  // longest run of skipped calls in any video
+  int longest_skip = -1;  // longest run of skipped calls in any video; -1 = not known
   // Of ReportVideo::replayed, over the videos that have it; none = not known.
   std::optional<double> replayed_mean;    // computed calls
   std::optional<double> replayed_agrees;  // share of the calls where replayed and live agree
@@ -204,7 +217,12 @@ struct ReportRow {
 struct ReportDifference {
   double mean = 0;
   Interval ci95;
-  int n = 0;  // videos that have the metric in both rows
+  int n = 0;         // videos that have a number in both rows
+  int a_better = 0;  // videos in which a is better; an identical one is better than any other
+  int b_better = 0;
+  // a is better (+1) or worse (-1) in 97.5 % of the resamples, identical videos counting as
+  // infinitely better, or neither (0).
+  int verdict = 0;
 };
 
 struct ReportComparison {
@@ -226,15 +244,39 @@ struct ReportFront {
   std::string knee;
 };
 
+// A setting of a choice.
+struct ReportOption {
+  std::string row;  // ReportRow::id: the fastest of its policy that keeps the floor, or the nearest
+  std::string policy;
+  bool keeps = false;
+  std::optional<double> worst;         // score of the worst videos; none = all are identical
+  std::optional<Interval> worst_ci95;  // none of a single worst video
+  int videos = 0;                      // that were scored, identical ones included
+  // How many times faster the best option is over the same videos; value 0 = not known, this is
+  // the best one, or it does not keep the floor.
+  ReportSpeedup behind;
+};
+
+// Which setting of a model to use.
+struct ReportChoice {
+  std::string model;   // ReportModel::name
+  std::string metric;  // of the floor
+  double floor = 0;
+  bool of_worst_video = false;  // ReportOption::worst is of one video; else of the worst 5 %
+  // One per policy, the best first: by speed-up where it is known for all settings, else by
+  // computed calls; then the policies that do not keep the floor, the nearest first.
+  std::vector<ReportOption> options;
+};
+
 // The largest threshold of a model and coefficient set that keeps a quality.
 struct ReportDecision {
   std::string model;  // ReportModel::name
   std::string fit;    // ReportFit::name
-  std::string metric = kFloorMetric;
-  double target = 30;  // the quality asked for
-  bool worst = true;   // of the worst 5 % of the videos; false = of the mean
+  std::string metric;
+  double target = 0;  // the quality asked for
+  bool worst = true;  // of the worst 5 % of the videos, below 20 of the worst; false = of the mean
   bool reached = false;
-  double threshold = 0;          // between the measured ones, on a monotone curve
+  double threshold = 0;          // the largest measured one that keeps it
   std::optional<Interval> ci95;  // of the threshold
   std::string row;   // ReportRow::id of the largest measured threshold that keeps it; "" = none
   std::string text;  // one sentence
@@ -271,6 +313,8 @@ struct Report {
   std::vector<ReportFit> fits;
   std::vector<ReportRow> rows;  // uncached first, then by policy and parameter
   std::vector<ReportComparison> comparisons;
+  std::vector<ReportChoice> choices;
+  std::vector<RequirementOutcome> requirements;  // of context.require, for every cached setting
   std::vector<ReportFront> fronts;
   std::vector<ReportDecision> decisions;
   std::vector<Conclusion> conclusions;  // choices come first in each model

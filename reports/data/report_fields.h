@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "datasets/base/archive.h"
+#include "datasets/results_fields.h"
 #include "reports/data/report.h"
 
 namespace teacache {
@@ -105,6 +106,13 @@ void Visit(Archive& json, Interval& value) {
 }
 
 template <typename Archive>
+void Visit(Archive& json, ReportFloor& value) {
+  const ReportFields<Archive> archive{json};
+  archive("metric", value.metric);
+  archive("value", value.value);
+}
+
+template <typename Archive>
 void Visit(Archive& json, ReportContext& value) {
   const ReportFields<Archive> archive{json};
   archive("title", value.title);
@@ -122,7 +130,10 @@ void Visit(Archive& json, ReportContext& value) {
   archive("load_end", value.load_end);
   archive("timed_runs", value.timed_runs);
   archive("scored", value.scored);
-  archive("psnr_floor", value.psnr_floor);
+  archive("floor", value.floor);
+  archive("require", value.require);
+  // Until 0.1.0 the floor was of PSNR.
+  if constexpr (Archive::kReads) archive("psnr_floor", value.floor.value);
   json("libraries", LibrariesJson{value.libraries});
   archive("argv", value.argv);
   archive("fit_prompts", value.fit_prompts);
@@ -175,6 +186,7 @@ void Visit(Archive& json, ReportFit& value) {
   archive("x_range", value.x_range);
   archive("y_range", value.y_range);
   archive("pairs", value.pairs);
+  archive("left_out", value.left_out);
 }
 
 template <typename Archive>
@@ -184,6 +196,8 @@ void Visit(Archive& json, ReportMetric& value) {
   archive("median", value.median);
   archive("std", value.std);
   archive("ci95", value.ci95);
+  archive("capped_mean", value.capped_mean);
+  archive("worst", value.worst);
   archive("p5", value.p5);
   archive("p5_ci95", value.p5_ci95);
   archive("n", value.n);
@@ -295,6 +309,31 @@ void Visit(Archive& json, ReportDifference& value) {
   archive("mean", value.mean);
   archive("ci95", value.ci95);
   archive("n", value.n);
+  archive("a_better", value.a_better);
+  archive("b_better", value.b_better);
+  archive("verdict", value.verdict);
+}
+
+template <typename Archive>
+void Visit(Archive& json, ReportOption& value) {
+  const ReportFields<Archive> archive{json};
+  archive("row", value.row);
+  archive("policy", value.policy);
+  archive("keeps", value.keeps);
+  archive("worst", value.worst);
+  archive("worst_ci95", value.worst_ci95);
+  archive("videos", value.videos);
+  archive("behind", value.behind);
+}
+
+template <typename Archive>
+void Visit(Archive& json, ReportChoice& value) {
+  const ReportFields<Archive> archive{json};
+  archive("model", value.model);
+  archive("metric", value.metric);
+  archive("floor", value.floor);
+  archive("of_worst_video", value.of_worst_video);
+  archive("options", value.options);
 }
 
 template <typename Archive>
@@ -367,6 +406,8 @@ void Visit(Archive& json, Report& value) {
   archive("fits", value.fits);
   archive("rows", value.rows);
   archive("comparisons", value.comparisons);
+  archive("choices", value.choices);
+  archive("requirements", value.requirements);
   archive("fronts", value.fronts);
   archive("decisions", value.decisions);
   json("conclusions", ConclusionsJson{value.conclusions});

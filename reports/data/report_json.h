@@ -8,10 +8,11 @@
 namespace teacache {
 
 // report.json: {"format": "teacache-sweep", "version": 2, "context": {...}, "models": [...],
-// "metrics": [...], "fits": [...], "rows": [...], "comparisons": [...], "conclusions": [...]}, keys
-// named as the members in report.h. What is not known is null (numbers are never NaN or Infinity);
-// a schedule (ReportVideo::computed) is a string with one '1' (computed) or '0' (skipped) per call.
-// `indent` spaces per level; -1 = all in one line.
+// "metrics": [...], "fits": [...], "rows": [...], "comparisons": [...], "choices": [...],
+// "requirements": [...], "conclusions": [...]}, keys named as the members in report.h. What is not
+// known is null (numbers are never NaN or Infinity); a schedule (ReportVideo::computed) is a string
+// with one '1' (computed) or '0' (skipped) per call. `indent` spaces per level; -1 = all in one
+// line.
 std::string ReportJson(const Report& report, int indent = 1);
 
 // Reads what ReportJson writes. Missing fields keep their defaults; a wrong format, a newer

@@ -9,35 +9,27 @@
 namespace teacache {
 
 // Which setting of a model to use: every policy at its fastest setting whose worst videos keep
-// context.psnr_floor. Rows are summarized already; pointers are into the report.
+// context.floor. Rows are summarized already.
 
-// PSNR of the worst videos: of 20 and more the 5th percentile, of fewer the worst one. Infinite
-// where every video is identical to the uncached one; NaN where none was scored.
-double WorstPsnr(const ReportRow& row);
+// The score of the worst videos: of 20 and more the 5th percentile (the 95th where lower is
+// better), of fewer the worst one. Of videos that are all identical to the uncached ones the
+// metric's best value; NaN where none was scored.
+double WorstScore(const ReportRow& row, const MetricInfo& metric);
 
-// Whether WorstPsnr is of the worst video.
-bool IsOfWorstVideo(const ReportRow& row);
+// "psnr=30", or a number in dB of PSNR. Throws UserError for anything else.
+ReportFloor ParseFloor(const std::string& text);
+// Throws UserError where the floor is not finite.
+void CheckFloor(const ReportFloor& floor);
 
-struct SettingOption {
-  const ReportRow* row = nullptr;
-  // Whether the row keeps the floor. Where no setting of a policy does, its row is the one that
-  // comes nearest.
-  bool keeps = false;
-  double worst = std::numeric_limits<double>::quiet_NaN();  // WorstPsnr
-  // How many times faster the best option is over the same videos (PairedSpeedup); value 0 = not
-  // known, or this is the best one.
-  ReportSpeedup behind;
-};
+// The choice of each model of which any cached setting was scored.
+std::vector<ReportChoice> ChooseSettings(const Report& report);
 
-struct SettingChoice {
-  // The best first: by speed-up where it is known for all, else by computed calls; then the
-  // policies that do not keep the floor, the nearest first.
-  std::vector<SettingOption> options;
+// The choice of `model`, or nullptr.
+const ReportChoice* FindChoice(const Report& report, const std::string& model);
 
-  const SettingOption* best() const;      // nullptr = no setting keeps the floor
-  const SettingOption* teacache() const;  // TeaCache's, if it keeps the floor; else nullptr
-};
-
-SettingChoice ChooseSetting(const Report& report, const std::string& model);
+// The best option; nullptr = no setting keeps the floor.
+const ReportOption* BestOption(const ReportChoice& choice);
+// TeaCache's, if it keeps the floor; else nullptr.
+const ReportOption* TeaCacheOption(const ReportChoice& choice);
 
 }  // namespace teacache

@@ -131,9 +131,9 @@ bool EqualCost(const ReportComparison& comparison) {
 std::string BaselineThere(const Report& report, const ReportRow& row, const std::string& policy) {
   const ReportComparison* comparison = FindComparison(report, row.id, policy);
   const ReportDifference* difference =
-      comparison ? Find(comparison->differences, kFloorMetric) : nullptr;
+      comparison ? Find(comparison->differences, report.context.floor.metric) : nullptr;
   if (!difference) return "";
-  const MetricInfo metric = MetricOf(report, kFloorMetric);
+  const MetricInfo metric = MetricOf(report, report.context.floor.metric);
   const int digits = SentenceDigits(metric);
   const int verdict = Verdict(report, *comparison);
   return fmt::format(" {} at {} {} (TeaCache − {}: {}{}, {} to {}).",
@@ -163,24 +163,19 @@ std::vector<std::string> Baselines(const Report& report, const ReportModel& mode
   return policies;
 }
 
+// How sure the choice of `row`, a TeaCache setting, is.
 std::string LimitText(const Report& report, const ReportRow& row) {
   for (const ReportDecision& decision : report.decisions) {
-    if (decision.model != row.model || decision.fit != row.fit || !decision.reached ||
-        !decision.ci95) {
+    if (decision.row != row.id || !decision.ci95 || decision.ci95->lo == decision.ci95->hi) {
       continue;
     }
-    // Of a single threshold nothing lies between.
-    if (decision.ci95->lo == decision.ci95->hi) return "";
-    return fmt::format(" Between the measured thresholds the limit lies at {} ({}–{}).",
-                       Short(decision.threshold),
-                       Short(decision.ci95->lo),
-                       Short(decision.ci95->hi));
+    return fmt::format(
+        " With other videos of this kind, another threshold could be the largest that keeps it: "
+        "{} to {} (95 %).",
+        Short(decision.ci95->lo),
+        Short(decision.ci95->hi));
   }
   return "";
-}
-
-std::string WorstWords(const ReportRow& row) {
-  return IsOfWorstVideo(row) ? "the worst video" : "the worst 5 % of the videos";
 }
 
 std::string FasterWords(const ReportRow& row) {
@@ -188,82 +183,90 @@ std::string FasterWords(const ReportRow& row) {
                                      : "how much faster is not known for want of times";
 }
 
-std::string Headline(const Report& report, const SettingOption& best) {
-  const ReportRow& row = *best.row;
-  const MetricInfo metric = MetricOf(report, kFloorMetric);
-  const ReportMetric& pooled = row.scores.at(kFloorMetric);
+// "keeps the worst video at 30 dB or more".
+std::string FloorWords(const ReportChoice& choice, const MetricInfo& metric) {
+  return fmt::format("keeps {} at {}{} or {}",
+                     choice.of_worst_video ? "the worst video" : "the worst 5 % of the videos",
+                     Short(choice.floor),
+                     SentenceUnit(metric),
+                     metric.higher_is_better ? "more" : "less");
+}
+
+std::string Headline(const Report& report, const ReportChoice& choice) {
+  const ReportOption& best = choice.options.front();
+  const ReportRow& row = *FindRow(report, best.row);
+  const MetricInfo metric = MetricOf(report, choice.metric);
   return fmt::format(
-      "{} is the {} that keeps {} at {}{} or more: {}, {}, {} {} on average over {}.",
+      "{} is the {} that {}: {}, {}, {} over {}.",
       Capital(RowLabel(row)),
       row.speedup_total.value > 0 ? "fastest setting" : "setting with the fewest computed calls",
-      WorstWords(row),
-      Short(report.context.psnr_floor),
-      SentenceUnit(metric),
+      FloorWords(choice, metric),
       FasterWords(row),
       row.calls > 0 ? fmt::format("{} of {} calls computed", Fixed(row.computed_mean, 1), row.calls)
                     : "how many calls were computed is not known",
-      metric.label,
-      MetricText(&pooled, SentenceDigits(metric), SentenceUnit(metric)),
-      Plural(pooled.n, "video"));
+      WorstText(best, metric),
+      Plural(best.videos, "video"));
 }
 
 // How the best option stands against `other`, which keeps the floor too.
-std::string LeadWords(const SettingOption& best, const SettingOption& other) {
+std::string LeadWords(const ReportRow& best, const ReportOption& other) {
   if (!(other.behind.value > 0)) return "";
   const bool clear = other.behind.ci95 && other.behind.ci95->lo > 1;
+  if (!clear && Fixed(other.behind.value, 2) == "1.00") return "; both are equally fast";
   return fmt::format("; {} is {} faster than that, {}",
-                     RowLabel(*best.row),
+                     RowLabel(best),
                      SpeedupText(other.behind),
                      clear ? "beyond the interval" : "which is no clear difference");
 }
 
 // TeaCache's fastest setting beside a better one of another policy, or the next policy beside
 // TeaCache's.
-std::string OtherWords(const SettingChoice& choice) {
-  const SettingOption& best = *choice.best();
-  const SettingOption* teacache = choice.teacache();
-  if (!teacache) return "No TeaCache setting keeps it.";
-  if (teacache == &best) {
+std::string OtherWords(const Report& report, const ReportChoice& choice) {
+  const ReportRow& best = *FindRow(report, choice.options.front().row);
+  const ReportOption* other = TeaCacheOption(choice);
+  if (!other) return "No TeaCache setting keeps it.";
+  const bool is_best = other == &choice.options.front();
+  if (is_best) {
     if (choice.options.size() < 2) return "";
-    const SettingOption& next = choice.options[1];
-    if (!next.keeps) return "No other policy keeps it.";
-    return fmt::format(
-        "Next is {}, {}{}.", RowLabel(*next.row), FasterWords(*next.row), LeadWords(best, next));
+    other = &choice.options[1];
+    if (!other->keeps) return "No other policy keeps it.";
   }
-  return fmt::format("TeaCache's fastest such setting is {}, {}{}.",
-                     RowLabel(*teacache->row),
-                     FasterWords(*teacache->row),
-                     LeadWords(best, *teacache));
+  const ReportRow& row = *FindRow(report, other->row);
+  return fmt::format("{} {}, {}{}.",
+                     is_best ? "Next is" : "TeaCache's fastest such setting is",
+                     RowLabel(row),
+                     FasterWords(row),
+                     LeadWords(best, *other));
 }
 
 // The choice of `model`; without headline where no setting was scored.
 Conclusion Choice(const Report& report, const ReportModel& model) {
   Conclusion conclusion{ConclusionKind::kChoice, model.name, "", ""};
-  const SettingChoice choice = ChooseSetting(report, model.name);
-  if (choice.options.empty()) return conclusion;
-  if (!choice.best()) {
-    conclusion.headline =
-        fmt::format("No setting keeps {} at {}{} or more; choose from the curves below.",
-                    WorstWords(*choice.options.front().row),
-                    Short(report.context.psnr_floor),
-                    SentenceUnit(MetricOf(report, kFloorMetric)));
+  const ReportChoice* choice = FindChoice(report, model.name);
+  if (!choice) return conclusion;
+  const MetricInfo metric = MetricOf(report, choice->metric);
+  if (!BestOption(*choice)) {
+    conclusion.headline = fmt::format("No setting {}; the nearest is {} with {}.",
+                                      FloorWords(*choice, metric),
+                                      RowLabel(*FindRow(report, choice->options.front().row)),
+                                      WorstText(choice->options.front(), metric));
     return conclusion;
   }
-  conclusion.headline = Headline(report, *choice.best());
-  conclusion.text = OtherWords(choice);
-  if (const SettingOption* teacache = choice.teacache()) {
+  conclusion.headline = Headline(report, *choice);
+  conclusion.text = OtherWords(report, *choice);
+  if (const ReportOption* teacache = TeaCacheOption(*choice)) {
+    const ReportRow& row = *FindRow(report, teacache->row);
     for (const std::string& policy : Baselines(report, model)) {
-      conclusion.text += BaselineThere(report, *teacache->row, policy);
+      conclusion.text += BaselineThere(report, row, policy);
     }
-    // The curve between the thresholds is of the worst 5 %.
-    if (!IsOfWorstVideo(*teacache->row)) conclusion.text += LimitText(report, *teacache->row);
+    conclusion.text += LimitText(report, row);
   }
   if (conclusion.text.starts_with(" ")) conclusion.text.erase(0, 1);
   return conclusion;
 }
 
 std::string FrontSentence(const Report& report, const ReportModel& model) {
-  const MetricInfo metric = MetricOf(report, kFloorMetric);
+  const MetricInfo metric = MetricOf(report, report.context.floor.metric);
   for (const ReportFront& front : report.fronts) {
     if (front.model != model.name || front.metric != metric.name || front.rows.size() < 2) continue;
     std::vector<std::string> policies;
@@ -311,7 +314,7 @@ std::string ReplaySentence(const Report& report, const ReportModel& model) {
   }
   return fmt::format(
       "Schedules replayed from uncached runs differ from the live ones, since skipped calls change "
-      "the signal after them: at threshold {} {} % of the calls agree ({} computed replayed, {} "
+      "the signal after them: at threshold {}, {} % of the calls agree ({} computed replayed, {} "
       "live){}.",
       Short(*worst->threshold),
       Fixed(100 * *worst->replayed_agrees, 0),
@@ -351,8 +354,7 @@ std::string SignalSentence(const ReportFit& fit) {
   if (!fit.source.empty() && *fit.r2 < 0) {
     return fmt::format(
         "The {} coefficients ({}) were fitted elsewhere and do not describe the pairs recorded "
-        "here: "
-        "a constant would be nearer (R² below 0).",
+        "here: a constant would be nearer (R² below 0).",
         fit.name,
         fit.source);
   }
@@ -414,6 +416,12 @@ std::string AdherenceSentence(const Report& report, const ReportModel& model) {
     if (IsTeaCache(row) && (!worst || MeanShare(row) < MeanShare(*worst))) worst = &row;
   }
   if (!uncached || !worst) return "";
+  if (MeanShare(*worst) >= MeanShare(*uncached)) {
+    return fmt::format(
+        "The uncached videos show what the prompt asks for in {} % of the judged properties, and no "
+        "TeaCache setting shows less.",
+        Fixed(100 * MeanShare(*uncached), 0));
+  }
   return fmt::format(
       "The uncached videos show what the prompt asks for in {} % of the judged properties; the "
       "lowest "
@@ -477,10 +485,7 @@ std::string FailureSentence(const Report& report) {
 
 int Verdict(const Report& report, const ReportComparison& comparison) {
   const MetricInfo* metric = DecidingMetric(report, comparison);
-  if (!metric) return 0;
-  const Interval& interval = comparison.differences.at(metric->name).ci95;
-  const int sign = interval.lo > 0 ? 1 : interval.hi < 0 ? -1 : 0;
-  return metric->higher_is_better ? sign : -sign;
+  return metric ? comparison.differences.at(metric->name).verdict : 0;
 }
 
 std::vector<Conclusion> DrawConclusions(const Report& report) {
@@ -505,9 +510,9 @@ std::vector<Conclusion> DrawConclusions(const Report& report) {
       }
     }
     add(ConclusionKind::kFront, name, FrontSentence(report, model));
-    const SettingChoice chosen = ChooseSetting(report, name);
-    if (const SettingOption* teacache = chosen.teacache()) {
-      add(ConclusionKind::kOverhead, name, OverheadSentence(*teacache->row));
+    const ReportChoice* chosen = FindChoice(report, name);
+    if (const ReportOption* teacache = chosen ? TeaCacheOption(*chosen) : nullptr) {
+      add(ConclusionKind::kOverhead, name, OverheadSentence(*FindRow(report, teacache->row)));
     }
     for (const ReportFit& fit : report.fits) {
       if (fit.model == name) add(ConclusionKind::kSignal, name, SignalSentence(fit));

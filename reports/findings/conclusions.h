@@ -8,7 +8,7 @@
 namespace teacache {
 
 // What a report shows, in sentences for people; the choice of each model comes first: the fastest
-// setting of all policies that keeps context.psnr_floor (choices.h), and TeaCache's beside it.
+// setting of all policies that keeps context.floor (choices.h), and TeaCache's beside it.
 // Differences between TeaCache and a baseline count only beyond the 95 % interval of
 // report.comparisons; where the baseline is as good or better the sentence says so. Every number in
 // a sentence is one of the report's.

@@ -71,11 +71,11 @@ int KneeOf(const std::vector<Point>& front) {
 
 using VideoKey = std::pair<int, int64_t>;  // prompt, seed
 
-std::map<VideoKey, double> FloorMetricByVideo(const ReportRow& row) {
+std::map<VideoKey, double> ScoreByVideo(const ReportRow& row, const std::string& metric) {
   std::map<VideoKey, double> values;
   for (const ReportVideo& video : row.videos) {
     if (!video.error.empty()) continue;
-    if (const double* score = Find(video.scores, kFloorMetric)) {
+    if (const double* score = Find(video.scores, metric)) {
       values[{video.prompt, video.seed}] = *score;
     } else if (video.identical) {
       values[{video.prompt, video.seed}] = kPerfect;
@@ -84,9 +84,10 @@ std::map<VideoKey, double> FloorMetricByVideo(const ReportRow& row) {
   return values;
 }
 
-std::vector<QualityPoint> CommonPoints(const std::vector<const ReportRow*>& rows) {
+std::vector<QualityPoint> CommonPoints(const std::vector<const ReportRow*>& rows,
+                                       const std::string& metric) {
   std::vector<std::map<VideoKey, double>> values;
-  for (const ReportRow* row : rows) values.push_back(FloorMetricByVideo(*row));
+  for (const ReportRow* row : rows) values.push_back(ScoreByVideo(*row, metric));
   std::vector<QualityPoint> points;
   for (size_t r = 0; r < rows.size(); ++r) points.push_back({*rows[r]->threshold, {}});
   for (const auto& [key, unused] : values.front()) {
@@ -101,29 +102,31 @@ std::vector<QualityPoint> CommonPoints(const std::vector<const ReportRow*>& rows
 ReportDecision Decide(const Report& report,
                       const ReportModel& model,
                       const std::string& fit,
-                      double psnr_floor) {
+                      const ReportFloor& floor) {
   ReportDecision decision;
   decision.model = model.name;
   decision.fit = fit;
-  decision.target = psnr_floor;
+  decision.metric = floor.metric;
+  decision.target = floor.value;
   std::vector<const ReportRow*> rows;
   std::set<double> thresholds;
   for (const ReportRow& row : report.rows) {
     if (row.model != model.name || row.policy != "teacache" || row.fit != fit || !row.threshold) {
       continue;
     }
-    if (!row.scores.contains(kFloorMetric) || !thresholds.insert(*row.threshold).second) continue;
+    if (!row.scores.contains(floor.metric) || !thresholds.insert(*row.threshold).second) continue;
     rows.push_back(&row);
   }
   if (rows.empty()) return decision;
   std::ranges::sort(rows, {}, [](const ReportRow* row) { return *row->threshold; });
-  const std::vector<QualityPoint> points = CommonPoints(rows);
+  const std::vector<QualityPoint> points = CommonPoints(rows, floor.metric);
   if (points.front().values.empty()) {
     decision.text = "The thresholds have no scored video in common, so none can be chosen.";
     return decision;
   }
+  const bool higher = MetricOf(report, floor.metric).higher_is_better;
   const QualityChoice choice =
-      ChooseThresholdForQuality(points, {kFloorMetric, psnr_floor, /*worst=*/true});
+      ChooseThresholdForQuality(points, {floor.metric, floor.value, /*worst=*/true, higher});
   decision.reached = choice.reached;
   decision.threshold = choice.threshold;
   if (choice.reached) {
@@ -168,21 +171,35 @@ std::vector<ReportFront> ParetoFronts(const Report& report) {
   return fronts;
 }
 
-std::vector<ReportDecision> ChooseThresholds(const Report& report, double psnr_floor) {
+std::vector<ReportDecision> ChooseThresholds(const Report& report, const ReportFloor& floor) {
   std::vector<ReportDecision> decisions;
   for (const ReportModel& model : report.models) {
     std::vector<std::string> fits;
     for (const ReportRow& row : report.rows) {
       if (row.model == model.name && row.policy == "teacache" && row.threshold &&
-          row.scores.contains(kFloorMetric) && std::ranges::find(fits, row.fit) == fits.end()) {
+          row.scores.contains(floor.metric) && std::ranges::find(fits, row.fit) == fits.end()) {
         fits.push_back(row.fit);
       }
     }
     for (const std::string& fit : fits) {
-      decisions.push_back(Decide(report, model, fit, psnr_floor));
+      decisions.push_back(Decide(report, model, fit, floor));
     }
   }
   return decisions;
+}
+
+bool TellsApart(const Report& report, const std::string& model, const MetricInfo& metric) {
+  double last_lo = -kPerfect;
+  double first_hi = kPerfect;
+  int rows = 0;
+  for (const ReportRow& row : report.rows) {
+    const ReportMetric* pooled = Find(row.scores, metric.name);
+    if (row.model != model || row.policy == "none" || !pooled || !pooled->ci95) continue;
+    last_lo = std::max(last_lo, pooled->ci95->lo);
+    first_hi = std::min(first_hi, pooled->ci95->hi);
+    ++rows;
+  }
+  return rows < 2 || last_lo > first_hi;
 }
 
 }  // namespace teacache

@@ -18,9 +18,12 @@ ReportFront ParetoFront(const Report& report, const std::string& model, const st
 // The fronts of all models and metrics against the uncached videos that have at least one row.
 std::vector<ReportFront> ParetoFronts(const Report& report);
 
-// For every model and coefficient set: the largest threshold whose worst 5 % of the videos keep
-// `psnr_floor` dB, by isotonic regression over the thresholds of the videos that all of them have
-// (ChooseThresholdForQuality).
-std::vector<ReportDecision> ChooseThresholds(const Report& report, double psnr_floor);
+// For every model and coefficient set: the largest threshold whose worst videos keep `floor`, as
+// all smaller ones do, over the videos that all of them have (ChooseThresholdForQuality).
+std::vector<ReportDecision> ChooseThresholds(const Report& report, const ReportFloor& floor);
+
+// Whether the metric tells the cached settings of `model` apart: the intervals of their means have
+// no point in common. Of fewer than two settings with an interval also true: nothing is known.
+bool TellsApart(const Report& report, const std::string& model, const MetricInfo& metric);
 
 }  // namespace teacache

@@ -44,6 +44,27 @@ std::string MetricText(const ReportMetric* metric, int digits, std::string_view 
   return text;
 }
 
+std::string MeanText(const ReportMetric& metric, int digits, std::string_view unit) {
+  const std::string text = MetricText(&metric, digits, unit);
+  if (!metric.capped_mean) return text;
+  return fmt::format("{} over {}; {} over {} with identical ones as 100",
+                     text,
+                     metric.n,
+                     Fixed(metric.capped_mean, digits) + std::string(unit),
+                     metric.n + metric.identical);
+}
+
+std::string WorstText(const ReportOption& option, const MetricInfo& metric) {
+  if (!option.worst) return "identical";
+  const int digits = SentenceDigits(metric);
+  std::string text = Fixed(option.worst, digits) + SentenceUnit(metric);
+  if (option.worst_ci95) {
+    text += fmt::format(
+        " ({}–{})", Fixed(option.worst_ci95->lo, digits), Fixed(option.worst_ci95->hi, digits));
+  }
+  return text;
+}
+
 std::string SentenceUnit(const MetricInfo& metric) {
   return " " + (metric.unit.empty() ? metric.label : metric.unit);
 }

@@ -27,6 +27,13 @@ std::string Short(double value);
 // nothing was measured (also nullptr). `unit` follows the mean: "38.2 dB (37.1–39.4)".
 std::string MetricText(const ReportMetric* metric, int digits, std::string_view unit = "");
 
+// The mean as MetricText; where videos are identical also over how many it is, and the mean with
+// those as 100 dB: "45.9 (44.1–47.2) over 5; 54.9 over 6 with identical ones as 100".
+std::string MeanText(const ReportMetric& metric, int digits, std::string_view unit = "");
+
+// "31.2 dB" of the worst videos, with the interval of the worst 5 %, or "identical".
+std::string WorstText(const ReportOption& option, const MetricInfo& metric);
+
 // In sentences: " dB" or, of a metric without unit, " SSIM"; and a decimal less than in tables
 // where a unit says how large the value is.
 std::string SentenceUnit(const MetricInfo& metric);

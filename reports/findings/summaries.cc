@@ -12,12 +12,15 @@
 #include <utility>
 #include <vector>
 
+#include "calib/replay/worst_share.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
 #include "metrics/pooling.h"
 #include "reports/data/report_json.h"
+#include "reports/findings/choices.h"
 #include "reports/findings/conclusions.h"
 #include "reports/findings/decisions.h"
+#include "reports/findings/gate.h"
 #include "reports/findings/labels.h"
 #include "reports/findings/notes.h"
 
@@ -51,26 +54,34 @@ std::string_view StemOf(const ReportVideo& video) {
 }
 
 ReportMetric Pool(const std::vector<double>& values, const PoolingOptions& options) {
+  constexpr double kCap = 100;  // dB of an identical frame in TeaCache's script
   const MetricSummary summary = Summarize(values, {}, options);
-  ReportMetric metric{IfFinite(summary.mean),
-                      IfFinite(summary.median),
-                      IfFinite(summary.std),
-                      summary.ci95,
-                      IfFinite(summary.p5),
-                      std::nullopt,
-                      static_cast<int>(summary.n),
-                      static_cast<int>(summary.identical)};
-  metric.p5_ci95 = BootstrapPercentile(Finite(values),
-                                       options.higher_is_better ? 0.05 : 0.95,
-                                       options.bootstrap_samples,
-                                       options.seed);
+  ReportMetric metric;
+  metric.mean = IfFinite(summary.mean);
+  metric.median = IfFinite(summary.median);
+  metric.std = IfFinite(summary.std);
+  metric.ci95 = summary.ci95;
+  metric.worst = IfFinite(options.higher_is_better ? summary.min : summary.max);
+  metric.n = static_cast<int>(summary.n);
+  metric.identical = static_cast<int>(summary.identical);
+  if (metric.mean && metric.identical > 0) {
+    metric.capped_mean =
+        (*metric.mean * metric.n + kCap * metric.identical) / static_cast<double>(values.size());
+  }
+  if (values.size() >= kFewestForWorstShare) {
+    metric.p5 = IfFinite(summary.p5);
+    metric.p5_ci95 = BootstrapPercentile(Finite(values),
+                                         options.higher_is_better ? 0.05 : 0.95,
+                                         options.bootstrap_samples,
+                                         options.seed);
+  }
   return metric;
 }
 
 void SummarizeCalls(ReportRow* row) {
   row->computed_min = row->calls;
   row->computed_max = 0;
-  row->longest_skip = 0;
+  row->longest_skip = -1;
   int64_t sum = 0;
   int64_t videos = 0;
   for (const ReportVideo& video : row->videos) {
@@ -282,18 +293,53 @@ ReportSpeedup SummarizeSpeedup(const ReportRow& uncached,
           BootstrapPercentile(videos, 0.5, options.bootstrap_samples, options.seed)};
 }
 
+// Whether the mean of `gains` is above (+1) or below (-1) zero in 97.5 % of the resamples. An
+// infinite gain, of an identical video over another, outweighs every finite one; one on each side
+// decide nothing.
+int VerdictOf(const std::vector<double>& gains, const PoolingOptions& options) {
+  int above = 0;
+  int below = 0;
+  Resampler random(options.seed);
+  for (int sample = 0; sample < options.bootstrap_samples && gains.size() > 1; ++sample) {
+    double sum = 0;  // NaN with infinite gains on both sides
+    for (size_t i = 0; i < gains.size(); ++i) sum += gains[random.Below(gains.size())];
+    above += sum > 0 ? 1 : 0;
+    below += sum < 0 ? 1 : 0;
+  }
+  const double enough = 0.975 * options.bootstrap_samples;
+  return above > enough ? 1 : below > enough ? -1 : 0;
+}
+
+// What each video of `a` gains over the same one of `b`; of two identical ones nothing.
+std::vector<double> Gains(const std::vector<double>& a,
+                          const std::vector<double>& b,
+                          bool higher_is_better) {
+  std::vector<double> gains;
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (std::isnan(a[i]) || std::isnan(b[i])) continue;
+    const double gain = a[i] == b[i] ? 0 : a[i] - b[i];
+    gains.push_back(higher_is_better ? gain : -gain);
+  }
+  return gains;
+}
+
 std::optional<ReportDifference> Difference(const ReportRow& a,
                                            const ReportRow& b,
                                            const MetricInfo& metric,
                                            PoolingOptions options) {
   const auto [left, right] = Paired(a, b, [&metric](const ReportVideo& video) {
     const double* score = Find(video.scores, metric.name);
-    return score ? *score : kNone;
+    return score ? *score : video.identical && std::isinf(metric.best) ? metric.best : kNone;
   });
   options.higher_is_better = metric.higher_is_better;
   const PairedDifference difference = ComparePaired(left, right, options);
   if (!difference.ci95) return std::nullopt;
-  return ReportDifference{difference.mean, *difference.ci95, static_cast<int>(difference.n)};
+  return ReportDifference{difference.mean,
+                          *difference.ci95,
+                          static_cast<int>(difference.n),
+                          static_cast<int>(difference.a_better),
+                          static_cast<int>(difference.b_better),
+                          VerdictOf(Gains(left, right, metric.higher_is_better), options)};
 }
 
 const ReportRow* UncachedRow(const Report& report, const std::string& model) {
@@ -391,7 +437,9 @@ void SummarizeReport(Report* report, const SummaryOptions& given) {
     report->comparisons.push_back(Compare(*report, *by_id.at(row.matches), row, pooling));
   }
   report->fronts = ParetoFronts(*report);
-  report->decisions = ChooseThresholds(*report, report->context.psnr_floor);
+  report->choices = ChooseSettings(*report);
+  report->requirements = CheckReport(*report, ParseRequirements(report->context.require));
+  report->decisions = ChooseThresholds(*report, report->context.floor);
   report->conclusions = DrawConclusions(*report);
 }
 

@@ -12,7 +12,7 @@ struct SummaryOptions {
 };
 
 // Computes everything that follows from the videos of the rows (ReportRow::videos) and from
-// context.psnr_floor, in place:
+// context.floor, in place:
 //   rows         computed_mean/min/max, longest_skip, replayed_..., timings (median and quartiles
 //                over all timed runs), speed-ups, scores where any video has them, adherence,
 //                scene_iou, failed, and notes about all this

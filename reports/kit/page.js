@@ -235,6 +235,7 @@ function csvOfChart(chart) {
   const end = (middle, bars, key, index, sign) =>
     (bars?.[key]?.[index] === null || bars?.[key]?.[index] === undefined ? '' : middle + sign * bars[key][index]);
   for (const trace of chart.plot.data) {
+    if (trace.meta?.band || trace.meta?.ring) continue;
     const idOf = (data) => (Array.isArray(data) ? data.join(' ') : data);
     if (trace.z) {
       trace.z.forEach((line, i) => line.forEach((value, k) => lines.push([trace.name,

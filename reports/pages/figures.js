@@ -51,8 +51,25 @@ function frames(data) {
       line: {color: colorOf('--ink'), width: 2}}]));
 }
 
+const labelHeight = 12;
+
+// Moves the names at the ends of lines apart, in a plot of the height that it will have.
+function spreadLabels({layout}, plot) {
+  const {annotations, margin, yaxis} = layout;
+  if (!annotations || !margin || !yaxis.range) return;
+  const inner = plot.clientHeight - margin.t - margin.b;
+  const [lo, hi] = yaxis.range;
+  const places = annotations.map((label) => ({label, own: (inner * (hi - label.y)) / (hi - lo)})).sort((a, b) => a.own - b.own);
+  let last = -labelHeight;
+  for (const place of places) last = place.at = Math.max(place.own, last + labelHeight);
+  let next = inner + labelHeight / 2;
+  for (const place of places.reverse()) next = place.at = Math.min(place.at, next - labelHeight);
+  for (const {label, own, at} of places) label.yshift = own - at;
+}
+
 function makeFigure(chart) {
   const figure = figureOf(chart);
+  spreadLabels(figure, chart.plot);
   for (const trace of figure.data) {
     if (trace.type === 'heatmap') {
       trace.text = trace.text.map((line, i) => {

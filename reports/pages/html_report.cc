@@ -15,6 +15,7 @@
 #include "reports/charts/figures.h"
 #include "reports/data/report_json.h"
 #include "reports/findings/choices.h"
+#include "reports/findings/decisions.h"
 #include "reports/findings/labels.h"
 #include "reports/kit/html_page.h"
 #include "reports/kit/html_template.h"
@@ -22,6 +23,7 @@
 #include "reports/pages/embedded/report_css.h"
 #include "reports/pages/embedded/report_html.h"
 #include "reports/pages/embedded/report_js.h"
+#include "reports/writers/paper_table.h"
 #include "reports/writers/report_csv.h"
 #include "reports/writers/report_markdown.h"
 
@@ -82,14 +84,16 @@ std::string Videos(const ReportMetric& pooled) {
 }
 
 // A line of the table of policies.
-Json OptionValues(const Report& report, const SettingOption& option, bool is_best) {
-  const ReportRow& row = *option.row;
-  const MetricInfo metric = MetricOf(report, kFloorMetric);
-  const ReportMetric& pooled = row.scores.at(kFloorMetric);
+Json OptionValues(const Report& report, const ReportChoice& choice, const ReportOption& option) {
+  const ReportRow& row = *FindRow(report, option.row);
+  const MetricInfo metric = MetricOf(report, choice.metric);
+  const ReportMetric& pooled = row.scores.at(metric.name);
   const int digits = SentenceDigits(metric);
   const std::string unit = SentenceUnit(metric);
   Json values = {{"id", row.id},
                  {"setting", RowLabel(row)},
+                 {"policy", row.policy},
+                 {"policy_label", PolicyLabel(row.policy)},
                  {"color", ColorOf(report, row)},
                  {"keeps", option.keeps}};
   const bool timed = row.speedup_total.value > 0;
@@ -97,44 +101,115 @@ Json OptionValues(const Report& report, const SettingOption& option, bool is_bes
   values["speedup_interval"] = IntervalText(row.speedup_total.ci95, 2);
   values["calls"] =
       row.calls > 0 ? fmt::format("{} / {}", Fixed(row.computed_mean, 1), row.calls) : "–";
-  values["worst"] = std::isinf(option.worst) ? "identical" : Fixed(option.worst, digits) + unit;
+  values["worst"] = option.worst ? Fixed(option.worst, digits) + unit : "identical";
   values["worst_note"] =
-      option.keeps ? IntervalText(IsOfWorstVideo(row) ? std::nullopt : pooled.p5_ci95, digits)
-                   : "misses the floor";
+      option.keeps ? IntervalText(option.worst_ci95, digits) : "misses the floor";
   values["mean"] = MetricText(&pooled, digits, unit);
   values["videos"] = Videos(pooled);
   const bool compared = option.behind.value > 0;
-  values["behind"] = is_best ? "the best" : compared ? Fixed(option.behind.value, 2) + "×" : "–";
+  values["behind"] = compared                        ? Fixed(option.behind.value, 2) + "×"
+                     : &option == BestOption(choice) ? "the best"
+                                                     : "–";
   const bool clear = option.behind.ci95 && option.behind.ci95->lo > 1;
   values["behind_note"] =
       compared ? IntervalText(option.behind.ci95, 2) + (clear ? "" : " no clear difference") : "";
   return values;
 }
 
+// What a score like the floor means.
+std::string FloorWords(double floor, const MetricInfo& metric) {
+  const std::string text = fmt::format("The floor is {}{}", Short(floor), SentenceUnit(metric));
+  if (metric.unit != "dB") return text + ".";
+  return fmt::format("{}: a pixel is off by about {} of 255 steps (root mean square).",
+                     text,
+                     Short(std::round(2550 * std::pow(10, -floor / 20)) / 10));
+}
+
+// The words of a choice: "worst video", and what they mean.
+Json FloorValues(const Report& report, const ReportChoice& choice) {
+  const MetricInfo metric = MetricOf(report, choice.metric);
+  const std::string worst = choice.of_worst_video ? "worst video" : "worst 5 %";
+  return {
+      {"metric", metric.name},
+      {"metric_label", metric.label},
+      {"worst_label", fmt::format("{}, {}", worst, metric.label)},
+      {"floor_words", FloorWords(choice.floor, metric)},
+      {"worst_words",
+       choice.of_worst_video ? "The worst of the videos, since they are fewer than 20."
+                             : "Of all videos 5 % are worse than this; with its 95 % interval."}};
+}
+
 Json Choices(const Report& report) {
   Json choices = Json::array();
-  const std::string metric = MetricOf(report, kFloorMetric).label;
   for (const Conclusion& conclusion : report.conclusions) {
     if (conclusion.headline.empty()) continue;
-    const SettingChoice choice = ChooseSetting(report, conclusion.model);
+    Json values = {{"headline", OfModel(report, conclusion.model, conclusion.headline)}};
     Json options = Json::array();
-    int videos = 0;
-    bool worst_video = false;
-    for (const SettingOption& option : choice.options) {
-      options.push_back(OptionValues(report, option, &option == choice.best()));
-      const ReportMetric& pooled = option.row->scores.at(kFloorMetric);
-      videos = std::max(videos, pooled.n + pooled.identical);
-      worst_video = worst_video || IsOfWorstVideo(*option.row);
+    if (const ReportChoice* choice = FindChoice(report, conclusion.model)) {
+      values.update(FloorValues(report, *choice));
+      int videos = 0;
+      for (const ReportOption& option : choice->options) {
+        options.push_back(OptionValues(report, *choice, option));
+        videos = std::max(videos, option.videos);
+      }
+      values["video_count"] = fmt::format("{} video{}", videos, videos == 1 ? "" : "s");
     }
-    choices.push_back({{"headline", OfModel(report, conclusion.model, conclusion.headline)},
-                       {"any_options", !options.empty()},
-                       {"options", std::move(options)},
-                       {"worst_label", (worst_video ? "worst video, " : "worst 5 %, ") + metric},
-                       {"mean_label", metric + ", mean"},
-                       {"video_count", fmt::format("{} video{}", videos, videos == 1 ? "" : "s")},
-                       {"text", conclusion.text}});
+    values["any_options"] = !options.empty();
+    values["options"] = std::move(options);
+    choices.push_back(std::move(values));
   }
   return choices;
+}
+
+// What else the choices say.
+Json ChoiceTexts(const Report& report) {
+  Json texts = Json::array();
+  for (const Conclusion& conclusion : report.conclusions) {
+    if (!conclusion.headline.empty() && !conclusion.text.empty()) {
+      texts.push_back(OfModel(report, conclusion.model, conclusion.text));
+    }
+  }
+  return texts;
+}
+
+// Metrics that do not tell the settings of any model apart.
+std::vector<MetricInfo> FoldedMetrics(const Report& report) {
+  std::vector<MetricInfo> folded;
+  for (const MetricInfo& metric : MetricsOf(report)) {
+    const bool tells = std::ranges::any_of(report.models, [&](const ReportModel& model) {
+      return TellsApart(report, model.name, metric);
+    });
+    if (!tells && metric.name != report.context.floor.metric) folded.push_back(metric);
+  }
+  return folded;
+}
+
+Json FoldedSentences(const Report& report) {
+  Json sentences = Json::array();
+  for (const MetricInfo& metric : FoldedMetrics(report)) {
+    std::vector<double> means;
+    for (const ReportRow& row : report.rows) {
+      const ReportMetric* pooled = Find(row.scores, metric.name);
+      if (row.policy != "none" && pooled && pooled->mean) means.push_back(*pooled->mean);
+    }
+    const auto [lo, hi] = std::ranges::minmax(means);
+    sentences.push_back(fmt::format(
+        "{} does not tell the settings apart: their means lie from {} to {}, with overlapping "
+        "intervals. It has no chart and no column here; report.csv has the values.",
+        Capital(metric.label),
+        Fixed(lo, metric.digits),
+        Fixed(hi, metric.digits)));
+  }
+  return sentences;
+}
+
+// What is not met of --require.
+Json Breaches(const Report& report) {
+  Json texts = Json::array();
+  for (const RequirementOutcome& outcome : report.requirements) {
+    if (!outcome.met) texts.push_back(outcome.Text());
+  }
+  return texts;
 }
 
 Json OtherConclusions(const Report& report) {
@@ -163,11 +238,19 @@ std::string Chart(const Figure& figure) {
   return ChartHtml(frame);
 }
 
-// The curves, which share an axis, or the others.
-std::string Charts(const std::vector<Figure>& figures, bool quality) {
+// The charts beside the choice, the curves, which share an axis, and the others.
+enum class ChartGroup { kLead, kCurves, kDetails };
+
+ChartGroup GroupOf(const Figure& figure) {
+  return figure.leads         ? ChartGroup::kLead
+         : figure.shared_axis ? ChartGroup::kCurves
+                              : ChartGroup::kDetails;
+}
+
+std::string Charts(const std::vector<Figure>& figures, ChartGroup group) {
   std::string html;
   for (const Figure& figure : figures) {
-    if (figure.shared_axis == quality) html += Chart(figure);
+    if (GroupOf(figure) == group) html += Chart(figure);
   }
   return html;
 }
@@ -205,7 +288,10 @@ std::string LabelData(const Report& report) {
     rows[row.id] = RowLabel(row);
     policies[row.policy] = PolicyLabel(row.policy);
   }
-  const Json labels = {{"rows", std::move(rows)}, {"policies", std::move(policies)}};
+  Json folded = Json::array();
+  for (const MetricInfo& metric : FoldedMetrics(report)) folded.push_back(metric.name);
+  const Json labels = {
+      {"rows", std::move(rows)}, {"policies", std::move(policies)}, {"folded", std::move(folded)}};
   const std::string json = labels.dump(-1, ' ', false, Json::error_handler_t::replace);
   return Data("label-data", json, json.size() >= kPackedFrom / 10);
 }
@@ -366,7 +452,8 @@ Json Definitions(const Report& report) {
   Json definitions = Json::array();
   for (const MetricInfo& metric : report.metrics) {
     definitions.push_back(
-        {{"label", metric.label},
+        {{"name", metric.name},
+         {"label", metric.label},
          {"better", metric.higher_is_better ? "higher" : "lower"},
          {"definition", metric.definition.empty() ? "." : ": " + metric.definition}});
   }
@@ -387,6 +474,19 @@ Json Axes(const std::vector<Figure>& figures) {
   return axes;
 }
 
+// What the page is.
+std::string About(const Report& report) {
+  std::vector<std::string> models;
+  for (const ReportModel& model : report.models) models.push_back(model.name);
+  if (models.size() == 1) {
+    return fmt::format(
+        "How much faster caches make the model {}, and how much they change its videos.",
+        models.front());
+  }
+  return fmt::format("How much faster caches make {}, and how much they change their videos.",
+                     models.empty() ? "video models" : "the models " + Listed(models));
+}
+
 std::string Body(const Report& report, const std::vector<Figure>& figures) {
   const auto curves = std::ranges::count(figures, true, &Figure::shared_axis);
   size_t videos = 0;
@@ -396,14 +496,23 @@ std::string Body(const Report& report, const std::vector<Figure>& figures) {
                  {"warnings", report.context.warnings},
                  {"axes", Axes(figures)},
                  {"three", curves > 2 && curves != 4},
-                 {"quality_charts", Charts(figures, true)},
-                 {"detail_charts", Charts(figures, false)},
+                 {"lead_charts", Charts(figures, ChartGroup::kLead)},
+                 {"quality_charts", Charts(figures, ChartGroup::kCurves)},
+                 {"detail_charts", Charts(figures, ChartGroup::kDetails)},
                  {"settings", report.rows.size()},
                  {"videos", videos},
                  {"context", HowItRan(report)},
                  {"prompt_lists", PromptLists(report.context)},
                  {"definitions", Definitions(report)}};
-  values["any_conclusions"] = !values["conclusions"].empty();
+  values["texts"] = ChoiceTexts(report);
+  values["folded"] = FoldedSentences(report);
+  values["about"] = About(report);
+  values["breaches"] = Breaches(report);
+  values["any_why"] = !values["texts"].empty() || !values["conclusions"].empty() ||
+                      !report.context.warnings.empty() || !values["breaches"].empty();
+  const ReportFloor& floor = report.context.floor;
+  const ReportChoice none{"", floor.metric, floor.value, true, {}};
+  values.update(FloorValues(report, report.choices.empty() ? none : report.choices.front()));
   values["any_axes"] = !values["axes"].empty();
   AddCaveats(report, &values);
   return FillTemplate(embedded::report_html(), values);
@@ -437,6 +546,7 @@ void WriteReportFiles(const std::string& folder, const Report& report, bool embe
   AtomicWriteFile(folder + "/report.csv", ReportCsv(report));
   AtomicWriteFile(folder + "/videos.csv", VideosCsv(report));
   AtomicWriteFile(folder + "/report.md", ReportMarkdown(report));
+  AtomicWriteFile(folder + "/report.tex", PaperTableLatex(report));
   WriteHtmlReport(folder + "/report.html", report, {.embed_videos_of = embed_videos ? folder : ""});
 }
 

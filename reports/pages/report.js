@@ -26,13 +26,15 @@ function fillVideoPicker() {
 
 const range = (interval, digits) => (interval ? `95 %: ${fixed(interval.lo, digits)} – ${fixed(interval.hi, digits)}` : '');
 
+const countText = (pooled) => (known(pooled.capped_mean) ? 'mean' : `${pooled.n + pooled.identical} video${pooled.n + pooled.identical === 1 ? '' : 's'}`);
+
 function metricTile(metric, row, video) {
   const pooled = metric.pooled(row);
   if (!pooled) return null;
   const mean = known(pooled.mean) ? `${fixed(pooled.mean, metric.digits)}${metric.unit}` : pooled.identical > 0 ? 'identical' : '–';
   const own = known(metric.of(video)) ? `this video ${fixed(metric.of(video), metric.digits)}` :
     video.identical ? 'this video identical' : '';
-  return [metric.label, mean, [range(pooled.ci95, metric.digits), own].filter(Boolean).join(', ')];
+  return [metric.label, metric.name, mean, [range(pooled.ci95, metric.digits), countText(pooled) + cappedWords(metric, pooled), own].filter(Boolean).join(', ')];
 }
 
 const verdictWord = (verdict) => (verdict > 0 ? 'better' : verdict < 0 ? 'worse' : 'no clear difference');
@@ -41,7 +43,7 @@ function comparisonTiles(row) {
   return report.comparisons.filter((comparison) => comparison.a === row.id && decidingDifference(comparison)).map((comparison) => {
     const baseline = rowById.get(comparison.b);
     const [{digits, unit, label}, {mean, ci95}] = decidingDifference(comparison);
-    return [`against ${baseline ? policyName(baseline) : comparison.b}`, `${signed(mean, digits)}${unit || ` ${label}`}`,
+    return [`against ${baseline ? policyName(baseline) : comparison.b}`, baseline?.policy, `${signed(mean, digits)}${unit || ` ${label}`}`,
       `${verdictWord(comparison.verdict)}, 95 %: ${signed(ci95.lo, digits)} to ${signed(ci95.hi, digits)}`];
   });
 }
@@ -50,14 +52,14 @@ function showTiles() {
   const {row} = state;
   const video = videoOf(row, state.video) || {};
   const tiles = [
-    ['speed-up, end to end', speedupText(row.speedup_total), range(row.speedup_total.ci95, 2)],
-    row.calls > 0 && ['computed calls', `${fixed(row.computed_mean, 1)} of ${row.calls}`,
-      `longest skip ${row.longest_skip}${video.computed ? `, this video ${computedCalls(video)}` : ''}`],
-    ...metrics.map((metric) => metricTile(metric, row, video)),
+    ['speed-up, end to end', 'speed-up', speedupText(row.speedup_total), range(row.speedup_total.ci95, 2)],
+    row.calls > 0 && ['computed calls', 'call', `${fixed(row.computed_mean, 1)} of ${row.calls}`,
+      [skipWords(row).slice(2), video.computed ? `this video ${computedCalls(video)}` : ''].filter(Boolean).join(', ')],
+    ...shownMetrics.map((metric) => metricTile(metric, row, video)),
     ...comparisonTiles(row),
   ].filter(Boolean);
-  byId('tiles').replaceChildren(...tiles.map(([name, value, more]) => element('div', {},
-    element('dt', {textContent: name}), ' ', element('dd', {}, value, ' ', element('small', {textContent: more})))));
+  byId('tiles').replaceChildren(...tiles.map(([name, term, value, more]) => element('div', {},
+    element('dt', {}, entryOf(term) ? termButton(name, term) : name), ' ', element('dd', {}, value, ' ', element('small', {textContent: more})))));
   byId('row-notes').replaceChildren(...(row.notes || []).map((note) => element('p', {className: 'warning', textContent: note})));
 }
 
@@ -91,9 +93,11 @@ function showLinkNote() {
     `The address asks for ${unknown.join(' and ')}, which this report does not have; shown is ${labelOf(state.row)}.` : '';
 }
 
-for (const line of document.querySelectorAll('.choice tr[data-row]')) {
-  line.addEventListener('click', () => choose(rowById.get(line.dataset.row)));
+const choiceLines = [...document.querySelectorAll('.choice tr[data-row]')];
+for (const line of choiceLines) {
+  line.addEventListener('click', (event) => { if (!event.target.closest('.term')) choose(rowById.get(line.dataset.row)); });
 }
+watchers.push(() => choiceLines.forEach((line) => line.classList.toggle('selected', line.dataset.row === state.row.id)));
 
 watchers.unshift(showPickers);
 fillSettingPicker();
@@ -102,7 +106,7 @@ if (start) {
   select(start, firstVideo(start));
   showLinkNote();
 }
-if (!rows.some((row) => row.policy !== 'none')) byId('player').hidden = true;
+if (!rows.some((row) => row.policy !== 'none')) byId('player').hidden = byId('selected').hidden = true;
 showTable('settings');
 // The address may be changed by hand or by a link.
 addEventListener('hashchange', () => {

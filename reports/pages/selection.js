@@ -38,6 +38,8 @@ const videoLabelOf = (video) => `${video.prompt + 1}. ${promptOf(video)}${severa
 const metrics = report.metrics.map(({name, label, unit, digits, best, higher_is_better: up}) => ({name, label, digits, up,
   unit: unit ? ` ${unit}` : '', unbounded: best === null,
   pooled: (row) => row.scores[name], of: (video) => video.scores?.[name]})).filter((metric) => rows.some((row) => metric.pooled(row)));
+// Those that tell the settings apart, and the floor's.
+const shownMetrics = metrics.filter(({name}) => !labels.folded.includes(name));
 
 // What TeaCache and its baselines are compared by: [metric, difference of the comparison].
 function decidingDifference(comparison) {
@@ -47,11 +49,18 @@ function decidingDifference(comparison) {
 
 const bracket = (interval, digits) => (interval ? `(${fixed(interval.lo, digits)}–${fixed(interval.hi, digits)})` : '');
 
+// Over how many videos a mean is where others are identical, and the mean with those as 100 dB.
+function cappedWords(metric, pooled) {
+  if (!known(pooled.capped_mean)) return '';
+  return ` over ${pooled.n}; ${fixed(pooled.capped_mean, metric.digits)} over ${pooled.n + pooled.identical} with identical ones as 100`;
+}
+
 function meanText(metric, row) {
   const pooled = metric.pooled(row);
   if (!pooled) return '–';
   if (!known(pooled.mean)) return pooled.identical > 0 ? 'identical' : '–';
-  return `${fixed(pooled.mean, metric.digits)}${metric.unit} ${bracket(pooled.ci95, metric.digits)}`.trim();
+  const text = `${fixed(pooled.mean, metric.digits)}${metric.unit} ${bracket(pooled.ci95, metric.digits)}`.trim();
+  return `${text}${cappedWords(metric, pooled)}`;
 }
 
 // 0 = not known, as there are no times.
@@ -62,11 +71,13 @@ const computedCalls = (video) => (video.computed ? [...video.computed].filter((c
 
 // ---------------------------------------------------------------- hovering
 
+const skipWords = (row) => (row.longest_skip >= 0 ? `, longest skip ${row.longest_skip}` : '');
+
 function rowHover(row) {
   const lines = [`<b>${escapeHtml(labelOf(row))}</b>`,
-    ...(row.calls ? [`${fixed(row.computed_mean, 1)} of ${row.calls} calls computed, longest skip ${row.longest_skip}`] : []),
+    ...(row.calls ? [`${fixed(row.computed_mean, 1)} of ${row.calls} calls computed${skipWords(row)}`] : []),
     `speed-up ${speedupText(row.speedup_total)} ${bracket(row.speedup_total.ci95, 2)}`,
-    ...metrics.filter((metric) => metric.pooled(row)).map((metric) => `${escapeHtml(metric.label)} ${meanText(metric, row)}`)];
+    ...shownMetrics.filter((metric) => metric.pooled(row)).map((metric) => `${escapeHtml(metric.label)} ${meanText(metric, row)}`)];
   if (row.failed) lines.push(`${row.failed} of ${row.videos.length} videos failed or missing`);
   return lines.join('<br>');
 }

@@ -14,13 +14,16 @@ function metricColumns(metric) {
   const value = (row) => (pooled(row)?.mean ?? (pooled(row)?.identical > 0 ? Infinity : null));
   const columns = [number(name, value,
     (row) => (known(pooled(row)?.mean) ? fixed(pooled(row).mean, metric.digits) : meanText(metric, row)),
-    {small: (row) => bracket(pooled(row)?.ci95, metric.digits),
+    {small: (row) => bracket(pooled(row)?.ci95, metric.digits) + (pooled(row) ? cappedWords(metric, pooled(row)) : ''),
       csv: withInterval(name, (row) => pooled(row)?.mean, (row) => pooled(row)?.ci95)})];
   if (metric !== metrics[0]) return columns;
-  const worst = `worst 5 %,${metric.unit}`;
-  return [...columns, number(worst, (row) => pooled(row)?.p5, (row) => fixed(pooled(row)?.p5, metric.digits),
+  // Below 20 videos the worst one.
+  const share = rows.some((row) => known(pooled(row)?.p5));
+  const worst = `${share ? 'worst 5 %' : 'worst video'},${metric.unit}`;
+  const of = (row) => (share ? pooled(row)?.p5 : pooled(row)?.worst);
+  return [...columns, number(worst, of, (row) => fixed(of(row), metric.digits),
     {small: (row) => bracket(pooled(row)?.p5_ci95, metric.digits),
-      csv: withInterval(worst, (row) => pooled(row)?.p5, (row) => pooled(row)?.p5_ci95)})];
+      csv: withInterval(worst, of, (row) => pooled(row)?.p5_ci95)})];
 }
 
 const uniformComparison = new Map(report.comparisons
@@ -62,7 +65,8 @@ function settingColumns() {
   columns.push(text('setting', ownLabelOf, {header: true}));
   columns.push(number('computed', (row) => row.computed_mean, (row) => (row.calls ? `${fixed(row.computed_mean, 1)} / ${row.calls}` : '–'),
     {csv: [['computed calls', (row) => row.computed_mean], ['calls', (row) => row.calls]]}));
-  columns.push(number('longest skip', (row) => row.longest_skip, (row) => String(row.longest_skip), {screenOnly: true}));
+  const skip = (row) => (row.longest_skip >= 0 ? row.longest_skip : null);
+  columns.push(number('longest skip', skip, (row) => String(skip(row) ?? '–'), {screenOnly: true}));
   columns.push(number('seconds', (row) => (row.total.n ? row.total.median : null), (row) => seconds(row.total),
     {small: (row) => (row.total.n ? `(${fixed(row.total.lo, 3)}–${fixed(row.total.hi, 3)})` : ''),
       csv: [['seconds, median', (row) => row.total.median], ['seconds, 25th percentile', (row) => row.total.lo],
@@ -73,7 +77,7 @@ function settingColumns() {
   const transformer = (row) => knownSpeedup(row.speedup_transformer);
   columns.push(number('transformer', transformer, (row) => speedupText(row.speedup_transformer),
     {screenOnly: true, csv: [['speed-up of the transformer', transformer]]}));
-  for (const metric of metrics) columns.push(...metricColumns(metric));
+  for (const metric of shownMetrics) columns.push(...metricColumns(metric));
   if (uniformComparison.size) columns.push(uniformColumn());
   if (rows.some((row) => row.adherence.length)) {
     columns.push(number('prompt shown', shownShare, (row) => (known(shownShare(row)) ? `${fixed(100 * shownShare(row), 0)} %` : '–')));

@@ -12,6 +12,7 @@
 #include "datasets/base/files.h"
 #include "reports/data/report_json.h"
 #include "reports/data/run_context.h"
+#include "reports/findings/choices.h"
 #include "reports/findings/join.h"
 #include "reports/findings/summaries.h"
 #include "reports/pages/html_report.h"
@@ -34,7 +35,8 @@ ReportContext DescribeRender(const RenderOptions& options) {
   context.processors = 0;
   context.load = -1;
   context.title = options.title;
-  context.psnr_floor = options.psnr_floor;
+  context.floor = options.floor;
+  context.require = options.require;
   context.fit_prompts = options.fit_prompts;
   context.scored = "the video files as they were given";
   context.warnings = options.notes;
@@ -60,9 +62,8 @@ void RenderOptions::Validate() const {
   if (folders.empty()) ThrowUserError("render", "must be given at least one folder");
   if (out.empty()) ThrowUserError("--out", "must name a folder");
   if (jobs < 0) ThrowUserError("--jobs", "must be at least 0 but is {}", jobs);
-  if (!std::isfinite(psnr_floor)) {
-    ThrowUserError("--psnr-floor", "must be a finite number but is {}", psnr_floor);
-  }
+  CheckFloor(floor);
+  ParseRequirements(require);
 }
 
 RenderOutcome RenderReport(const RenderOptions& options) {
@@ -103,7 +104,8 @@ RenderOutcome RenderReport(const RenderOptions& options) {
     outcome.report = JoinReports(std::move(reports));
     outcome.report.context.title = options.title;
     outcome.report.context.argv = context.argv;
-    outcome.report.context.psnr_floor = options.psnr_floor;
+    outcome.report.context.floor = options.floor;
+    outcome.report.context.require = options.require;
     SummarizeReport(&outcome.report);
   }
   outcome.report.context.seconds =

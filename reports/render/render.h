@@ -19,7 +19,8 @@ struct RenderOptions {
   std::string uncached;                  // name of the uncached setting; "" = by policy and name
   std::string title;                     // heading of the page; "" = made
   std::vector<std::string> fit_prompts;  // of the coefficients, where known
-  double psnr_floor = 30;
+  ReportFloor floor;
+  std::vector<std::string> require;            // limits for every setting (datasets/requirement.h)
   bool embed_videos = false;                   // the videos become part of the page, for mail
   Metrics metrics = MakeMetrics("psnr,ssim");  // against the uncached videos
   std::vector<std::string> notes;              // for the report: which metrics are left out

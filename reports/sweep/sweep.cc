@@ -14,6 +14,7 @@
 #include "datasets/tensors/torch_threads.h"
 #include "datasets/work/work_loop.h"
 #include "reports/data/run_context.h"
+#include "reports/findings/choices.h"
 #include "reports/findings/join.h"
 #include "reports/findings/scores.h"
 #include "reports/findings/summaries.h"
@@ -246,7 +247,8 @@ class SweepRun {
     context.prompts_asked = prompts_.asked;
     context.seeds = options_.seeds;
     context.timed_runs = options_.timed_runs;
-    context.psnr_floor = options_.psnr_floor;
+    context.floor = options_.floor;
+    context.require = options_.require;
     context.load_end = MachineLoad();
     context.scored = options_.lossy
                          ? fmt::format("the H.264 files in videos/ (crf {}), their losses included",
@@ -321,9 +323,8 @@ void SweepOptions::Validate() const {
   if (!(max_minutes >= 0) || std::isinf(max_minutes)) {
     ThrowUserError("--max-minutes", "must be at least 0 but is {}", max_minutes);
   }
-  if (!std::isfinite(psnr_floor)) {
-    ThrowUserError("--psnr-floor", "must be a finite number but is {}", psnr_floor);
-  }
+  CheckFloor(floor);
+  ParseRequirements(require);
   if (crf < 0 || crf > 51) ThrowUserError("--crf", "must be 0 to 51 but is {}", crf);
 }
 

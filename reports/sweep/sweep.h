@@ -42,7 +42,8 @@ struct SweepOptions {
   int timed_runs = 3;      // of every video; settings take turns, so that drift hits all alike
   int threads = 1;         // within one video; the last bits may depend on it
   double max_minutes = 0;  // no further test prompt when it would take longer; 0 = no limit
-  double psnr_floor = 30;  // dB that the worst 5 % must keep for a threshold to be recommended
+  ReportFloor floor;       // that settings must keep to be recommended
+  std::vector<std::string> require = {};  // limits for every setting (datasets/requirement.h)
   // Scored is what a user can score: lossless files (FFV1), with H.264 ones beside them to be
   // played; or with `lossy` the H.264 files alone, whose losses then are part of the scores.
   bool lossy = false;
@@ -72,7 +73,7 @@ struct SweepOutcome {
 //   coeffs.json             the fit
 //   sweep.jsonl             journal of everything finished
 //   kept/                   every recorded run, and videos of earlier sweeps' other settings
-//   report.html, .json, .csv, .md, videos.csv
+//   report.html, .json, .csv, .md, .tex, videos.csv
 // Whatever the journal has is kept when it runs again, also with other options: only what depends
 // on a changed option is made again. Videos that fail are rows with an error and are tried again
 // next time. Throws UserError.

@@ -180,6 +180,7 @@ SweepCalibration Calibrate(const System& system,
     set.name = SetName(set.name);
     set.pearson = Pearson(xs, ys);
     AddPairs(data.fitted, fit_prompts, &set);
+    for (const auto& [reason, count] : data.all.left_out) set.left_out[ToString(reason)] = count;
     result.thresholds.push_back(ThresholdsOf(options, data, set));
     result.sets.push_back(std::move(set));
   }

@@ -9,25 +9,17 @@
 #include <string_view>
 #include <vector>
 
+#include "datasets/csv.h"
+
 namespace teacache {
 namespace {
-
-std::string Quoted(std::string_view text) {
-  if (text.find_first_of("\",\r\n") == std::string_view::npos) return std::string(text);
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"') quoted += '"';
-    quoted += c;
-  }
-  return quoted + '"';
-}
 
 // Fields of one line together with their names, so that head and lines cannot drift apart.
 class Line {
  public:
   void Add(std::string_view name, std::string_view text) {
-    names_.push_back(Quoted(name));
-    values_.push_back(Quoted(text));
+    names_.push_back(CsvField(name));
+    values_.push_back(CsvField(text));
   }
   void Add(std::string_view name, std::integral auto value) { Add(name, fmt::format("{}", value)); }
   void Add(std::string_view name, std::optional<double> value) {
@@ -49,6 +41,8 @@ void AddMetric(const std::string& name, const ReportMetric* given, Line* line) {
   line->Add(name + "_std", metric.std);
   line->Add(name + "_lo", metric.ci95 ? std::optional(metric.ci95->lo) : std::nullopt);
   line->Add(name + "_hi", metric.ci95 ? std::optional(metric.ci95->hi) : std::nullopt);
+  line->Add(name + "_capped_mean", metric.capped_mean);
+  line->Add(name + "_worst", metric.worst);
   line->Add(name + "_p5", metric.p5);
   line->Add(name + "_p5_lo", metric.p5_ci95 ? std::optional(metric.p5_ci95->lo) : std::nullopt);
   line->Add(name + "_p5_hi", metric.p5_ci95 ? std::optional(metric.p5_ci95->hi) : std::nullopt);
@@ -89,7 +83,8 @@ Line RowLine(const Report& report,
   line.Add("computed_mean", std::optional(row.computed_mean));
   line.Add("computed_min", row.computed_min);
   line.Add("computed_max", row.computed_max);
-  line.Add("longest_skip", row.longest_skip);
+  line.Add("longest_skip",
+           row.longest_skip < 0 ? std::nullopt : std::optional<double>(row.longest_skip));
   AddTiming("transformer_seconds", row.transformer, &line);
   AddTiming("decode_seconds", row.decode, &line);
   AddTiming("total_seconds", row.total, &line);

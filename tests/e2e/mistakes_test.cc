@@ -62,6 +62,12 @@ TEST(Programs, MistypedFlagsGetASuggestion) {
   EXPECT_THAT(RunTool("generate-videos", {"--out", "x", "--treshold", "0.1"}).err,
               HasSubstr("did you mean --threshold?"));
   EXPECT_THAT(RunTool("eval-metrics", {"--metric=psnr"}).err, HasSubstr("did you mean --metrics?"));
+  for (const std::string& program : kAllPrograms) {
+    EXPECT_THAT(RunTool(program, {"--versoin"}).err, HasSubstr("did you mean --version?"))
+        << program;
+  }
+  EXPECT_THAT(RunTool("sweep-report", {"render", "folder", "--out", "x", "--titel", "y"}).err,
+              HasSubstr("did you mean --title?"));
   EXPECT_THAT(RunTool("eval-metrics", {"--completely-other"}).err, Not(HasSubstr("did you mean")));
 }
 

@@ -84,7 +84,7 @@ class SweepMetrics : public ProgramTest {
         const json& pooled = row["scores"].at(name);
         const json& byhand = results["dimensions"].at(name);
         EXPECT_EQ(pooled["mean"], byhand["mean"]) << id << name;
-        EXPECT_EQ(pooled["p5"], byhand["p5"]) << id << name;
+        EXPECT_EQ(pooled["median"], byhand["median"]) << id << name;
         EXPECT_EQ(pooled["ci95"]["lo"], byhand["ci95"][0]) << id << name;
         EXPECT_EQ(pooled["ci95"]["hi"], byhand["ci95"][1]) << id << name;
       }
@@ -155,7 +155,7 @@ TEST_F(SweepMetrics, LpipsIsThatOfEvalMetrics) {
     ASSERT_EQ(scored.exit_code, 0) << scored.err;
     const json summary = json::parse(ReadFile(folder_ / (id + ".json"))).at("summary").at("lpips");
     EXPECT_EQ(row["scores"]["lpips"]["mean"], summary["mean"]) << id;
-    EXPECT_EQ(row["scores"]["lpips"]["p5"], summary["p5"]) << id;
+    EXPECT_EQ(row["scores"]["lpips"]["median"], summary["median"]) << id;
     EXPECT_EQ(row["scores"]["lpips"]["ci95"]["lo"], summary["ci95"][0]) << id;
     some |= row["scores"]["lpips"]["mean"] > 0;
   }

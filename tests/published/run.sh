@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The first run on published weights: for every system whose folder is below DIR (DIR/latte,
-# DIR/open-sora, DIR/open-sora-plan, each as README's "The systems of the paper" lists) the digests of
-# the files, one prompt uncached, with TeaCache-slow and with TeaCache-fast, its scores against bands
+# DIR/open-sora, DIR/open-sora-plan, each as docs/published-systems.md lists) the digests of the
+# files, one prompt uncached, with TeaCache-slow and with TeaCache-fast, its scores against bands
 # around the published rows (reports/writers/teacache_table1.csv), and a row of Markdown.
 #
 #   tests/published/run.sh --weights DIR [--out DIR] [--bin DIR] [--device cuda] [--models a,b]

@@ -45,28 +45,23 @@ std::string ResultOf(const std::string& dom) {
   return Unescaped(dom.substr(start, dom.find('"', start) - start));
 }
 
-}  // namespace
-
-std::string FindChromium() {
-  if (const char* given = std::getenv("CHROMIUM")) return given;
-  for (const char* program : {"chromium", "chromium-browser", "google-chrome"}) {
-    if (InPath(program)) return program;
-  }
-  return "";
-}
-
-LoadedPage OpenPage(const std::string& path, const std::string& hash, int seconds) {
+// Loads the page, with `what` to do then. Everything is quoted for the shell; paths of tests hold
+// no single quotes.
+LoadedPage Browse(const std::string& what,
+                  const std::string& path,
+                  const std::string& hash,
+                  int seconds) {
   const TempDir profile;
   const TempDir output;
-  // Everything is quoted for the shell; paths of tests hold no single quotes.
   const std::string command = fmt::format(
       "timeout 120 '{}' --headless=new --no-sandbox --disable-gpu --no-first-run --mute-audio "
       "--disable-dev-shm-usage --disable-background-networking --user-data-dir='{}' "
-      "--window-size=1280,4000 --virtual-time-budget={} --enable-logging=stderr --dump-dom "
+      "--window-size=1280,4000 --virtual-time-budget={} --enable-logging=stderr {} "
       "'file://{}#{}' > '{}' 2> '{}'",
       FindChromium(),
       profile.path().string(),
       seconds * 1000,
+      what,
       path,
       hash,
       output / "dom",
@@ -81,6 +76,20 @@ LoadedPage OpenPage(const std::string& path, const std::string& hash, int second
     if (line.find("CONSOLE") != std::string::npos) page.messages.push_back(line);
   }
   return page;
+}
+
+}  // namespace
+
+std::string FindChromium() {
+  if (const char* given = std::getenv("CHROMIUM")) return given;
+  for (const char* program : {"chromium", "chromium-browser", "google-chrome"}) {
+    if (InPath(program)) return program;
+  }
+  return "";
+}
+
+LoadedPage OpenPage(const std::string& path, const std::string& hash, int seconds) {
+  return Browse("--dump-dom", path, hash, seconds);
 }
 
 LoadedPage RunInPage(const std::string& path,
@@ -106,6 +115,20 @@ LoadedPage RunInPage(const std::string& path,
     page = OpenPage(path, hash, seconds * longer);
   }
   return page;
+}
+
+int SheetsOf(const std::string& path, const std::string& hash, int seconds) {
+  const TempDir folder;
+  const std::string pdf = folder / "page.pdf";
+  Browse("--no-pdf-header-footer --print-to-pdf='" + pdf + "'", path, hash, seconds);
+  if (!std::filesystem::exists(pdf)) return 0;
+  const std::string bytes = ReadFile(pdf);
+  constexpr std::string_view kSheet = "/Type /Page\n";
+  int sheets = 0;
+  for (size_t at = bytes.find(kSheet); at != std::string::npos; at = bytes.find(kSheet, at + 1)) {
+    ++sheets;
+  }
+  return sheets;
 }
 
 }  // namespace teacache

@@ -31,4 +31,8 @@ LoadedPage RunInPage(const std::string& path,
                      const std::string& script,
                      int seconds = 20);
 
+// How many sheets of paper the page takes, printed as PDF with the browser's default paper; 0 = it
+// could not be printed.
+int SheetsOf(const std::string& path, const std::string& hash, int seconds = 20);
+
 }  // namespace teacache

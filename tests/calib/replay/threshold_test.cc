@@ -197,6 +197,23 @@ TEST(ChooseThresholdForQuality, WorstFivePercent) {
   EXPECT_THAT(choice.text, HasSubstr("worst 5 %"));
 }
 
+// Of fewer than 20 videos the worst 5 % are less than one.
+TEST(ChooseThresholdForQuality, OfFewVideosTheWorstOneDecides) {
+  const auto points = [](size_t videos) {
+    std::vector<double> at_once(videos, 40);
+    at_once[0] = 29;
+    return std::vector<QualityPoint>{{0.1, std::vector<double>(videos, 45)}, {0.2, at_once}};
+  };
+  const QualityChoice few = ChooseThresholdForQuality(points(19), {"psnr", 30, true});
+  EXPECT_EQ(few.threshold, 0.1);
+  EXPECT_EQ(few.next_quality, 29);
+  EXPECT_THAT(few.text, HasSubstr("psnr of the worst video at or above 30"));
+  // The 5th percentile of 41 videos is the third worst one.
+  const QualityChoice many = ChooseThresholdForQuality(points(41), {"psnr", 30, true});
+  EXPECT_EQ(many.threshold, 0.2);
+  EXPECT_THAT(many.text, HasSubstr("of the worst 5 %"));
+}
+
 TEST(ChooseThresholdForQuality, LpipsIsBetterWhenLower) {
   std::vector<QualityPoint> points = {{0.1, {0.1, 0.1}}, {0.2, {0.3, 0.3}}};
   EXPECT_EQ(ChooseThresholdForQuality(points, {"lpips", 0.2, false, false}).threshold, 0.1);

@@ -1,12 +1,14 @@
 // eval-metrics as its users run it: files in, files out, interruptions, several methods.
 #include "metrics/pairs/eval_command.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -421,9 +423,45 @@ TEST_F(EvalCommandTest, TextFileOfTheScript) {
   fs::create_directories(command.line_folder);
   const EvalOutcome outcome = RunEvalCommand(command);
   const std::string line = ReadFile(dir_ / "lines/v1.fast.txt");
-  EXPECT_THAT(line, testing::MatchesRegex("lpips: nan, psnr: [0-9.]+, ssim: 0\\.[0-9]{4}"));
+  EXPECT_THAT(line, testing::MatchesRegex("lpips: n/a, psnr: [0-9.]+, ssim: 0\\.[0-9]{4}"));
   EXPECT_TRUE(outcome.text.starts_with(line + "\n"));
   EXPECT_EQ(std::distance(fs::directory_iterator(command.line_folder), {}), 1);
+  // Left out on purpose it is no failure, for want of weights it is.
+  EXPECT_EQ(outcome.exit_code, 0);
+  command.evaluate.notes = {"no LPIPS"};
+  EXPECT_EQ(RunEvalCommand(command).exit_code, 1);
+}
+
+TEST_F(EvalCommandTest, FramesAsALongTable) {
+  WriteFolders(2);
+  EvalCommand command = Command("fast");
+  command.evaluate.score.per_frame = true;
+  command.out = dir_ / "r.json";
+  const Results results = RunEvalCommand(command).results[0];
+  const std::string csv = ReadFile(dir_ / "r.per_frame.csv");
+  const VideoScore& first = results.videos[0];
+  EXPECT_THAT(
+      csv,
+      testing::StartsWith(fmt::format(
+          "name,frame,metric,value\n{},0,psnr,{}\n", first.name, first.per_frame.at("psnr")[0])));
+  size_t lines = 1;
+  for (const VideoScore& video : results.videos) {
+    for (const auto& [metric, values] : video.per_frame) lines += values.size();
+  }
+  EXPECT_EQ(std::ranges::count(csv, '\n'), static_cast<std::ptrdiff_t>(lines));
+  fs::remove(dir_ / "r.per_frame.csv");
+  command.evaluate.score.per_frame = false;
+  RunEvalCommand(command);
+  EXPECT_FALSE(fs::exists(dir_ / "r.per_frame.csv"));
+}
+
+TEST_F(EvalCommandTest, TheNoiseFloorIsInterpreted) {
+  WriteFolders(4);
+  EvalCommand command = Command("fast");
+  command.baseline = dir_ / "gt";
+  EXPECT_THAT(RunEvalCommand(command).text, HasSubstr("above the noise floor"));
+  command.baseline = dir_ / "fast";
+  EXPECT_THAT(RunEvalCommand(command).text, HasSubstr("within the noise floor"));
 }
 
 // What is only for the user's information must not stand between a mistake and its message.

@@ -283,7 +283,7 @@ TEST(TeaCacheLine, IsTheMeanOfMeansOfBatchesOf16) {
   results.videos = rows;
   const TeaCacheMeans means = MeansOfBatches(results);
   EXPECT_NEAR(means.psnr, (first / 16 + 28) / 2, 1e-12);
-  EXPECT_EQ(TeaCacheLine(results), "lpips: nan, psnr: 23.7500, ssim: 0.6000");
+  EXPECT_EQ(TeaCacheLine(results), "lpips: n/a, psnr: 23.7500, ssim: 0.6000");
   EXPECT_NEAR(MeansOfBatches(results, 8).psnr, (15.5 + 23.5 + 28) / 3, 1e-12);
 }
 

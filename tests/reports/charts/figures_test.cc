@@ -33,7 +33,8 @@ const ReportRow& RowOf(const Report& report, const std::string& id) {
 
 TEST(ReportFigures, OnePerKindOfData) {
   EXPECT_THAT(Ids(SyntheticSweep({.everything = true})),
-              ElementsAre("quality-psnr",
+              ElementsAre("frontier",
+                          "quality-psnr",
                           "quality-ssim",
                           "quality-lpips",
                           "quality-temporal_flickering",
@@ -52,7 +53,8 @@ TEST(ReportFigures, OnePerKindOfData) {
     for (ReportVideo& video : row.videos) video.replayed.clear();
   }
   EXPECT_THAT(Ids(plain),
-              ElementsAre("quality-psnr",
+              ElementsAre("frontier",
+                          "quality-psnr",
                           "quality-ssim",
                           "equal-calls",
                           "difference",
@@ -95,8 +97,8 @@ TEST(ReportFigures, SeveralModelsHaveTheirOwn) {
     EXPECT_THAT(figure.title, StartsWith(figure.model.empty() ? "" : figure.model + ": "));
   }
   EXPECT_EQ(of_model[""], 4);
-  EXPECT_EQ(of_model["shapes"], 8);
-  EXPECT_EQ(of_model["other"], 6);  // it has no fit
+  EXPECT_EQ(of_model["shapes"], 9);
+  EXPECT_EQ(of_model["other"], 6);  // it has no fit and no choice
 }
 
 TEST(ReportFigures, NothingToDraw) { EXPECT_TRUE(ReportFigures({}).empty()); }

@@ -25,7 +25,10 @@ std::string ErrorOf(const std::string& text) {
 }
 
 TEST(ReportJson, ReadsBackWhatItWrites) {
-  const Report report = SyntheticSweep({.everything = true});
+  Report report = SyntheticSweep({.everything = true});
+  report.fits[0].left_out = {{"gap", 3}};
+  report.context.require = {"psnr>=28"};
+  report.requirements.emplace_back().value = 26.5;
   const std::string text = ReportJson(report);
   const Report again = ParseReportJson(text, "report.json");
   EXPECT_EQ(ReportJson(again), text);
@@ -55,11 +58,15 @@ TEST(ReportJson, ReadsBackWhatItWrites) {
   EXPECT_EQ(video.scores.size(), 4u);
   EXPECT_EQ(again.metrics, report.metrics);
   EXPECT_EQ(video.shows[1].right, true);
-  EXPECT_EQ(again.rows[3].scores.at("psnr").p5_ci95->hi,
-            report.rows[3].scores.at("psnr").p5_ci95->hi);
+  EXPECT_EQ(again.rows[3].scores.at("psnr").worst, report.rows[3].scores.at("psnr").worst);
+  EXPECT_EQ(again.choices[0].options[1].behind.value, report.choices[0].options[1].behind.value);
   EXPECT_EQ(again.fronts[0].rows, report.fronts[0].rows);
   EXPECT_EQ(again.decisions[0].threshold, report.decisions[0].threshold);
   EXPECT_EQ(again.comparisons[0].verdict, report.comparisons[0].verdict);
+  EXPECT_EQ(again.fits[0].left_out, report.fits[0].left_out);
+  EXPECT_EQ(again.context.require, report.context.require);
+  ASSERT_EQ(again.requirements.size(), 1u);
+  EXPECT_EQ(again.requirements[0].value, 26.5);
 }
 
 TEST(ReportJson, FileRoundTrip) {

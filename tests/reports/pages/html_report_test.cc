@@ -63,7 +63,7 @@ TEST(HtmlReport, ConclusionsStandInThePageItself) {
   report.context.warnings = {"LPIPS was left out"};
   const std::string html = OwnPart(report);
   EXPECT_THAT(html, HasSubstr("<p class=\"verdict\">First of all.</p>"));
-  EXPECT_THAT(html, HasSubstr("<p>The reasons.</p>"));
+  EXPECT_THAT(html, HasSubstr("<li>The reasons.</li>"));
   EXPECT_THAT(html, HasSubstr("<li>Then &lt;this&gt;.</li>"));
   EXPECT_THAT(html, HasSubstr("LPIPS was left out"));
 }
@@ -124,9 +124,10 @@ TEST(HtmlReport, EmptyReportIsAPage) {
 TEST(WriteReportFiles, WritesAllAndNothingElse) {
   const TempDir folder;
   WriteReportFiles(folder.path().string(), SyntheticSweep());
-  EXPECT_THAT(ListFolder(folder.path().string()),
-              testing::UnorderedElementsAre(
-                  "report.html", "report.json", "report.csv", "report.md", "videos.csv"));
+  EXPECT_THAT(
+      ListFolder(folder.path().string()),
+      testing::UnorderedElementsAre(
+          "report.html", "report.json", "report.csv", "report.md", "report.tex", "videos.csv"));
 }
 
 TEST(WriteReportFiles, UnwritableFolder) {

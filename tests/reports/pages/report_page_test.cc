@@ -1,10 +1,9 @@
-// The page as a browser shows it.
+// The page of a report as a browser shows it: charts, tables, pickers and videos.
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -12,14 +11,11 @@
 
 #include "datasets/base/files.h"
 #include "reports/charts/figures.h"
-#include "reports/findings/choices.h"
 #include "reports/findings/join.h"
 #include "reports/findings/labels.h"
 #include "reports/findings/summaries.h"
-#include "reports/pages/html_report.h"
+#include "tests/reports/pages/report_page_fixture.h"
 #include "tests/reports/synthetic_sweep.h"
-#include "tests/support/chromium.h"
-#include "tests/support/temp_dir.h"
 
 namespace teacache {
 namespace {
@@ -59,28 +55,7 @@ std::string SourceOf(const std::string& dom, const std::string& id) {
 
 std::string NoteOf(const std::string& dom) { return Between(dom, "id=\"video-note\"", "</p>"); }
 
-class HtmlPage : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (FindChromium().empty()) GTEST_SKIP() << "no chromium in PATH (build.sh installs it)";
-  }
-
-  std::string Path() const { return folder_ / "report.html"; }
-  LoadedPage Open(const std::string& hash) { return OpenPage(Path(), hash); }
-  Json Run(const std::string& hash, const std::string& script, int seconds = 20) {
-    const LoadedPage page = RunInPage(Path(), hash, script, seconds);
-    EXPECT_THAT(page.messages, IsEmpty());
-    EXPECT_NE(page.result, "") << page.log;
-    return page.result.empty() ? Json() : Json::parse(page.result);
-  }
-  void Write(const Report& report, bool embed_videos = false) {
-    WriteReportFiles(folder_.path().string(), report, embed_videos);
-  }
-
-  TempDir folder_;
-};
-
-TEST_F(HtmlPage, EveryChartHasMarksAndNothingIsLoadedFromANetwork) {
+TEST_F(ReportPageTest, EveryChartHasMarksAndNothingIsLoadedFromANetwork) {
   const Report report = SyntheticSweep({.everything = true});
   Write(report);
   WriteSyntheticVideos(report, folder_.path().string());
@@ -104,7 +79,7 @@ TEST_F(HtmlPage, EveryChartHasMarksAndNothingIsLoadedFromANetwork) {
   EXPECT_EQ(result["painted"], "yes");
 }
 
-TEST_F(HtmlPage, NumbersAreThoseOfReportJson) {
+TEST_F(ReportPageTest, NumbersAreThoseOfReportJson) {
   const Report report = SyntheticSweep({.everything = true});
   Write(report);
   const Json result = Run("threshold=0.1", R"(
@@ -152,7 +127,7 @@ TEST_F(HtmlPage, NumbersAreThoseOfReportJson) {
   }
 }
 
-TEST_F(HtmlPage, PickersAndAddressChangeTheVideos) {
+TEST_F(ReportPageTest, PickersAndAddressChangeTheVideos) {
   const Report report = SyntheticSweep({.everything = true});
   Write(report);
   WriteSyntheticVideos(report, folder_.path().string());
@@ -195,7 +170,7 @@ TEST_F(HtmlPage, PickersAndAddressChangeTheVideos) {
   }
 }
 
-TEST_F(HtmlPage, HoverTellsAndClickSelectsEverywhere) {
+TEST_F(ReportPageTest, HoverTellsAndClickSelectsEverywhere) {
   Write(SyntheticSweep({.everything = true}));
   const Json result = Run("threshold=0.03", R"(
     const plotOf = (name) => document.querySelector(`[data-figure=${name}] .plot`);
@@ -230,7 +205,7 @@ TEST_F(HtmlPage, HoverTellsAndClickSelectsEverywhere) {
   EXPECT_EQ(result["selected"]["spread"], Json::array({"uniform-12,0,0"}));
 }
 
-TEST_F(HtmlPage, TablesSortFilterAndFollowTheKeys) {
+TEST_F(ReportPageTest, TablesSortFilterAndFollowTheKeys) {
   const Report report = SyntheticSweep({.everything = true});
   Write(report);
   const Json result = Run("threshold=0.03", R"(
@@ -289,94 +264,7 @@ TEST_F(HtmlPage, TablesSortFilterAndFollowTheKeys) {
   EXPECT_EQ(result["count"], "2");
   EXPECT_EQ(result["hidden"], true);
 }
-
-// The table above everything else, in the figures of report.json.
-TEST_F(HtmlPage, TheFastestSettingOfEveryPolicyComesFirst) {
-  const Report report = SyntheticSweep({.everything = true});
-  Write(report);
-  const Json result = Run("", R"(
-    const lines = [...document.querySelectorAll('.choice tr[data-row]')];
-    const first = document.getElementById('setting').value;
-    lines[1].click();
-    return {first, second: document.getElementById('setting').value, top: lines[0].getBoundingClientRect().top,
-      lines: lines.map((line) => ({id: line.dataset.row, text: line.textContent}))};)");
-  const SettingChoice choice = ChooseSetting(report, "shapes");
-  ASSERT_EQ(result["lines"].size(), choice.options.size());
-  ASSERT_EQ(choice.options.size(), 5u);
-  for (size_t i = 0; i < choice.options.size(); ++i) {
-    const ReportRow& row = *choice.options[i].row;
-    EXPECT_EQ(result["lines"][i]["id"], row.id);
-    const std::string text = result["lines"][i]["text"];
-    EXPECT_THAT(text, HasSubstr(RowLabel(row)));
-    EXPECT_THAT(text,
-                HasSubstr(fmt::format("{}× ({}–{})",
-                                      Fixed(row.speedup_total.value, 2),
-                                      Fixed(row.speedup_total.ci95->lo, 2),
-                                      Fixed(row.speedup_total.ci95->hi, 2))));
-    EXPECT_THAT(text, HasSubstr(Fixed(choice.options[i].worst, 1) + " dB"));
-  }
-  EXPECT_EQ(result["first"], choice.best()->row->id);
-  EXPECT_EQ(result["second"], choice.options[1].row->id);
-  EXPECT_LT(result["top"], 400);  // in the small window of the test
-}
-
-TEST_F(HtmlPage, UnknownAddressesSaySo) {
-  Write(SyntheticSweep());
-  const Json result = Run("setting=nonsense&prompt=99", R"(
-    const note = document.getElementById('link-note');
-    const first = note.hidden ? '' : note.textContent;
-    location.hash = 'threshold=0.07&seed=7';
-    await pause(100);
-    const second = note.hidden ? '' : note.textContent;
-    location.hash = 'threshold=0.1&prompt=2&seed=1';
-    await pause(100);
-    return {first, second, third: note.hidden ? '' : note.textContent};)");
-  EXPECT_THAT(result["first"].get<std::string>(),
-              HasSubstr("setting “nonsense” and prompt 99, which this report does not have"));
-  EXPECT_THAT(result["second"].get<std::string>(), HasSubstr("threshold 0.07 and seed 7"));
-  EXPECT_EQ(result["third"], "");
-}
-
-// From the slowest setting to the next, as a reader without a mouse finds them.
-TEST_F(HtmlPage, ArrowKeysMoveAlongAChart) {
-  const Report report = SyntheticSweep();
-  Write(report);
-  const Json result = Run("threshold=0.1", R"(
-    const plot = document.querySelector('[data-figure=quality-psnr] .plot');
-    plot.focus();
-    const press = (key) => {
-      plot.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
-      return document.getElementById('setting').value;
-    };
-    for (let i = 0; i < 100; ++i) press('ArrowLeft');
-    const seen = [document.getElementById('setting').value, press('ArrowRight'), press('ArrowRight')];
-    return {seen, focused: document.activeElement === plot,
-      live: document.getElementById('tiles').getAttribute('aria-live')};)");
-  std::vector<const ReportRow*> rows;
-  for (const ReportRow& row : report.rows) {
-    if (const ReportMetric* pooled = Find(row.scores, "psnr"); pooled && pooled->mean)
-      rows.push_back(&row);
-  }
-  std::ranges::stable_sort(rows, {}, [](const ReportRow* row) { return row->speedup_total.value; });
-  EXPECT_EQ(result["seen"], Json({rows[0]->id, rows[1]->id, rows[2]->id}));
-  EXPECT_EQ(result["focused"], true);
-  EXPECT_EQ(result["live"], "polite");
-}
-
-TEST_F(HtmlPage, CopiedTextKeepsItsSeparators) {
-  Write(SyntheticSweep());
-  const Json result = Run("threshold=0.1", R"(
-    const copied = (selector) => {
-      getSelection().selectAllChildren(document.querySelector(selector));
-      return getSelection().toString();
-    };
-    return {facts: copied('.facts'), tiles: document.getElementById('tiles').textContent};)");
-  EXPECT_THAT(result["facts"].get<std::string>(), HasSubstr("8 test prompts × 2 seeds · shapes"));
-  EXPECT_THAT(result["tiles"].get<std::string>(), HasSubstr("speed-up, end to end "));
-  EXPECT_THAT(result["tiles"].get<std::string>(), HasSubstr("× 95 %: "));
-}
-
-TEST_F(HtmlPage, DownloadsHoldWhatIsDrawn) {
+TEST_F(ReportPageTest, DownloadsHoldWhatIsDrawn) {
   const Report report = SyntheticSweep({.everything = true});
   Write(report);
   const Json result = Run("threshold=0.03", R"(
@@ -410,51 +298,8 @@ TEST_F(HtmlPage, DownloadsHoldWhatIsDrawn) {
   EXPECT_EQ(Count(result["table"].get<std::string>(), "\n"),
             static_cast<int>(report.rows.size()) + 1);
 }
-
-// Names of all controls, and text that can be read: 4.5 to 1, as WCAG asks of small text.
-constexpr const char* kAccessible = R"(
-  const nameless = [...document.querySelectorAll('button, select, input, video, canvas, [role=img], table')]
-    .filter((one) => one.getClientRects().length && !one.labels?.length && !one.getAttribute('aria-label') &&
-      !one.textContent.trim()).map((one) => one.outerHTML.slice(0, 100));
-  const channel = (value) => (value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
-  const parse = (color) => { const [r, g, b, a = 1] = color.match(/[\d.]+/g).map(Number); return {r, g, b, a}; };
-  const light = ({r, g, b}) => 0.2126 * channel(r / 255) + 0.7152 * channel(g / 255) + 0.0722 * channel(b / 255);
-  const ground = (one) => {
-    for (let at = one; at; at = at.parentElement) {
-      const color = parse(getComputedStyle(at).backgroundColor);
-      if (color.a === 1) return color;
-    }
-    return {r: 255, g: 255, b: 255};
-  };
-  const faint = [];
-  let texts = 0;
-  const walker = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const one = walker.currentNode.parentElement;
-    if (!walker.currentNode.textContent.trim() || !one.getClientRects().length || one.closest('option, .plot')) continue;
-    ++texts;
-    const [p, q] = [light(parse(getComputedStyle(one).color)), light(ground(one))];
-    const contrast = (Math.max(p, q) + 0.05) / (Math.min(p, q) + 0.05);
-    if (contrast < 4.5) faint.push(`${contrast.toFixed(2)} ${one.textContent.slice(0, 40)}`);
-  }
-  return {nameless, faint, texts, theme: document.documentElement.dataset.theme,
-    axis: document.querySelector('[data-figure=quality-psnr] .plot').layout.xaxis.title.text};)";
-
-TEST_F(HtmlPage, BothThemesCanBeReadAndControlsHaveNames) {
-  Write(SyntheticSweep({.lpips = false}));
-  for (const std::string theme : {"light", "dark"}) {
-    const Json result = Run("x=calls&theme=" + theme, kAccessible);
-    EXPECT_EQ(result["theme"], theme);
-    EXPECT_EQ(result["axis"], "computed calls, %");
-    EXPECT_THAT(result["nameless"], IsEmpty());
-    EXPECT_THAT(result["faint"], IsEmpty()) << theme;
-    EXPECT_GT(result["texts"], 300);
-    Write(SyntheticSweep({.lpips = false}));
-  }
-}
-
 // A chart of one model is seen while a setting of that model is selected; no empty frames.
-TEST_F(HtmlPage, SeveralModelsTakeTurns) {
+TEST_F(ReportPageTest, SeveralModelsTakeTurns) {
   std::vector<FoundReport> reports;
   for (const char* name : {"first", "second"}) {
     Report report = SyntheticSweep({.bootstrap_samples = 100});
@@ -480,7 +325,7 @@ TEST_F(HtmlPage, SeveralModelsTakeTurns) {
   EXPECT_EQ(result["verdicts"], 2);
 }
 
-TEST_F(HtmlPage, OddFileNamesAreFound) {
+TEST_F(ReportPageTest, OddFileNamesAreFound) {
   Report report = SyntheticSweep({.prompts = 1, .seeds = 1});
   for (ReportRow& row : report.rows) row.videos[0].path = "videos/" + row.id + "/50 % #1? ö-0.mp4";
   Write(report);
@@ -492,7 +337,7 @@ TEST_F(HtmlPage, OddFileNamesAreFound) {
 }
 
 // As it comes by mail.
-TEST_F(HtmlPage, WithoutTheVideosThePageSaysSo) {
+TEST_F(ReportPageTest, WithoutTheVideosThePageSaysSo) {
   Write(SyntheticSweep());
   const LoadedPage page = Open("threshold=0.1");
   EXPECT_THAT(NoteOf(page.dom), HasSubstr("is not beside this page"));
@@ -500,7 +345,7 @@ TEST_F(HtmlPage, WithoutTheVideosThePageSaysSo) {
   EXPECT_GT(MarksOf(page.dom, "quality-psnr"), 0);
 }
 
-TEST_F(HtmlPage, EmbeddedVideosGoWithThePage) {
+TEST_F(ReportPageTest, EmbeddedVideosGoWithThePage) {
   const Report report = SyntheticSweep({.prompts = 2, .seeds = 1});
   WriteSyntheticVideos(report, folder_.path().string());
   Write(report, /*embed_videos=*/true);
@@ -513,7 +358,7 @@ TEST_F(HtmlPage, EmbeddedVideosGoWithThePage) {
   EXPECT_THAT(NoteOf(page.dom), Not(HasSubstr("beside")));
 }
 
-TEST_F(HtmlPage, EmptyReportOpens) {
+TEST_F(ReportPageTest, EmptyReportOpens) {
   Write({});
   const LoadedPage page = Open("");
   EXPECT_THAT(page.dom, HasSubstr("data-ready=\"yes\"")) << page.log;
@@ -522,7 +367,7 @@ TEST_F(HtmlPage, EmptyReportOpens) {
 
 // What real sweeps can hand over: settings without videos, without scores, with videos that are
 // gone.
-TEST_F(HtmlPage, PartialReportSaysWhatIsMissing) {
+TEST_F(ReportPageTest, PartialReportSaysWhatIsMissing) {
   Report report = SyntheticSweep();
   report.fits.clear();
   for (ReportRow& row : report.rows) {
@@ -582,7 +427,7 @@ constexpr const char* kScroll = R"(
   }
   return counts;)";
 
-TEST_F(HtmlPage, TenThousandVideosOpenAndScroll) {
+TEST_F(ReportPageTest, TenThousandVideosOpenAndScroll) {
   const Report report = SyntheticSweep({.prompts = 46, .seeds = 10, .bootstrap_samples = 100});
   size_t videos = 0;
   for (const ReportRow& row : report.rows) videos += row.videos.size();
@@ -602,7 +447,7 @@ TEST_F(HtmlPage, TenThousandVideosOpenAndScroll) {
   EXPECT_EQ(counts[2]["last"], videos + 1);
 }
 
-TEST_F(HtmlPage, TenThousandSettingsOpenAndScroll) {
+TEST_F(ReportPageTest, TenThousandSettingsOpenAndScroll) {
   Report report = SyntheticSweep({.prompts = 1, .seeds = 1, .bootstrap_samples = 100});
   const std::vector<ReportRow> rows(report.rows.begin() + 1, report.rows.end());
   for (int copy = 0; report.rows.size() < 10'000; ++copy) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "reports/findings/labels.h"
+#include "reports/writers/paper_table.h"
 #include "reports/writers/report_csv.h"
 #include "reports/writers/report_markdown.h"
 #include "tests/reports/synthetic_sweep.h"
@@ -131,6 +132,46 @@ TEST(ReportMarkdown, NamesAreEscaped) {
   EXPECT_THAT(text, HasSubstr("## \\<b>m\\</b> # no heading\n"));
   EXPECT_THAT(text, HasSubstr("a \\*bold\\* \\`one\\` \\[link\\](x)"));
   EXPECT_THAT(text, HasSubstr("Note: \\~\\~file\\~\\~\\_1\n"));
+}
+
+// In the form of the paper's table 1, with its rows below what was measured.
+TEST(PaperTable, PublishedRowsAreMarked) {
+  Report report = SyntheticSweep({.lpips = false});
+  report.models[0].name = "latte";
+  for (ReportRow& row : report.rows) row.model = "latte";
+  const std::string text = PaperTableMarkdown(report, report.models[0]);
+  EXPECT_THAT(
+      text,
+      HasSubstr("| Method | Videos | Computed calls | FLOPs (P) ↓ | Speedup ↑ | Latency (s) ↓ "
+                "| VBench (%) ↑ | temporal flickering ↑ | LPIPS ↓ | SSIM ↑ | PSNR ↑ |"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("| TeaCache-fast † | – | – | 1.12 | 3.28× | 8.20 | 76.69 | – | 0.3133 | 0.6678 "
+                "| 18.62 |"));
+  EXPECT_THAT(text, HasSubstr("| PAB-slow † |"));
+  EXPECT_THAT(text, HasSubstr("| TeaCache 0.1 | 16 |"));
+  EXPECT_THAT(text, HasSubstr("VBench is n/a: its total needs all 16 dimensions"));
+  EXPECT_THAT(text, HasSubstr("computed here: temporal flickering."));
+  EXPECT_THAT(text, HasSubstr("LPIPS is n/a: it was left out."));
+  EXPECT_THAT(text, HasSubstr("† published, not measured here"));
+  report = SyntheticSweep();
+  EXPECT_THAT(PaperTableMarkdown(report, report.models[0]), Not(HasSubstr("†")));
+}
+
+TEST(PaperTable, LatexEscapesWhatItReads) {
+  Report report = SyntheticSweep();
+  report.models[0].name = "open-sora";
+  for (ReportRow& row : report.rows) row.model = "open-sora";
+  report.rows[1].label = "50 % & more_";
+  const std::string text = PaperTableLatex(report);
+  EXPECT_THAT(text, HasSubstr("\\begin{tabular}{lrrrrrrrrrr}\n\\toprule\nMethod & Videos &"));
+  EXPECT_THAT(text, HasSubstr("50 \\% \\& more\\_ & 16 &"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("TeaCache-slow $\\dagger$ & -- & -- & 2.40 & 1.55$\\times$ & 28.78 & 79.28 & -- "
+                "& 0.1316 & 0.8415 & 23.62 \\\\\n"));
+  EXPECT_THAT(text, HasSubstr("$\\Delta$-DiT"));
+  EXPECT_THAT(text, HasSubstr("\\end{table*}"));
 }
 
 TEST(Labels, NumbersAndWords) {
