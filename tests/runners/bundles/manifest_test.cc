@@ -74,7 +74,7 @@ TEST(BundleManifest, MistakesAreNamed) {
   EXPECT_THAT(Changed("/prompts", "../prompts.safetensors"), HasSubstr("name of a file"));
   EXPECT_THAT(Changed("/experts//parts/head/file", "/etc/passwd"), HasSubstr("name of a file"));
   EXPECT_THAT(Changed("/experts//parts/head/file", ".."), HasSubstr("name of a file"));
-  EXPECT_THAT(Changed("/experts//weights/0/file", "/root/x.safetensors"),
+  EXPECT_THAT(Changed("/experts//weights/0/file", "/etc/x.safetensors"),
               HasSubstr("relative path"));
   EXPECT_THAT(Changed("/experts//folder", "a/b"), HasSubstr("name of a folder"));
   EXPECT_THAT(Changed("/experts//parts/head/sha256", "12"), HasSubstr("64 hexadecimal digits"));
