@@ -56,6 +56,18 @@ struct CacheFlags {
   }
 };
 
+// Flags of one policy stand in a group of the help.
+constexpr std::string_view kGroupOfPolicy = "With --cache ";
+std::string GroupOf(std::string_view policy) { return fmt::format("{}{}", kGroupOfPolicy, policy); }
+
+template <typename Policy>
+void AddFlagsOf(Policy* policy, CLI::App* app) {
+  const size_t before = app->get_options().size();
+  policy->AddFlags(app);
+  const std::vector<CLI::Option*> options = app->get_options();
+  for (size_t i = before; i < options.size(); ++i) options[i]->group(GroupOf(Policy::kName));
+}
+
 void AddCacheFlags(CLI::App* app, CacheFlags* flags) {
   app->add_option("--cache", flags->cache, PolicyNames())->capture_default_str();
   app->add_option(
@@ -69,23 +81,55 @@ void AddCacheFlags(CLI::App* app, CacheFlags* flags) {
   app->add_option("--coeffs",
                   flags->coeffs,
                   "teacache: coefficients file of fit-coeffs, its threshold unless --threshold is "
-                  "given; default: the published ones");
+                  "given; default: the published ones")
+      ->group(GroupOf(TeaCache::kName));
   app->add_flag("--force-coeffs",
                 flags->force_coeffs,
-                "teacache: use coefficients of another model or signal");
+                "teacache: use coefficients of another model or signal")
+      ->group(GroupOf(TeaCache::kName));
   AddTeaCacheModeFlag(app, &std::get<TeaCache>(flags->policies).mode);
+  app->get_option("--teacache-mode")->group(GroupOf(TeaCache::kName));
   app->add_option("--mag-ratios",
                   flags->mag_ratios,
-                  "magcache: ratios of the residual's size (fit-coeffs --emit magcache)");
+                  "magcache: ratios of the residual's size (fit-coeffs --emit magcache)")
+      ->group(GroupOf(MagCache::kName));
   app->add_option("--plan",
                   flags->plan,
-                  "schedule: file of fit-coeffs plan, its schedule of --computed-calls calls");
-  std::apply([&](auto&... policy) { (policy.AddFlags(app), ...); }, flags->policies);
+                  "schedule: file of fit-coeffs plan, its schedule of --computed-calls calls")
+      ->group(GroupOf(PlannedMask::kName));
+  std::apply([&](auto&... policy) { (AddFlagsOf(&policy, app), ...); }, flags->policies);
+  app->get_option("--computed-calls")->group("Options");  // of uniform and schedule
   app->add_option("--forecast",
                   flags->forecast,
                   "What a skipped call gets: 0 the last residual, 1 or 2 a linear or quadratic "
                   "extrapolation of the last 2 or 3 in the scheduler's time")
       ->default_str("0, schedule as planned");
+}
+
+// A flag of another policy than --cache's would do nothing. Throws UserError.
+void RefuseFlagsOfOthers(const CLI::App& app, const CacheFlags& flags) {
+  const auto refuse = [&](const std::string& flag, std::string_view policies) {
+    ThrowUserError(flag, "goes with --cache {} but --cache is \"{}\"", policies, flags.cache);
+  };
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string group = option->get_group();
+    if (option->count() == 0 || !group.starts_with(kGroupOfPolicy)) continue;
+    if (group != GroupOf(flags.cache)) {
+      refuse(option->get_name(), std::string_view(group).substr(kGroupOfPolicy.size()));
+    }
+  }
+  const bool has_threshold = std::visit(
+      [](const auto& policy) {
+        return requires { policy.threshold; };
+      },
+      DefaultPolicy(flags.cache));
+  if (flags.threshold && !has_threshold) {
+    refuse("--threshold", "teacache, magcache, fbcache and easycache");
+  }
+  const bool counted = flags.cache == UniformSkipping::kName || flags.cache == PlannedMask::kName;
+  if (app.count("--computed-calls") > 0 && !counted) {
+    refuse("--computed-calls", "uniform and schedule");
+  }
 }
 
 void ChooseCoefficients(const System& system, const CacheFlags& flags, TeaCache* teacache) {
@@ -261,6 +305,7 @@ int main(int argc, char** argv) {
     options.seeds = prompts.Seeds();
     options.shard = teacache::ChooseShard(shard);
     options.argv = teacache::PortableArguments(argc, argv);
+    teacache::RefuseFlagsOfOthers(app, flags);
     return teacache::Generate(options, prompts, flags, owner, plan);
   });
 }

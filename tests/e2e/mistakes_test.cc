@@ -215,6 +215,10 @@ TEST_F(MistakesTest, UnknownModelDeviceDtypeAndPolicy) {
   ExpectMistake(Generate({"--prompt", prompt_, "--device", "cuda:999"}), {"--device", "cuda:999"});
   ExpectMistake(Generate({"--prompt", prompt_, "--dtype", "int8"}), {"--dtype", "bfloat16"});
   ExpectMistake(Generate({"--prompt", prompt_, "--cache", "magic"}), {"--cache", "teacache"});
+  ExpectMistake(Generate({"--prompt", prompt_, "--mask", "CCC"}),
+                {"--mask", "goes with --cache mask"});
+  ExpectMistake(Generate({"--prompt", prompt_, "--cache", "interval", "--threshold", "0.1"}),
+                {"--threshold", "teacache, magcache", "\"interval\""});
   ExpectMistake(Generate({"--prompt", prompt_, "--cache", "teacache"}), {"--coeffs"});
   ExpectMistake(Generate({"--prompt", prompt_, "--cache", "mask", "--mask", "CCC"}),
                 {"--mask", "4 calls"});
