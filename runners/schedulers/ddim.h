@@ -18,7 +18,7 @@ struct DdimOptions {
   // What the model predicts: eps; x0; or v = sqrt(a) eps - sqrt(1 - a) x0.
   enum class Prediction { kEpsilon, kSample, kV };
   Prediction prediction = Prediction::kEpsilon;
-  std::optional<double> clip;  // x0 to [-clip, clip]; eps stays
+  std::optional<double> clip = std::nullopt;  // x0 to [-clip, clip]; eps stays
 };
 
 // Descending: 980, 960, ..., 0 for 50 steps of 1000 with "leading" spacing.
