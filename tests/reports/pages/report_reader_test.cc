@@ -160,7 +160,7 @@ TEST_F(ReportPageTest, WordsAreExplainedOneClickAway) {
     }
     document.querySelector('.choice .term[data-term=floor]').click();
     const stills = [...note.querySelectorAll('video')];
-    for (let i = 0; i < 100 && stills.some((video) => video.readyState < 2); ++i) await pause(20);
+    for (let i = 0; i < 1000 && stills.some((video) => video.readyState < 2); ++i) await pause(20);
     note.querySelector('button').click();
     return {seen, stills: stills.map((video) => video.readyState >= 2), caption: note.querySelectorAll('figcaption')[1].textContent,
       setting: document.getElementById('setting').value, video: document.getElementById('video').value,
