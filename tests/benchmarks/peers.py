@@ -279,7 +279,7 @@ def eval_metrics(arguments, threads, metrics, variant="wang-rgb"):
         "--gen",
         str(folder / "gen"),
     ]
-    command += ["--weights", str(folder / "weights"), "--metrics", metrics, "--json"]
+    command += ["--weights", str(folder / "weights"), "--metrics", metrics, "--json", "-"]
     command += ["--ssim-variant", variant, "--jobs", str(threads)]
     lap = Lap()
     output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
