@@ -6,7 +6,7 @@ set -euo pipefail
 readonly BUILD="$1" SOURCE="$2" MODE="${3:-}"
 FOLDER="$(mktemp -d)"
 cleanup() {
-  if mountpoint -q "$FOLDER/root/proc"; then umount "$FOLDER/root/proc"; fi
+  if mountpoint -q "$FOLDER/system/proc"; then umount "$FOLDER/system/proc"; fi
   rm -rf --one-file-system "$FOLDER"
 }
 trap cleanup EXIT
@@ -31,27 +31,27 @@ fi
 if [ "$MODE" = --chroot ]; then
   start=$SECONDS
   mirror="$(apt-get indextargets --format '$(REPO_URI) $(COMPONENT)' | awk '$2 == "main" && $1 ~ /\/debian\/?$/ {print $1; exit}')"
-  debootstrap --variant=minbase bookworm "$FOLDER/root" "$mirror" >"$FOLDER/log" 2>&1 || fail "$(tail "$FOLDER/log")"
-  cp -r /etc/apt/apt.conf.d "$FOLDER/root/etc/apt/"
-  cp "$package" "$FOLDER/root/"
-  inside() { chroot "$FOLDER/root" env -i HOME=/root PATH=/usr/bin:/bin:/usr/sbin:/sbin "$@"; }
-  mount -t proc proc "$FOLDER/root/proc"
+  debootstrap --variant=minbase bookworm "$FOLDER/system" "$mirror" >"$FOLDER/log" 2>&1 || fail "$(tail "$FOLDER/log")"
+  cp -r /etc/apt/apt.conf.d "$FOLDER/system/etc/apt/"
+  cp "$package" "$FOLDER/system/"
+  inside() { chroot "$FOLDER/system" env -i HOME=/root PATH=/usr/bin:/bin:/usr/sbin:/sbin "$@"; }
+  mount -t proc proc "$FOLDER/system/proc"
   inside apt-get update -qq
   inside sh -c 'DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends /*.deb' \
     >"$FOLDER/log" 2>&1 || fail "$(tail "$FOLDER/log")"
-  work="$FOLDER/root/work"
+  work="$FOLDER/system/work"
   run() { inside sh -c 'cd /work && exec "$@"' sh "$@"; }
   echo "installed in a new Debian 12: $((SECONDS - start)) s"
 else
-  dpkg-deb -x "$package" "$FOLDER/root"
+  dpkg-deb -x "$package" "$FOLDER/system"
   work="$FOLDER/work"
-  run() { (cd "$work" && env -i HOME="$work" PATH="$FOLDER/root/usr/bin:/usr/bin:/bin" "$@"); }
+  run() { (cd "$work" && env -i HOME="$work" PATH="$FOLDER/system/usr/bin:/usr/bin:/bin" "$@"); }
 fi
 mkdir -p "$work"
-if readelf -d "$FOLDER"/root/usr/bin/{fit-coeffs,eval-metrics} | grep -E 'R(UN)?PATH'; then fail "has a library path"; fi
+if readelf -d "$FOLDER"/system/usr/bin/{fit-coeffs,eval-metrics} | grep -E 'R(UN)?PATH'; then fail "has a library path"; fi
 for file in man/man1/fit-coeffs.1.gz man/man1/eval-metrics.1.gz doc/teacache-tools/copyright \
     bash-completion/completions/eval-metrics; do
-  [ -s "$FOLDER/root/usr/share/$file" ] || fail "$file is missing"
+  [ -s "$FOLDER/system/usr/share/$file" ] || fail "$file is missing"
 done
 
 cp -r "$SOURCE"/tests/golden/metrics/lossless/oddraw_{gt,gen}_png "$work"
