@@ -41,7 +41,7 @@ using SegmentCostTable = std::map<Segment, double>;
 inline constexpr int kMaxPlannedCalls = 1000;
 
 // The best schedule of a run of `calls` calls with forecasts of `order` for each number of computed
-// calls: result[n - 1] is that with n, nothing where there is none within the limits. Until `order`
+// calls: result[n - 1] is that with n, empty where the limits allow no schedule. Until `order`
 // + 1 calls were computed, forecasts are of the order that these allow, as in a run. Throws
 // UserError unless 1 <= calls <= kMaxPlannedCalls, first and last fit into the run.
 std::vector<std::optional<std::vector<bool>>> PlanFrontier(const SegmentCostTable& costs,

@@ -32,7 +32,7 @@ void LoadEmptyLibtorch() {
                                 ? fs::path(modules)
                                 : program.parent_path().parent_path() / "lib" / "teacache";
     const fs::path file = folder / "aoti" / "libtorch.so";
-    // Where it is missing, the loader looks for PyTorch's and says so if there is none.
+    // Where it is missing, the loader looks for PyTorch's, and names the file if that fails too.
     return dlopen(file.c_str(), RTLD_NOW | RTLD_GLOBAL) != nullptr;
   }();
   static_cast<void>(loaded);

@@ -695,7 +695,7 @@ def _timestep(seen):
     name = names.under(TIME_NAMES)[0]
     given = names.example[names.names.index(name)]
     factor = 1.0
-    for call in seen:  # the first one may be 0, of which nothing can be told
+    for call in seen:  # the first one may be 0, which decides nothing
         now = Arguments(call.kwargs)
         t = call.timesteps[call.identity.call]
         if t != 0:

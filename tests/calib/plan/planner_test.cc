@@ -69,7 +69,7 @@ std::vector<double> Value(const std::vector<double>& costs, PlanObjective object
   return value;
 }
 
-// The best of all schedules with so many computed calls; empty optional where there is none.
+// The best of all schedules with so many computed calls; empty where the limits allow none.
 std::optional<std::vector<double>> BruteForce(const SegmentCostTable& costs,
                                               int calls,
                                               int order,
