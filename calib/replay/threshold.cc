@@ -11,11 +11,11 @@
 #include <utility>
 
 #include "calib/replay/threshold_sweep.h"
-#include "calib/replay/worst_share.h"
 #include "datasets/base/error.h"
 #include "datasets/base/statistics.h"
 #include "datasets/results.h"
 #include "datasets/work/shard.h"
+#include "datasets/worst_share.h"
 
 namespace teacache {
 namespace {

@@ -9,6 +9,7 @@
 
 #include "datasets/base/message.h"
 #include "datasets/work/shard.h"
+#include "datasets/worst_share.h"
 
 namespace teacache {
 namespace {
@@ -22,14 +23,18 @@ std::string IntervalText(const std::optional<Interval>& interval) {
   return interval ? fmt::format("{:.4f} ... {:.4f}", interval->lo, interval->hi) : "-";
 }
 
-void AddRow(const std::string& label, const MetricSummary& s, std::string* out) {
+void AddRow(const std::string& label,
+            const MetricSummary& s,
+            bool higher_is_better,
+            bool shares,
+            std::string* out) {
   *out += fmt::format("{:<28} {:>10} {:>22} {:>10} {:>9} {:>10} {:>6} {:>9}\n",
                       label,
                       s.n == 0 && s.identical > 0 ? "inf" : Number(s.mean),
                       IntervalText(s.ci95),
                       Number(s.median),
                       Number(s.std),
-                      Number(s.p5),
+                      Number(WorstShareOf(s, higher_is_better, shares)),
                       s.n,
                       s.identical);
 }
@@ -133,6 +138,9 @@ std::string ResultsText(const Results& results, int worst_pairs) {
   std::ranges::copy_if(results.metrics, std::back_inserter(metrics), [&](const MetricInfo& metric) {
     return results.summary.count(metric.name) > 0;
   });
+  const bool shares = std::ranges::all_of(metrics, [&](const MetricInfo& metric) {
+    return HasWorstShare(results.summary.at(metric.name));
+  });
   if (!metrics.empty()) {
     out += fmt::format("{:<28} {:>10} {:>22} {:>10} {:>9} {:>10} {:>6} {:>9}\n",
                        "",
@@ -140,13 +148,13 @@ std::string ResultsText(const Results& results, int worst_pairs) {
                        "95 % of the mean",
                        "median",
                        "std",
-                       "worst 5 %",
+                       WorstShareTitle(shares),
                        "videos",
                        "identical");
   }
   for (const MetricInfo& metric : metrics) {
     const MetricSummary& summary = results.summary.at(metric.name);
-    AddRow(Label(metric), summary, &out);
+    AddRow(Label(metric), summary, metric.higher_is_better, shares, &out);
     // Only where videos differ in length.
     if (std::abs(summary.frame_weighted_mean - summary.mean) >= 5e-5) {
       out += fmt::format(
@@ -154,7 +162,7 @@ std::string ResultsText(const Results& results, int worst_pairs) {
     }
     const auto floor = results.baseline.find(metric.name);
     if (floor != results.baseline.end()) {
-      AddRow("  noise floor (baseline)", floor->second, &out);
+      AddRow("  noise floor (baseline)", floor->second, metric.higher_is_better, shares, &out);
       out += "  " + FloorText(metric, summary, floor->second) + "\n";
     }
   }

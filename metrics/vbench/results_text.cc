@@ -1,11 +1,13 @@
 // Tables of VBench results for people.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
 #include "datasets/base/message.h"
 #include "datasets/work/shard.h"
+#include "datasets/worst_share.h"
 #include "metrics/vbench/results.h"
 
 namespace teacache {
@@ -28,12 +30,14 @@ std::string VbenchText(const VbenchResults& results) {
   if (const auto missing = results.context.find(kMissingParts); missing != results.context.end()) {
     text += fmt::format("PARTIAL RESULT: parts {} are missing\n\n", missing->second);
   }
+  const bool shares = std::ranges::all_of(
+      results.summary, [](const auto& entry) { return HasWorstShare(entry.second.videos); });
   text += fmt::format("{:<24} {:>10} {:>22} {:>10} {:>10} {:>7}\n",
                       "",
                       "score",
                       "95 % of the mean",
                       "median",
-                      "worst 5 %",
+                      WorstShareTitle(shares),
                       "videos");
   for (const VbenchDimension& dimension : VbenchDimensions()) {
     const auto found = results.summary.find(std::string(dimension.name));
@@ -46,7 +50,7 @@ std::string VbenchText(const VbenchResults& results) {
                         found->second.score,
                         interval,
                         videos.median,
-                        videos.p5,
+                        WorstShareOf(videos, /*higher_is_better=*/true, shares),
                         videos.n);
   }
   for (const std::string& warning : results.warnings) text += "\nwarning: " + OneLine(warning);

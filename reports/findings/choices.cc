@@ -6,8 +6,8 @@
 #include <limits>
 #include <utility>
 
-#include "calib/replay/worst_share.h"
 #include "datasets/base/error.h"
+#include "datasets/worst_share.h"
 #include "reports/findings/labels.h"
 #include "reports/findings/summaries.h"
 

@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
-#include "calib/replay/worst_share.h"
 #include "datasets/base/error.h"
 #include "datasets/base/files.h"
+#include "datasets/worst_share.h"
 #include "metrics/pooling.h"
 #include "reports/data/report_json.h"
 #include "reports/findings/choices.h"
